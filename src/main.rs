@@ -63,17 +63,26 @@ fn main() -> ExitCode {
             dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
+        Some(Command::Launch(arguments)) => {
+            print_problems(&loaded);
+            in_runtime(cli::launch::run(&arguments, &loaded.settings, start))
+        }
         Some(command) => {
-            for sentence in library::house::recover(&library::Env::read()) {
+            for sentence in library::cleanup::recover(&library::Env::read()) {
                 print_error(&sentence, None);
             }
-            for problem in &loaded.problems {
-                print_error(problem, problem.hint.as_deref());
-            }
+            print_problems(&loaded);
             headless(command, loaded)
         }
     }
     .into()
+}
+
+/// Say what is wrong with the settings.
+fn print_problems(loaded: &config::Loaded) {
+    for problem in &loaded.problems {
+        print_error(problem, problem.hint.as_deref());
+    }
 }
 
 fn headless(command: Command, loaded: config::Loaded) -> Exit {
@@ -121,15 +130,15 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return race(&arguments, loaded.settings);
         }
-        Command::Quality(arguments) => {
+        Command::Perplexity(arguments) => {
             drop(out);
-            return quality(&arguments, loaded.settings);
+            return perplexity(&arguments, loaded.settings);
         }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker | Command::Attach(_) | Command::Serve(_) => return Exit::Usage,
+        Command::Worker | Command::Attach(_) | Command::Serve(_) | Command::Launch(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -339,7 +348,8 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
         return in_runtime(cli::serve::about(arguments, loaded.file.as_deref().filter(|_| loaded.is_named), start));
     }
     let problems = loaded.problems.iter().map(with_hint);
-    let mut notices: Vec<String> = library::house::recover(&library::Env::read()).into_iter().chain(problems).collect();
+    let mut notices: Vec<String> =
+        library::cleanup::recover(&library::Env::read()).into_iter().chain(problems).collect();
     let mut settings = loaded.settings;
     if let Some(listen) = arguments.listen {
         settings.server.listen = listen;
@@ -371,7 +381,7 @@ fn with_hint(problem: &config::SettingError) -> String {
     }
 }
 
-fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
+fn perplexity(arguments: &cli::perplexity::Perplexity, settings: Settings) -> Exit {
     let model = match find(&arguments.model, &settings.library) {
         Ok(model) => model,
         Err(exit) => return exit,
@@ -380,7 +390,7 @@ fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };
-    with_app(settings, async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
+    with_app(settings, async |app: &mut App| cli::perplexity::run(arguments, model, reference, app).await)
 }
 
 /// How a dashboard is opened.
@@ -423,7 +433,7 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
             Ok(Err(notice)) => {
                 notices.extend(notice);
                 // A server does this for itself.
-                let mended = library::house::recover(&library::Env::read());
+                let mended = library::cleanup::recover(&library::Env::read());
                 let (judgements, problem) = config::judgements(&loaded.settings.library);
                 notices.extend(problem.iter().map(with_hint));
                 let mut app = match app(loaded.settings, names, opening.trace) {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::library::Env;
-use crate::telemetry::{self, Wish, bandwidth};
+use crate::telemetry::{self, EndSignal, bandwidth};
 use domain::machine::Bandwidth;
 use domain::units::{Bytes, Ratio};
 
 /// Tell a process of another program to end, or end it.
 pub(super) fn signal(pid: u32, started: u64, kill: bool) -> Result<(), String> {
-    telemetry::signal(pid, started, if kill { Wish::Kill } else { Wish::Terminate })
+    telemetry::signal(pid, started, if kill { EndSignal::Kill } else { EndSignal::Terminate })
 }
 
 /// Measure the memory's bandwidth and keep it. Blocks for a second or two.

@@ -167,7 +167,7 @@ impl Attached {
             },
             Happened::Gone(error) => self.lose(error),
             Happened::Here(Event::Notice(text)) => self.update(ui::Event::Notice { text, is_error: false }),
-            Happened::Here(Event::Trouble(text)) => self.update(ui::Event::Notice { text, is_error: true }),
+            Happened::Here(Event::Failed(text)) => self.update(ui::Event::Notice { text, is_error: true }),
             Happened::Here(_) => {}
         }
     }
@@ -203,7 +203,7 @@ impl Attached {
                 Err(ui::Effect::Send(command)) => self.say(&FromClient::Command(command)),
                 Err(ui::Effect::Save(files)) => self.write(move || match save::save(&files) {
                     Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                    Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                    Err(error) => Event::Failed(format!("the race could not be saved: {error}")),
                 }),
                 Err(ui::Effect::WriteNew { name, text }) => self.write(move || export::write_new(&name, &text)),
                 Err(ui::Effect::Copy(text)) => self.clipboard = Some(text),

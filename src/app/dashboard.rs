@@ -44,7 +44,7 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
     front.begin();
     // The first frame needs nothing from the disk.
     screen.draw(front.state(), &mut view_state, keymap, themes)?;
-    front.begun();
+    front.started();
     let mut drawn = Instant::now();
     let mut wait = FRAME;
     let mut dirty = false;

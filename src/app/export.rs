@@ -13,7 +13,7 @@ const MAX_NAMES: u32 = 100;
 pub(super) fn write_new(name: &str, text: &str) -> Event {
     match std::env::current_dir().and_then(|folder| write(&folder, name, text)) {
         Ok(file) => Event::Notice(format!("wrote {}", file.display())),
-        Err(error) => Event::Trouble(format!("{name} can't be written: {error}")),
+        Err(error) => Event::Failed(format!("{name} can't be written: {error}")),
     }
 }
 

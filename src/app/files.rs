@@ -1,10 +1,12 @@
 //! The effects that write or remove files. All of it happens on the writer's thread; what comes of it is an event.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{App, baselines, export, recording, save, scratch};
-use crate::library;
+use super::{App, baselines, export, recording, save, scratch_dir};
+use crate::{config, library};
 use domain::Event;
+use domain::alias::Alias;
 use domain::download::Order;
 use domain::energy::Baseline;
 use domain::lab::perplexity::PerplexityOrder;
@@ -15,7 +17,7 @@ impl App {
     /// Have something written, `what` being what the user would miss.
     pub(super) fn write(&mut self, what: &'static str, job: impl FnOnce() -> Option<Event> + Send + 'static) {
         if let Err(reason) = self.writer.write(job) {
-            self.handle(Event::Trouble(format!("{what} can't be written: {reason}")));
+            self.handle(Event::Failed(format!("{what} can't be written: {reason}")));
         }
     }
 
@@ -23,7 +25,7 @@ impl App {
     pub(super) fn remember_try(&mut self, model: Arc<Model>, tried: Tried) {
         self.write("what became of a model", move || {
             let error = library::remember_try(&model, tried, &library::Env::read()).err()?;
-            Some(Event::Trouble(format!("what became of {} can't be written: {error}", model.name)))
+            Some(Event::Failed(format!("what became of {} can't be written: {error}", model.name)))
         });
     }
 
@@ -31,13 +33,22 @@ impl App {
     pub(super) fn keep_queue(&mut self, orders: Vec<Order>) {
         self.write("the list of queued downloads", move || {
             let error = library::hub::keep_queue(&orders).err()?;
-            Some(Event::Trouble(format!("the list of queued downloads can't be written: {error}")))
+            Some(Event::Failed(format!("the list of queued downloads can't be written: {error}")))
+        });
+    }
+
+    /// Keep the names for models that programs made.
+    pub(super) fn keep_aliases(&mut self, aliases: BTreeMap<String, Alias>) {
+        let Some(path) = config::models::made_file() else { return };
+        self.write("the names for models", move || {
+            let error = config::models::write(&path, &aliases).err()?;
+            Some(Event::Failed(format!("{} can't be written: {error}", path.display())))
         });
     }
 
     pub(super) fn keep_baselines(&mut self, all: Vec<Baseline>) {
         let data = self.data.clone();
-        self.write("the baseline", move || baselines::keep(data.as_deref(), &all).err().map(Event::Trouble));
+        self.write("the baseline", move || baselines::keep(data.as_deref(), &all).err().map(Event::Failed));
     }
 
     /// Save files in the folder for exports.
@@ -45,7 +56,7 @@ impl App {
         self.write("the race", move || {
             Some(match save::save(&files) {
                 Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                Err(error) => Event::Failed(format!("the race could not be saved: {error}")),
             })
         });
     }
@@ -59,14 +70,14 @@ impl App {
     /// at once: the state knows of no order that still waits for its folder.
     pub(super) fn create_scratch(&mut self, order: PerplexityOrder) {
         self.remove_scratch();
-        let event = match scratch::Scratch::new() {
-            Ok(scratch) => {
-                let file = self.scratch.insert(scratch).file();
+        let event = match scratch_dir::ScratchDir::new() {
+            Ok(scratch_dir) => {
+                let file = self.scratch_dir.insert(scratch_dir).file();
                 Event::TempDir(Box::new(PerplexityOrder { file, ..order }))
             }
             Err(error) => {
                 let folder = std::env::temp_dir();
-                Event::Trouble(format!("no folder can be created in {}: {error}", folder.display()))
+                Event::Failed(format!("no folder can be created in {}: {error}", folder.display()))
             }
         };
         self.handle(event);
@@ -74,10 +85,10 @@ impl App {
 
     /// Remove that folder with the gigabytes that may be in it.
     pub(super) fn remove_scratch(&mut self) {
-        if let Some(scratch) = self.scratch.take() {
+        if let Some(scratch_dir) = self.scratch_dir.take() {
             // Where there is no thread for it, the folder is removed at once: the refused job drops it.
             let _ = self.writer.write(move || {
-                drop(scratch);
+                drop(scratch_dir);
                 None
             });
         }
@@ -95,11 +106,11 @@ impl App {
             let mut recorder = recording.lock().unwrap_or_else(PoisonError::into_inner);
             let error = recorder.as_mut()?.write(&frame).err()?;
             *recorder = None;
-            Some(Event::Trouble(format!("the recording has ended: {error}")))
+            Some(Event::Failed(format!("the recording has ended: {error}")))
         });
         if let Err(reason) = written {
             self.recording = None;
-            self.handle(Event::Trouble(format!("the recording has ended: {reason}")));
+            self.handle(Event::Failed(format!("the recording has ended: {reason}")));
         }
     }
 }

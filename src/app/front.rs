@@ -73,7 +73,7 @@ impl Front {
     /// Tell the user something.
     pub fn notify(&mut self, text: String, is_error: bool) {
         match self {
-            Self::Own(app) if is_error => app.handle(Event::Trouble(text)),
+            Self::Own(app) if is_error => app.handle(Event::Failed(text)),
             Self::Own(app) => app.handle(Event::Notice(text)),
             Self::Attached(attached) => attached.update(ui::Event::Notice { text, is_error }),
         }
@@ -90,7 +90,7 @@ impl Front {
     }
 
     /// Begin what it needs and the first frame does not.
-    pub(super) fn begun(&mut self) {
+    pub(super) fn started(&mut self) {
         if let Self::Own(app) = self {
             app.recall_all();
         }

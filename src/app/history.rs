@@ -27,7 +27,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What the history is asked.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(super) enum HistoryCommand {
     /// Keep a record; for each of its figures the earlier ones are told. `draft` is what it was while it was made.
     Keep { ask: u64, record: Box<Record>, draft: Option<u64> },
     /// Write down what there is of a record so far.
@@ -48,7 +48,7 @@ pub(super) enum Wish {
     Reveal(i64),
 }
 
-impl Wish {
+impl HistoryCommand {
     /// The question that a record comes with.
     fn ask(&self) -> Option<u64> {
         match self {
@@ -88,8 +88,8 @@ pub fn measured() -> HashMap<String, Latest> {
 
 /// The thread, and the way to it.
 #[derive(Debug)]
-pub(super) struct Keeper {
-    wishes: Option<SyncSender<Wish>>,
+pub(super) struct HistoryWriter {
+    commands: Option<SyncSender<HistoryCommand>>,
     answers: mpsc::UnboundedSender<HistoryEvent>,
     events: mpsc::UnboundedReceiver<HistoryEvent>,
     /// Closed when the thread has ended.
@@ -97,17 +97,17 @@ pub(super) struct Keeper {
     path: Option<PathBuf>,
 }
 
-impl Keeper {
+impl HistoryWriter {
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         // One answer for each wish, and wishes are bounded.
         let (answers, events) = mpsc::unbounded_channel();
-        Self { wishes: None, answers, events, ended: None, path }
+        Self { commands: None, answers, events, ended: None, path }
     }
 
     /// Ask for something; the answer comes as an event.
-    pub(super) fn ask(&mut self, wish: Wish) {
-        if self.wishes.is_none() {
-            let (wishes, inbox) = sync_channel(MAX_WAITING);
+    pub(super) fn ask(&mut self, command: HistoryCommand) {
+        if self.commands.is_none() {
+            let (commands, inbox) = sync_channel(MAX_WAITING);
             let (ending, ended) = sync_channel(0);
             let (path, answers) = (self.path.clone(), self.answers.clone());
             let thread = move || {
@@ -117,16 +117,18 @@ impl Keeper {
             if std::thread::Builder::new().name("history".to_owned()).spawn(thread).is_ok() {
                 self.ended = Some(ended);
             }
-            self.wishes = Some(wishes);
+            self.commands = Some(commands);
         }
-        let Some(wishes) = &self.wishes else { return };
-        let (wish, reason) = match wishes.try_send(wish) {
+        let Some(commands) = &self.commands else { return };
+        let (command, reason) = match commands.try_send(command) {
             // The next version of a draft comes soon.
-            Ok(()) | Err(TrySendError::Full(Wish::Draft { .. })) => return,
-            Err(TrySendError::Full(wish)) => (wish, "the history is locked for too long: what comes now is not kept"),
-            Err(TrySendError::Disconnected(wish)) => (wish, "the history has ended: what comes now is not kept"),
+            Ok(()) | Err(TrySendError::Full(HistoryCommand::Draft { .. })) => return,
+            Err(TrySendError::Full(command)) => {
+                (command, "the history is locked for too long: what comes now is not kept")
+            }
+            Err(TrySendError::Disconnected(command)) => (command, "the history has ended: what comes now is not kept"),
         };
-        let _ = self.answers.send(refused(wish.ask(), reason.to_owned()));
+        let _ = self.answers.send(refused(command.ask(), reason.to_owned()));
     }
 
     /// The next answer. Never ends while this lives, since it holds a sender itself.
@@ -140,7 +142,7 @@ impl Keeper {
 
     /// Wait until all that was wished is done, for a second at most. Gives why something is not.
     pub(super) fn close(&mut self) -> Option<String> {
-        self.wishes = None;
+        self.commands = None;
         let waited = self.ended.take()?.recv_timeout(LAST_WAIT);
         (waited == Err(RecvTimeoutError::Timeout)).then(|| {
             "the history is locked by another process: what is not in it yet is added at the next start".to_owned()
@@ -158,7 +160,7 @@ struct HistoryThread {
     /// What the last failure was, which is said once.
     said: Option<String>,
     /// Records that the history was locked for.
-    waiting: VecDeque<Wish>,
+    waiting: VecDeque<HistoryCommand>,
 }
 
 impl HistoryThread {
@@ -167,18 +169,18 @@ impl HistoryThread {
     }
 
     /// Do what is wished until nobody can wish any more, and then once more what was waiting.
-    fn run(&mut self, wishes: &Receiver<Wish>) {
+    fn run(&mut self, commands: &Receiver<HistoryCommand>) {
         loop {
-            let wish = if self.waiting.is_empty() {
-                wishes.recv().map_err(RecvTimeoutError::from)
+            let command = if self.waiting.is_empty() {
+                commands.recv().map_err(RecvTimeoutError::from)
             } else {
-                wishes.recv_timeout(RETRY)
+                commands.recv_timeout(RETRY)
             };
-            match wish {
-                Ok(wish) => {
-                    let batch = std::iter::once(wish).chain(wishes.try_iter().take(MAX_WAITING)).collect();
-                    for wish in latest(batch) {
-                        self.take(wish);
+            match command {
+                Ok(command) => {
+                    let batch = std::iter::once(command).chain(commands.try_iter().take(MAX_WAITING)).collect();
+                    for command in latest(batch) {
+                        self.take(command);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.retry(),
@@ -186,35 +188,35 @@ impl HistoryThread {
             }
         }
         self.retry();
-        for wish in std::mem::take(&mut self.waiting) {
+        for command in std::mem::take(&mut self.waiting) {
             let reason = "the history is locked by another process: this record is added at the next start";
-            self.say(refused(wish.ask(), reason.to_owned()));
+            self.say(refused(command.ask(), reason.to_owned()));
         }
     }
 
-    fn take(&mut self, wish: Wish) {
-        match wish {
-            Wish::Draft { draft, record } => {
+    fn take(&mut self, command: HistoryCommand) {
+        match command {
+            HistoryCommand::Draft { draft, record } => {
                 if let Err(reason) = self.put(draft, &record) {
                     self.say_once(&reason);
                 }
             }
-            Wish::Discard { draft } => {
+            HistoryCommand::Discard { draft } => {
                 if let Some(Ok(drafts)) = &self.drafts {
                     drafts.remove(draft);
                 }
             }
-            wish => {
+            command => {
                 // On the disk before it is tried, so that it is safe whatever the history does.
-                if let Wish::Keep { record, draft: Some(draft), .. } = &wish
+                if let HistoryCommand::Keep { record, draft: Some(draft), .. } = &command
                     && let Err(reason) = self.put(*draft, record)
                 {
                     self.say_once(&reason);
                 }
-                if self.waiting.is_empty() || !matches!(wish, Wish::Keep { .. }) {
-                    self.attempt(wish);
+                if self.waiting.is_empty() || !matches!(command, HistoryCommand::Keep { .. }) {
+                    self.attempt(command);
                 } else {
-                    self.waiting.push_back(wish);
+                    self.waiting.push_back(command);
                 }
             }
         }
@@ -223,9 +225,9 @@ impl HistoryThread {
     /// Offer the history what waits, until it is locked again.
     fn retry(&mut self) {
         for _ in 0..self.waiting.len() {
-            let Some(wish) = self.waiting.pop_front() else { return };
+            let Some(command) = self.waiting.pop_front() else { return };
             let n_waiting = self.waiting.len();
-            self.attempt(wish);
+            self.attempt(command);
             if self.waiting.len() > n_waiting {
                 // It was put behind the others: to the front again.
                 self.waiting.rotate_right(1);
@@ -235,11 +237,11 @@ impl HistoryThread {
     }
 
     /// Grant a wish. A record that the history is locked for waits.
-    fn attempt(&mut self, wish: Wish) {
-        let ask = wish.ask();
+    fn attempt(&mut self, command: HistoryCommand) {
+        let ask = command.ask();
         if let Err(problem) = self.open() {
             if ask.is_some() && matches!(problem, HistoryError::Locked { .. }) {
-                return self.wait(wish);
+                return self.wait(command);
             }
             let text = sentence(&problem);
             if ask.is_some() {
@@ -254,14 +256,14 @@ impl HistoryThread {
         let Some(history) = &mut self.history else {
             return self.say(refused(ask, "this system tells no folder for data: there is no history".to_owned()));
         };
-        if let Wish::Keep { ask, record, draft } = &wish {
+        if let HistoryCommand::Keep { ask, record, draft } = &command {
             return match keep(history, *ask, record, draft.zip(drafts)) {
                 Ok(kept) => self.say(kept),
-                Err(HistoryError::Locked { .. }) => self.wait(wish),
+                Err(HistoryError::Locked { .. }) => self.wait(command),
                 Err(problem) => self.say(refused(Some(*ask), sentence(&problem))),
             };
         }
-        let answer = grant(history, &wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
+        let answer = grant(history, &command).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
         let damaged = history.take_damaged();
         self.say(answer);
         if let Some(damaged) = damaged {
@@ -269,12 +271,12 @@ impl HistoryThread {
         }
     }
 
-    fn wait(&mut self, wish: Wish) {
+    fn wait(&mut self, command: HistoryCommand) {
         if self.waiting.len() < MAX_WAITING {
-            return self.waiting.push_back(wish);
+            return self.waiting.push_back(command);
         }
         let reason = "the history is locked for too long: this record is added at the next start";
-        self.say(refused(wish.ask(), reason.to_owned()));
+        self.say(refused(command.ask(), reason.to_owned()));
     }
 
     /// Open the history where it is not open yet, and take in what earlier runs left. No error where there is no place
@@ -289,10 +291,10 @@ impl HistoryThread {
         self.history = Some(history);
         let taken = taken?;
         if taken.n_records > 0 {
-            self.say(HistoryEvent::TakenIn(taken.n_records));
+            self.say(HistoryEvent::Recovered(taken.n_records));
         }
         for problem in taken.problems {
-            self.say(HistoryEvent::Trouble(problem));
+            self.say(HistoryEvent::Failed(problem));
         }
         Ok(())
     }
@@ -311,24 +313,24 @@ impl HistoryThread {
 
     fn say_once(&mut self, reason: &str) {
         if self.said.as_deref() != Some(reason) {
-            self.say(HistoryEvent::Trouble(reason.to_owned()));
+            self.say(HistoryEvent::Failed(reason.to_owned()));
             self.said = Some(reason.to_owned());
         }
     }
 }
 
 /// Without the drafts that something later replaces: on a slow disk a draft takes longer than its text takes to come.
-fn latest(batch: Vec<Wish>) -> Vec<Wish> {
+fn latest(batch: Vec<HistoryCommand>) -> Vec<HistoryCommand> {
     let mut replaced = HashSet::new();
-    let mut is_last = |wish: &Wish| match wish {
-        Wish::Draft { draft, .. } => replaced.insert(*draft),
-        Wish::Keep { draft: Some(draft), .. } | Wish::Discard { draft } => {
+    let mut is_last = |command: &HistoryCommand| match command {
+        HistoryCommand::Draft { draft, .. } => replaced.insert(*draft),
+        HistoryCommand::Keep { draft: Some(draft), .. } | HistoryCommand::Discard { draft } => {
             replaced.insert(*draft);
             true
         }
         _ => true,
     };
-    let mut last: Vec<Wish> = batch.into_iter().rev().filter(|wish| is_last(wish)).collect();
+    let mut last: Vec<HistoryCommand> = batch.into_iter().rev().filter(|command| is_last(command)).collect();
     last.reverse();
     last
 }
@@ -353,27 +355,29 @@ fn keep(
     Ok(HistoryEvent::Saved { ask, id, earlier })
 }
 
-fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryError> {
-    Ok(match wish {
-        Wish::Measured => HistoryEvent::Measured(history.measured()?),
-        Wish::Votes => HistoryEvent::Votes(history.votes()?),
-        Wish::List { generation, filter, page } => {
+fn grant(history: &mut History, command: &HistoryCommand) -> Result<HistoryEvent, HistoryError> {
+    Ok(match command {
+        HistoryCommand::Measured => HistoryEvent::Measured(history.measured()?),
+        HistoryCommand::Votes => HistoryEvent::Votes(history.votes()?),
+        HistoryCommand::List { generation, filter, page } => {
             let entries = history.list(filter, *page)?;
             let more = entries.len() + history.n_damaged() >= page.rows;
             HistoryEvent::Listed { generation: *generation, entries, more }
         }
-        Wish::Get(id) => HistoryEvent::Record(history.get(*id)?.map(Box::new)),
-        Wish::Reveal(id) => {
+        HistoryCommand::Get(id) => HistoryEvent::Record(history.get(*id)?.map(Box::new)),
+        HistoryCommand::Reveal(id) => {
             history.reveal(*id)?;
             HistoryEvent::Revealed(*id)
         }
-        Wish::Delete(id) => {
+        HistoryCommand::Delete(id) => {
             let vote = history.vote(*id)?;
             history.delete(&[*id])?;
             HistoryEvent::Deleted { id: *id, vote }
         }
         // Not the history's: `HistoryThread::take` has done them.
-        Wish::Keep { .. } | Wish::Draft { .. } | Wish::Discard { .. } => HistoryEvent::TakenIn(0),
+        HistoryCommand::Keep { .. } | HistoryCommand::Draft { .. } | HistoryCommand::Discard { .. } => {
+            HistoryEvent::Recovered(0)
+        }
     })
 }
 
@@ -381,7 +385,7 @@ fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryErro
 fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
     match ask {
         Some(ask) => HistoryEvent::NotSaved { ask, reason },
-        None => HistoryEvent::Trouble(reason),
+        None => HistoryEvent::Failed(reason),
     }
 }
 
@@ -413,12 +417,12 @@ mod tests {
         drop(History::open(&path).unwrap());
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let mut keeper = Keeper::new(Some(path.clone()));
-        keeper.ask(Wish::Draft { draft: 1, record: record("half") });
-        keeper.ask(Wish::Keep { ask: 1, record: record("first"), draft: Some(1) });
-        keeper.ask(Wish::Keep { ask: 2, record: record("second"), draft: Some(2) });
+        let mut history_writer = HistoryWriter::new(Some(path.clone()));
+        history_writer.ask(HistoryCommand::Draft { draft: 1, record: record("half") });
+        history_writer.ask(HistoryCommand::Keep { ask: 1, record: record("first"), draft: Some(1) });
+        history_writer.ask(HistoryCommand::Keep { ask: 2, record: record("second"), draft: Some(2) });
         let since = std::time::Instant::now();
-        let reason = keeper.close();
+        let reason = history_writer.close();
         assert!(since.elapsed() < 2 * LAST_WAIT, "waited for {:?}", since.elapsed());
         assert!(reason.is_some_and(|reason| reason.contains("next start")));
         // The thread holds the lock of its drafts until it gives up.
@@ -432,12 +436,12 @@ mod tests {
 
     #[test]
     fn a_draft_that_is_replaced_is_not_written() {
-        let draft = |draft, text| Wish::Draft { draft, record: record(text) };
-        let keep = |id| Wish::Keep { ask: id, record: record("whole"), draft: Some(id) };
-        let batch = vec![draft(1, "a"), draft(2, "b"), draft(1, "ab"), Wish::Votes, keep(2), draft(3, "c")];
-        let name = |wish: &Wish| match wish {
-            Wish::Draft { draft, record } => format!("draft {draft} {}", record.title),
-            Wish::Keep { ask, .. } => format!("keep {ask}"),
+        let draft = |draft, text| HistoryCommand::Draft { draft, record: record(text) };
+        let keep = |id| HistoryCommand::Keep { ask: id, record: record("whole"), draft: Some(id) };
+        let batch = vec![draft(1, "a"), draft(2, "b"), draft(1, "ab"), HistoryCommand::Votes, keep(2), draft(3, "c")];
+        let name = |command: &HistoryCommand| match command {
+            HistoryCommand::Draft { draft, record } => format!("draft {draft} {}", record.title),
+            HistoryCommand::Keep { ask, .. } => format!("keep {ask}"),
             other => format!("{other:?}"),
         };
         let left: Vec<String> = latest(batch).iter().map(name).collect();
@@ -451,13 +455,14 @@ mod tests {
         drop(History::open(&path).unwrap());
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let mut keeper = Keeper::new(Some(path.clone()));
-        keeper.ask(Wish::Keep { ask: 1, record: record("first"), draft: Some(1) });
+        let mut history_writer = HistoryWriter::new(Some(path.clone()));
+        history_writer.ask(HistoryCommand::Keep { ask: 1, record: record("first"), draft: Some(1) });
         other.execute_batch("COMMIT").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let kept = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), keeper.next()).await });
+        let kept =
+            runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), history_writer.next()).await });
         assert!(matches!(kept, Ok(Some(HistoryEvent::Saved { ask: 1, .. }))), "{kept:?}");
-        assert_eq!(keeper.close(), None);
+        assert_eq!(history_writer.close(), None);
         assert_eq!(titles(&path), ["first"]);
         let left: Vec<_> = std::fs::read_dir(drafts::folder(&path)).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");

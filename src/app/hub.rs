@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::library::hub::{Client, HubAccess, HubError, Teller, Wish, discard, fetch, interrupted, kept_queue};
+use crate::library::hub::{
+    Client, HubAccess, HubError, Reporter, TransferCommand, discard, fetch, interrupted, kept_queue,
+};
 use domain::Event;
-use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
+use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, RemoteFile, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order};
 use domain::settings::Settings;
 use domain::units::Bytes;
@@ -22,8 +24,12 @@ const MAX_NEWS: usize = 256;
 /// Lists of files that are asked for at once, so that the hub is not flooded.
 const AT_ONCE: usize = 4;
 
+/// Who waits for the files of a repository.
+pub(super) type FilesReply = oneshot::Sender<Result<Vec<RemoteFile>, Failure>>;
+
 /// What the hub is asked.
 enum Question {
+    FilesFor { repository: String, revision: String, reply: FilesReply },
     Search { generation: u64, text: String, sort: Sort },
     Files { repository: String, revision: String },
 }
@@ -36,14 +42,14 @@ pub(super) struct Hub {
     news_sender: mpsc::Sender<(DownloadId, DownloadEvent)>,
     /// Where questions go, once there was one.
     questions: Option<mpsc::Sender<Question>>,
-    wishes: HashMap<DownloadId, watch::Sender<Wish>>,
+    commands: HashMap<DownloadId, watch::Sender<TransferCommand>>,
 }
 
 impl Hub {
     pub(super) fn new() -> Self {
         let (answers_sender, answers) = mpsc::channel(MAX_QUESTIONS);
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
-        Self { answers, answers_sender, news, news_sender, questions: None, wishes: HashMap::new() }
+        Self { answers, answers_sender, news, news_sender, questions: None, commands: HashMap::new() }
     }
 
     /// Wait for the next thing to happen. Never ends without one.
@@ -72,6 +78,11 @@ impl Hub {
         self.ask(settings, Question::Files { repository, revision });
     }
 
+    /// The same for one who waits for the answer.
+    pub(super) fn files_for(&mut self, settings: &Settings, repository: String, revision: String, reply: FilesReply) {
+        self.ask(settings, Question::FilesFor { repository, revision, reply });
+    }
+
     fn ask(&mut self, settings: &Settings, question: Question) {
         if self.questions.is_none() {
             let (sender, questions) = mpsc::channel(MAX_QUESTIONS);
@@ -91,21 +102,21 @@ impl Hub {
 
     /// Answer a question without the hub.
     fn refuse(&self, question: Question, failure: Failure) {
-        let _ = self.answers_sender.try_send(question.failed(failure));
+        let _ = question.failed(failure).map(|event| self.answers_sender.try_send(event));
     }
 
     /// Fetch an order; its news come with this name.
     pub(super) fn download(&mut self, settings: &Settings, id: DownloadId, order: Order) {
-        let (wish, wished) = watch::channel(Wish::Go);
-        self.wishes.retain(|_, wish| !wish.is_closed());
-        self.wishes.insert(id, wish);
-        let (settings, teller) = (settings.clone(), Teller { id, to: self.news_sender.clone() });
+        let (command, wished) = watch::channel(TransferCommand::Go);
+        self.commands.retain(|_, command| !command.is_closed());
+        self.commands.insert(id, command);
+        let (settings, reporter) = (settings.clone(), Reporter { id, to: self.news_sender.clone() });
         let run = move |runtime: Runtime| {
             runtime.block_on(async {
                 match HubAccess::of_process(&settings) {
-                    Ok(place) => fetch(place, &order, wished, &teller).await,
+                    Ok(place) => fetch(place, &order, wished, &reporter).await,
                     Err(problem) => {
-                        let _ = teller.to.send((id, DownloadEvent::Failed(problem.failure()))).await;
+                        let _ = reporter.to.send((id, DownloadEvent::Failed(problem.failure()))).await;
                     }
                 }
             });
@@ -116,9 +127,9 @@ impl Hub {
     }
 
     /// Tell a running download what is wanted of it. One that has ended does not hear it.
-    pub(super) fn wish(&self, id: DownloadId, wish: Wish) {
-        if let Some(sender) = self.wishes.get(&id) {
-            sender.send_replace(wish);
+    pub(super) fn command(&self, id: DownloadId, command: TransferCommand) {
+        if let Some(sender) = self.commands.get(&id) {
+            sender.send_replace(command);
         }
     }
 
@@ -146,10 +157,15 @@ impl Hub {
 }
 
 impl Question {
-    fn failed(self, failure: Failure) -> HubEvent {
+    /// The answer where there is none: an event, or a reply to who waits for it.
+    fn failed(self, failure: Failure) -> Option<HubEvent> {
         match self {
-            Self::Search { generation, .. } => HubEvent::Found { generation, results: Err(failure) },
-            Self::Files { repository, .. } => HubEvent::Files { repository, files: Err(failure) },
+            Self::Search { generation, .. } => Some(HubEvent::Found { generation, results: Err(failure) }),
+            Self::Files { repository, .. } => Some(HubEvent::Files { repository, files: Err(failure) }),
+            Self::FilesFor { reply, .. } => {
+                let _ = reply.send(Err(failure));
+                None
+            }
         }
     }
 }
@@ -173,7 +189,9 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
         let hub = match asked {
             Ok(hub) => hub,
             Err(problem) => {
-                let _ = answers.send(question.failed(problem.failure())).await;
+                if let Some(event) = question.failed(problem.failure()) {
+                    let _ = answers.send(event).await;
+                }
                 continue;
             }
         };
@@ -185,6 +203,10 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
             let event = match question {
                 Question::Search { generation, text, sort } => {
                     HubEvent::Found { generation, results: hub.search(&text, sort).await.map_err(failure) }
+                }
+                Question::FilesFor { repository, revision, reply } => {
+                    let _ = reply.send(hub.files(&repository, &revision).await.map_err(failure));
+                    return;
                 }
                 Question::Files { repository, revision } => {
                     let files = hub.files(&repository, &revision).await.map_err(failure);

@@ -7,14 +7,15 @@ mod aside;
 pub mod attached;
 mod baselines;
 pub mod bundle;
+mod cleanup;
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod deleting;
 mod export;
 mod files;
 pub mod front;
 pub mod history;
-mod house;
 mod hub;
 pub mod log;
 pub mod open;
@@ -24,7 +25,7 @@ pub mod recording;
 pub mod replay;
 pub mod running;
 mod save;
-pub mod scratch;
+pub mod scratch_dir;
 pub mod server;
 mod serving;
 pub mod socket;
@@ -123,9 +124,9 @@ pub struct App {
     hub: hub::Hub,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
-    keeper: history::Keeper,
+    history_writer: history::HistoryWriter,
     /// While a text is weighed.
-    scratch: Option<scratch::Scratch>,
+    scratch_dir: Option<scratch_dir::ScratchDir>,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     /// `None` where a recording plays.
@@ -156,7 +157,7 @@ impl App {
         // Nobody waits for it, and where there is no thread the next start does it.
         let _ = std::thread::Builder::new()
             .name("cleanup".to_owned())
-            .spawn(|| scratch::remove_left(&std::env::temp_dir()));
+            .spawn(|| scratch_dir::remove_left(&std::env::temp_dir()));
         let (newest, readings) = watch::channel(None);
         let sampler = telemetry::spawn(
             root,
@@ -195,7 +196,7 @@ impl App {
         let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
         let events = aside_sender.clone();
         // One that finds no room is in the log all the same.
-        log::on_panic(move |sentence| drop(events.try_send(Event::Trouble(sentence).into())));
+        log::on_panic(move |sentence| drop(events.try_send(Event::Failed(sentence).into())));
         let mut state = State::new(settings, themes);
         if let Some(bandwidth) = aside::kept() {
             state.domain.update(clock.now(), Event::KnownBandwidth(bandwidth));
@@ -218,8 +219,8 @@ impl App {
             library,
             library_sender,
             hub: hub::Hub::new(),
-            keeper: history::Keeper::new(history::place()),
-            scratch: None,
+            history_writer: history::HistoryWriter::new(history::place()),
+            scratch_dir: None,
             watcher: None,
             readings,
             sampler: None,
@@ -242,7 +243,7 @@ impl App {
                 event = played(&mut self.replay) => return event.into(),
                 Some(event) = self.writer.next() => return event.into(),
                 Some(event) = self.recorder.next() => return event.into(),
-                Some(event) = self.keeper.next() => return Event::History(event).into(),
+                Some(event) = self.history_writer.next() => return Event::History(event).into(),
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample).into();
@@ -276,7 +277,7 @@ impl App {
             .or_else(|| self.asides.try_recv().ok())
             .or_else(|| self.writer.try_next().map(Into::into))
             .or_else(|| self.recorder.try_next().map(Into::into))
-            .or_else(|| self.keeper.try_next().map(|event| Event::History(event).into()))
+            .or_else(|| self.history_writer.try_next().map(|event| Event::History(event).into()))
     }
 
     /// Be a server from now on: what happens is sent to the clients that are attached, and no screen follows it.
@@ -376,6 +377,11 @@ impl App {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
     }
 
+    /// The same for one who waits for the answer.
+    pub(super) fn list_files(&mut self, repository: String, revision: String, reply: hub::FilesReply) {
+        self.hub.files_for(&self.state.domain.settings, repository, revision, reply);
+    }
+
     /// Ask for all that earlier runs kept.
     pub fn recall_all(&mut self) {
         // `taffrail top` has no use for models.
@@ -389,8 +395,8 @@ impl App {
     /// Ask the history what was measured before, and how it was voted.
     pub fn recall(&mut self) {
         if self.state.domain.settings.history.keep {
-            self.keeper.ask(history::Wish::Measured);
-            self.keeper.ask(history::Wish::Votes);
+            self.history_writer.ask(history::HistoryCommand::Measured);
+            self.history_writer.ask(history::HistoryCommand::Votes);
         }
     }
 
@@ -422,7 +428,7 @@ impl App {
     /// Show that a command for a worker was dropped.
     fn report_stuck(&mut self, sent: Result<(), Stuck>) {
         if let Err(error) = sent {
-            self.handle(Event::Trouble(error.to_string()));
+            self.handle(Event::Failed(error.to_string()));
         }
     }
 
@@ -433,8 +439,8 @@ impl App {
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
-        let mut lost: Vec<String> = self.keeper.close().into_iter().collect();
-        while let Some(event) = self.keeper.try_next() {
+        let mut lost: Vec<String> = self.history_writer.close().into_iter().collect();
+        while let Some(event) = self.history_writer.try_next() {
             if let domain::event::HistoryEvent::NotSaved { reason, .. } = event {
                 lost.push(reason);
             }
@@ -446,14 +452,14 @@ impl App {
 
     fn execute(&mut self, effect: Effect) {
         if self.is_replaying() && matches!(effect, Effect::Spawn { .. } | Effect::Send { .. } | Effect::Stop { .. }) {
-            return self.handle(Event::Trouble("this is a recording: its sessions can't be changed".to_owned()));
+            return self.handle(Event::Failed("this is a recording: its sessions can't be changed".to_owned()));
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, mut load, manners } => {
+            Effect::Spawn { worker, model, mut load, scheduling } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 let n_gpu_layers = load.n_gpu_layers;
-                self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model, n_gpu_layers));
+                self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
             }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
@@ -473,11 +479,12 @@ impl App {
                 self.beside(judge, |_| Event::Library(LibraryEvent::Rated { generation, cards: none }));
             }
             Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
-            Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
-            Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
+            Effect::Pause(id) => self.hub.command(id, library::hub::TransferCommand::Pause),
+            Effect::CancelDownload(id) => self.hub.command(id, library::hub::TransferCommand::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.domain.settings, order),
             Effect::PersistQueue(orders) => self.keep_queue(orders),
-            Effect::Storage(chore) => house::start(chore, &self.state.domain, self.library_sender.clone()),
+            Effect::SaveAliases(aliases) => self.keep_aliases(aliases),
+            Effect::Storage(chore) => cleanup::start(chore, &self.state.domain, self.library_sender.clone()),
             Effect::SaveBaselines(baselines) => self.keep_baselines(baselines),
             Effect::Signal { pid, started, kill } => {
                 let result = aside::signal(pid, started, kill);
@@ -488,11 +495,15 @@ impl App {
                 let measure = move || Event::Bandwidth(aside::measure(threads, available, unix));
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
-            Effect::SaveRecord { ask, record, draft } => self.keeper.ask(history::Wish::Keep { ask, record, draft }),
-            Effect::SaveDraft { draft, record } => self.keeper.ask(history::Wish::Draft { draft, record }),
-            Effect::DiscardDraft(draft) => self.keeper.ask(history::Wish::Discard { draft }),
-            Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
-            Effect::DeleteRecord(id) => self.keeper.ask(history::Wish::Delete(id)),
+            Effect::SaveRecord { ask, record, draft } => {
+                self.history_writer.ask(history::HistoryCommand::Keep { ask, record, draft })
+            }
+            Effect::SaveDraft { draft, record } => {
+                self.history_writer.ask(history::HistoryCommand::Draft { draft, record })
+            }
+            Effect::DiscardDraft(draft) => self.history_writer.ask(history::HistoryCommand::Discard { draft }),
+            Effect::Reveal(id) => self.history_writer.ask(history::HistoryCommand::Reveal(id)),
+            Effect::DeleteRecord(id) => self.history_writer.ask(history::HistoryCommand::Delete(id)),
             Effect::Random => self.draw(),
             Effect::TempDir(order) => self.create_scratch(*order),
             Effect::RemoveTempDir => self.remove_scratch(),
@@ -530,9 +541,9 @@ impl App {
                 let list = || ui::Event::Suites(suites::list(suites::own_folder().as_deref()));
                 self.beside(list, |_| ui::Event::Suites(suites::list(None)));
             }
-            Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
+            Effect::GetRecord(id) => self.history_writer.ask(history::HistoryCommand::Get(id)),
             Effect::ListHistory { generation, filter, page } => {
-                self.keeper.ask(history::Wish::List { generation, filter, page });
+                self.history_writer.ask(history::HistoryCommand::List { generation, filter, page });
             }
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
@@ -544,7 +555,7 @@ impl App {
         use rand::TryRng as _;
         match rand::rngs::SysRng.try_next_u64() {
             Ok(number) => self.handle(Event::Random(number)),
-            Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
+            Err(error) => self.handle(Event::Failed(format!("no random number can be had: {error}"))),
         }
     }
 
@@ -580,7 +591,7 @@ impl App {
         let emit = move |event| events.blocking_send(event).is_ok();
         match library::Watcher::start(self.state.domain.settings.library.clone(), emit) {
             Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => self.handle(Event::Trouble(format!("the stores can't be looked through: {error}"))),
+            Err(error) => self.handle(Event::Failed(format!("the stores can't be looked through: {error}"))),
         }
     }
 }

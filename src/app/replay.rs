@@ -51,7 +51,7 @@ impl Replay {
                 Some(Ok(frame)) => self.next = Some(frame),
                 Some(Err(fault)) => {
                     self.told = true;
-                    return Event::Trouble(format!("the recording ends here: {fault}"));
+                    return Event::Failed(format!("the recording ends here: {fault}"));
                 }
                 None if !self.told => {
                     self.told = true;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,7 +11,7 @@ use super::serving::Serving;
 use super::socket::{PlaceError, Service, Wanted};
 use super::{App, running};
 use crate::server::{self, Handle, Listener, Server};
-use crate::ui;
+use crate::{library, ui};
 
 /// The most events that are taken between two looks at the clients.
 const BATCH: usize = 256;
@@ -71,7 +70,7 @@ pub async fn run(
     let mut signals = Signals::new()?;
     let mut service = Service::open(options.is_temporary)?;
     let settings = app.state.domain.settings.server.clone();
-    let mut unstarted = match Listener::bind(&settings, app.keys_file()) {
+    let mut unstarted = match Listener::bind(&settings, app.places()) {
         Ok(listener) => Some(listener),
         Err(error) if options.is_temporary => {
             service.tell_first(format!("other programs are not answered: {error}"));
@@ -132,9 +131,11 @@ pub async fn run(
 }
 
 impl App {
-    /// The file with the keys of clients, if there is a place for one.
-    fn keys_file(&self) -> Option<PathBuf> {
-        self.data.as_ref().map(|data| data.join(server::keys::FILE))
+    /// Where the server keeps what clients give it, if there is a place for that.
+    fn places(&self) -> Option<server::Places> {
+        let data = self.data.as_ref()?;
+        let keys = data.join(server::keys::FILE);
+        Some(server::Places { keys, blobs: data.join("blobs"), models: data.join(library::MADE) })
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::App;
+use super::deleting::Deleting;
 use crate::server::{AnswerEvent, AnswerSender, Call, Ending, QueryEnd, Sent};
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
@@ -25,6 +26,7 @@ pub(super) struct Serving {
     calls: mpsc::Receiver<Call>,
     followed: HashMap<RequestId, Followed>,
     queries: HashMap<RequestId, mpsc::Sender<QueryEnd>>,
+    deleting: Deleting,
     /// Each ends when the client of a request has gone.
     readers: JoinSet<RequestId>,
 }
@@ -54,7 +56,13 @@ pub(super) enum Wanted {
 impl Serving {
     /// Serve these calls.
     pub(super) fn new(calls: mpsc::Receiver<Call>) -> Self {
-        Self { calls, followed: HashMap::new(), queries: HashMap::new(), readers: JoinSet::new() }
+        Self {
+            calls,
+            followed: HashMap::new(),
+            queries: HashMap::new(),
+            deleting: Deleting::default(),
+            readers: JoinSet::new(),
+        }
     }
 
     /// Wait for the next thing to do. Nothing is lost where this is given up.
@@ -87,6 +95,8 @@ impl Serving {
                 let _ = reply.send(asked);
             }
             Wanted::Call(Call::Query(query, end)) => self.query(app, *query, end),
+            Wanted::Call(Call::ListFiles(repository, revision, reply)) => app.list_files(repository, revision, reply),
+            Wanted::Call(Call::DeleteModels(models, reply)) => self.deleting.start(app, models, reply),
             Wanted::Gone(request) => {
                 if self.followed.remove(&request).is_some() || self.queries.remove(&request).is_some() {
                     cancel(app, request);
@@ -101,7 +111,11 @@ impl Serving {
         if let Event::Worker(worker, WorkerEvent::Message(said)) = &event {
             self.said(app, *worker, said);
         }
+        let news = Deleting::news(&event);
         app.handle(event);
+        if let Some(news) = news {
+            self.deleting.happened(app, news);
+        }
         self.end_those_that_ended(app);
     }
 

@@ -83,7 +83,7 @@ impl Writer {
         let waited = self.ended.take().map(|ended| ended.recv_timeout(LAST_WAIT));
         let mut lost = Vec::new();
         while let Some(event) = self.try_next() {
-            if let Event::Trouble(reason) = event {
+            if let Event::Failed(reason) = event {
                 lost.push(reason);
             }
         }
@@ -137,10 +137,10 @@ mod tests {
         writer
             .write(move || {
                 let written = (0..20).try_for_each(|_| crate::atomic_file::replace(&to, b"x"));
-                written.err().map(|error| Event::Trouble(error.to_string()))
+                written.err().map(|error| Event::Failed(error.to_string()))
             })
             .unwrap();
-        writer.write(|| Some(Event::Trouble("full".to_owned()))).unwrap();
+        writer.write(|| Some(Event::Failed("full".to_owned()))).unwrap();
         assert_eq!(writer.close(), ["full"]);
         assert!(path.exists());
     }

@@ -77,7 +77,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
         batches,
         parallel: arguments.parallel.clone(),
         repetitions: arguments.repetitions,
-        keep_tainted: arguments.keep_outliers,
+        keep_disturbed: arguments.keep_outliers,
         settings,
     };
     if let Err(error) = plan.cells() {
@@ -91,10 +91,10 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
     if let Err(refused) = app.command(What::StartBench(Box::new(plan))).await {
         return Failure::from(refused).print();
     }
-    let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
+    let mut reporter = Reporter { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
     while app.state().domain.bench.is_running() {
-        teller.tell(&app.state().domain.bench);
+        reporter.tell(&app.state().domain.bench);
         tokio::select! {
             advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
                 return Failure::new(Exit::Failed, reason).print();
@@ -105,7 +105,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
             }
         }
     }
-    teller.end();
+    reporter.end();
     for problem in app.problems() {
         print_error(&problem, None);
     }
@@ -165,12 +165,12 @@ pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Tells how far it is, in one line that is overwritten.
-struct Teller {
+struct Reporter {
     to_terminal: bool,
     told: String,
 }
 
-impl Teller {
+impl Reporter {
     fn tell(&mut self, bench: &State) {
         if !self.to_terminal {
             return;
@@ -187,7 +187,7 @@ impl Teller {
                 format!("{} of {name}", row.cell.label())
             },
         );
-        let refused: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
+        let refused: usize = bench.rows.iter().map(|row| row.disturbed.len()).sum();
         let refused = if refused > 0 { format!(" · {refused} spoiled") } else { String::new() };
         let line = gguf::clean(&format!("{done} of {wanted}{refused}  {what}"), 100);
         if line != self.told {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, StorageContext, carry_out};
+use super::cleanup::{ApplyOptions, StorageContext, carry_out};
 use domain::settings;
 use domain::storage::Request;
 
@@ -21,7 +21,7 @@ pub struct Dedupe {
     pub link_folders: bool,
     /// How
     #[command(flatten)]
-    pub doing: Doing,
+    pub doing: ApplyOptions,
 }
 
 /// Show which files would share, ask, and let them.

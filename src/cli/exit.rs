@@ -6,16 +6,33 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    NotFound = 3,
-    Refused = 4,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    NotFound,
+    Refused,
+    Interrupted,
+    /// That of another program, which was started.
+    Program(u8),
+}
+
+impl Exit {
+    /// That of another program.
+    pub fn of_program(code: u8) -> Self {
+        if code == 0 { Self::Done } else { Self::Program(code) }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::Refused => 4,
+            Exit::Interrupted => 130,
+            Exit::Program(code) => code,
+        })
     }
 }

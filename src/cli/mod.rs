@@ -5,6 +5,7 @@
 pub mod attach;
 pub mod bench;
 pub mod cache;
+pub mod cleanup;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -12,14 +13,14 @@ pub mod exit;
 pub mod failure;
 mod force;
 pub mod history;
-pub mod house;
 pub mod keys;
+pub mod launch;
 pub mod ls;
 mod openness_view;
 pub mod output;
+pub mod perplexity;
 pub mod prune;
 pub mod pull;
-pub mod quality;
 pub mod race;
 pub mod rm;
 pub mod run;
@@ -95,11 +96,13 @@ pub enum Command {
     Serve(serve::Serve),
     /// Show how much disk the prompts take that are kept over unload and restart, or remove them
     Cache(cache::Cache),
+    /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
+    Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
-    Quality(Box<quality::Quality>),
+    Perplexity(Box<perplexity::Perplexity>),
     /// Show what the models take of the disks, and what could be cleaned up
     Usage(usage::Usage),
     /// Delete models: they go to the trash; `undo` restores them

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, StorageContext, carry_out};
-use crate::library::house::unused;
+use super::cleanup::{ApplyOptions, StorageContext, carry_out};
+use crate::library::cleanup::unused;
 use domain::settings;
 use domain::storage::{Kind, Request};
 
@@ -25,7 +25,7 @@ pub struct Prune {
     pub now: bool,
     /// How
     #[command(flatten)]
-    pub doing: Doing,
+    pub doing: ApplyOptions,
 }
 
 /// Show what would go, ask, and delete it.
@@ -45,8 +45,8 @@ pub fn run(arguments: &Prune, settings: &settings::Library, out: &mut impl Write
     if exit == Exit::Done && !arguments.doing.dry_run && !arguments.doing.json {
         let before = place.env.now.saturating_sub(i64::from(settings.trash_days).saturating_mul(DAY));
         let request = Request::Empty { before: Some(before) };
-        let plan = place.house.plan(&request);
-        if !plan.items.is_empty() && place.house.perform(&request, &plan, true, &mut |_, _, _| ()).is_ok() {
+        let plan = place.cleanup.plan(&request);
+        if !plan.items.is_empty() && place.cleanup.perform(&request, &plan, true, &mut |_, _, _| ()).is_ok() {
             let days = settings.trash_days;
             writeln!(out, "What lay in the trash for more than {days} days is gone: {} freed.", plan.frees())?;
         }

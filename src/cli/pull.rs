@@ -13,17 +13,14 @@ use super::Exit;
 use super::output::Output;
 use crate::app::App;
 use domain::Event;
-use domain::admission::free_memory;
 use domain::command::{self, What};
-use domain::download::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
+use domain::download::hub::{Choice, Failure, HubEvent};
+use domain::download::target::{Selection, Target};
 use domain::download::{Download, DownloadEvent, Order, Phase};
-use domain::model::file_role::FileRole;
-use domain::units::{Bytes, span, tokens};
+use domain::units::{Bytes, span};
 
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
-/// Quantisations that are listed in a sentence.
-const MAX_LISTED: usize = 24;
 
 /// What `pull` is asked.
 #[derive(Debug, clap::Args)]
@@ -77,7 +74,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
             event => app.handle(event),
         }
     };
-    let (order, choice) = target.order(&arguments.revision, &files, app)?;
+    let (order, choice) = target.order(&arguments.revision, &files, &app.state().domain)?;
     if let Some(choice) = &choice {
         let _ = writeln!(io::stderr(), "{}: {}", clean(&order.label), choice.reason);
     }
@@ -268,170 +265,4 @@ fn document(order: &Order, choice: Option<&Choice>, path: Option<&str>) -> Value
 /// Text of the hub or the user, harmless on a terminal.
 fn clean(text: &str) -> String {
     gguf::clean(text, 1000)
-}
-
-/// What is to be fetched of which repository.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    repository: String,
-    part: Selection,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Selection {
-    Best,
-    Named(String),
-    File(String),
-}
-
-impl Target {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        let text = text.strip_prefix("hf:").unwrap_or(text);
-        let (path, quant) = text.split_once(':').map_or((text, None), |(path, quant)| (path, Some(quant)));
-        let mut parts = path.splitn(3, '/');
-        let owner = parts.next().unwrap_or_default();
-        let name = parts.next().unwrap_or_default();
-        let part = match (parts.next(), quant) {
-            (None, None) => Selection::Best,
-            (None, Some(quant)) if !quant.is_empty() => Selection::Named(quant.to_owned()),
-            (Some(file), None) if !file.is_empty() => Selection::File(file.to_owned()),
-            _ => return Err(no_target(text)),
-        };
-        let repository = format!("{owner}/{name}").trim_end_matches('/').to_owned();
-        crate::library::hub::check_repository(&repository).map_err(|problem| problem.failure())?;
-        Ok(Self { repository, part })
-    }
-
-    /// The order for it, and why this model, where nobody named one.
-    fn order(&self, revision: &str, files: &[RemoteFile], app: &App) -> Result<(Order, Option<Choice>), Failure> {
-        let all = quants(files);
-        let order = |label: &str, files: Vec<RemoteFile>| Order {
-            repository: self.repository.clone(),
-            revision: revision.to_owned(),
-            label: label.to_owned(),
-            files,
-        };
-        let of_quant = |quant: &Quant| order(&quant.label, quant.files.clone());
-        match &self.part {
-            Selection::Best => {
-                let free = free_memory(&app.state().domain).map(|memory| memory.free);
-                let context = app.state().domain.settings.session.context;
-                let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
-                match free.filter(|_| choice.fits == Some(false)) {
-                    Some(free) => Err(self.too_large(&all, free, context)),
-                    None => Ok((of_quant(&all[choice.index]), Some(choice))),
-                }
-            }
-            Selection::Named(name) => {
-                let index = named(&all, name).ok_or_else(|| self.no_such(name, &all))?;
-                Ok((of_quant(&all[index]), None))
-            }
-            // A part of a split model is of no use alone.
-            Selection::File(path) => match all.iter().find(|quant| quant.files.iter().any(|file| file.path == *path)) {
-                Some(quant) if quant.is_whole() => Ok((of_quant(quant), None)),
-                _ => {
-                    let file = files.iter().find(|file| file.path == *path);
-                    let file = file.ok_or_else(|| self.no_such(path, &all))?;
-                    Ok((order(path, vec![file.clone()]), None))
-                }
-            },
-        }
-    }
-
-    /// There is no model to choose: what is there instead.
-    fn nothing(&self, all: &[Quant], files: &[RemoteFile]) -> Failure {
-        let models = all.iter().filter(|quant| quant.role == FileRole::Model);
-        let incomplete: Vec<_> =
-            models.map(|quant| format!("{} {}/{}", quant.label, quant.files.len(), quant.n_parts)).collect();
-        let others = all.iter().filter(|quant| quant.role != FileRole::Model);
-        let others: Vec<_> =
-            others.map(|quant| format!("{}, {} ({})", quant.label, quant.size(), quant.role.name())).collect();
-        let hint = if !incomplete.is_empty() {
-            let parts = listed(&incomplete);
-            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to have it all the same")
-        } else if !others.is_empty() {
-            let others = listed(&others);
-            format!("what it has goes with a model and is none: {others}; name a file as OWNER/REPO/FILE to have it")
-        } else if files.iter().any(|file| file.path.to_ascii_lowercase().contains(".gguf")) {
-            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to have it".to_owned()
-        } else {
-            "search for a repository that has them; their names often end in -GGUF".to_owned()
-        };
-        not_found(format!("there is no whole GGUF model in {}", self.repository), hint)
-    }
-
-    /// No model fits: what each would need.
-    fn too_large(&self, all: &[Quant], free: Bytes, context: u32) -> Failure {
-        let choices = all.iter().filter(|quant| quant.is_choice());
-        let sizes: Vec<_> =
-            choices.map(|quant| format!("{} ({}) needs {}", quant.label, quant.size(), quant.needs(context))).collect();
-        let context = tokens(u64::from(context));
-        let repository = &self.repository;
-        Failure {
-            reason: format!(
-                "no model of {repository} fits the {free} that are free with {context} context, estimated: {}",
-                listed(&sizes)
-            ),
-            hint: Some(format!(
-                "make room, use a shorter context, or name one as {repository}:QUANT to have it all the same"
-            )),
-            kind: FailureKind::Refused,
-        }
-    }
-
-    fn no_such(&self, name: &str, all: &[Quant]) -> Failure {
-        let labels: Vec<_> = all.iter().filter(|quant| quant.is_choice()).map(|quant| quant.label.clone()).collect();
-        let hint = if labels.is_empty() {
-            "it has no whole GGUF model".to_owned()
-        } else {
-            format!("there are {}", listed(&labels))
-        };
-        not_found(format!("there is no `{name}`, or several, in {}", self.repository), hint)
-    }
-}
-
-/// The first of some words, and how many more there are.
-fn listed(words: &[String]) -> String {
-    let more = words.len().saturating_sub(MAX_LISTED);
-    let mut text = words.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        let _ = write!(text, " and {more} more");
-    }
-    text
-}
-
-fn no_target(text: &str) -> Failure {
-    not_found(
-        format!("`{text}` names no model of the hub"),
-        "write OWNER/REPO, OWNER/REPO:QUANT or OWNER/REPO/FILE, such as `Qwen/Qwen3-8B-GGUF:Q4_K_M`".to_owned(),
-    )
-}
-
-fn not_found(reason: String, hint: String) -> Failure {
-    Failure { reason, hint: Some(hint), kind: FailureKind::NotFound }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_read() {
-        let target = |part| Some(("a/b-GGUF".to_owned(), part));
-        for (text, expected) in [
-            ("a/b-GGUF", target(Selection::Best)),
-            ("hf:a/b-GGUF", target(Selection::Best)),
-            ("a/b-GGUF:q4_k_m", target(Selection::Named("q4_k_m".into()))),
-            ("a/b-GGUF/sub/m.gguf", target(Selection::File("sub/m.gguf".into()))),
-            ("a/b-GGUF:", None),
-            ("a/b-GGUF/", None),
-            ("a/b-GGUF/x:y", None),
-            ("b", None),
-            ("../b", None),
-            ("", None),
-        ] {
-            let read = Target::parse(text).ok().map(|target| (target.repository, target.part));
-            assert_eq!(read, expected, "{text}");
-        }
-    }
 }

@@ -141,8 +141,8 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
         print_error(&"the names stay hidden: there was no vote", Some(hint));
     }
-    let parting = race.parting(&app.state().domain).filter(|_| arguments.lockstep);
-    let written = print(arguments, race, parting.as_ref(), has_asked);
+    let divergence = race.divergence(&app.state().domain).filter(|_| arguments.lockstep);
+    let written = print(arguments, race, divergence.as_ref(), has_asked);
     let is_whole = race.lanes.iter().all(core::Column::has_finished);
     let exit = if interrupted {
         Exit::Interrupted
@@ -255,17 +255,17 @@ struct Document {
 #[derive(Serialize)]
 struct Lockstep(Option<DivergenceRecord>);
 
-fn print(arguments: &Race, race: &core::Race, parting: Option<&Divergence>, has_asked: bool) -> io::Result<()> {
+fn print(arguments: &Race, race: &core::Race, divergence: Option<&Divergence>, has_asked: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
-        let lockstep = arguments.lockstep.then(|| Lockstep(lockstep::document(race, parting)));
+        let lockstep = arguments.lockstep.then(|| Lockstep(lockstep::document(race, divergence)));
         crate::json::write(&mut out, &Document { race: export::document(race), lockstep })?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {
         out.write_all(export::markdown(race).as_bytes())?;
         if arguments.lockstep {
-            write!(out, "\n## Lockstep\n\n```text\n{}```\n", lockstep::text(race, parting).replace('`', "'"))?;
+            write!(out, "\n## Lockstep\n\n```text\n{}```\n", lockstep::text(race, divergence).replace('`', "'"))?;
         }
     } else {
         // Who was asked for a vote has read the answers.
@@ -273,7 +273,7 @@ fn print(arguments: &Race, race: &core::Race, parting: Option<&Divergence>, has_
         let text = if has_asked { export::table(&document) } else { export::text(&document) };
         out.write_all(text.as_bytes())?;
         if arguments.lockstep {
-            write!(out, "\n{}", lockstep::text(race, parting))?;
+            write!(out, "\n{}", lockstep::text(race, divergence))?;
         }
     }
     out.flush()

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, StorageContext, carry_out};
+use super::cleanup::{ApplyOptions, StorageContext, carry_out};
 use domain::settings;
 use domain::storage::Request;
 
@@ -18,7 +18,7 @@ pub struct Rm {
     pub now: bool,
     /// How
     #[command(flatten)]
-    pub doing: Doing,
+    pub doing: ApplyOptions,
 }
 
 /// Show what would go, ask, and delete it.

@@ -8,7 +8,7 @@ use super::Exit;
 use super::failure::print_error;
 use super::ls::ago;
 use crate::library::Env;
-use crate::library::house::{House, Phase, Record, Trouble};
+use crate::library::cleanup::{CleanupContext, CleanupError, Phase, Record};
 use domain::settings;
 
 /// What `undo` is asked.
@@ -51,7 +51,7 @@ impl RecordView {
             title: record.title.clone(),
             began: record.began,
             trash_bytes: record.in_trash().0,
-            n_steps: record.deeds.len(),
+            n_steps: record.operations.len(),
         }
     }
 }
@@ -59,11 +59,11 @@ impl RecordView {
 /// Take back, or list what can be.
 pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
     let env = Env::read();
-    let house = House::new(&env, &settings::Library::default());
+    let cleanup = CleanupContext::new(&env, &settings::Library::default());
     let mut document = Document { schema: "taffrail/undo/1", undone: None, records: Vec::new(), error: None };
     let mut exit = Exit::Done;
     if !arguments.list {
-        match house.undo(arguments.id.as_deref(), &mut |_, _, _| ()) {
+        match cleanup.undo(arguments.id.as_deref(), &mut |_, _, _| ()) {
             Ok(record) => {
                 if !arguments.json {
                     writeln!(out, "Taken back: {}. Everything is where it was.", gguf::clean(&record.title, 200))?;
@@ -72,18 +72,18 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
             }
             Err(error) => {
                 let hint =
-                    matches!(error, Trouble::NothingToUndo).then_some("`taffrail undo --list` shows what can be");
+                    matches!(error, CleanupError::NothingToUndo).then_some("`taffrail undo --list` shows what can be");
                 print_error(&error, hint);
                 exit = match error {
-                    Trouble::NothingToUndo => Exit::NotFound,
-                    Trouble::InTheWay(_) | Trouble::Busy => Exit::Refused,
+                    CleanupError::NothingToUndo => Exit::NotFound,
+                    CleanupError::InTheWay(_) | CleanupError::Busy => Exit::Refused,
                     _ => Exit::Failed,
                 };
                 document.error = Some(error.to_string());
             }
         }
     }
-    let (records, problems) = house.records();
+    let (records, problems) = cleanup.records();
     for problem in &problems {
         print_error(problem, None);
     }

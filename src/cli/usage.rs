@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::house::StorageContext;
+use super::cleanup::StorageContext;
 use super::table::{self, Column};
 use domain::settings;
-use domain::storage::{Kind, Share, Survey};
+use domain::storage::{DiskUsageReport, Kind, Share};
 use domain::units::{self, Bytes};
 
 /// Models that are listed unless asked for all.
@@ -34,11 +34,11 @@ pub fn run(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let place = StorageContext::look(settings);
-    let survey = place.house.survey(&place.listing.models);
+    let disk_usage = place.cleanup.disk_usage(&place.listing.models);
     if arguments.json {
-        return crate::json::write(out, &Document::new(&survey));
+        return crate::json::write(out, &Document::new(&disk_usage));
     }
-    let usage = &survey.usage;
+    let usage = &disk_usage.usage;
     let what = match usage.models.len() {
         1 => "1 model takes".to_owned(),
         count => format!("{count} models take"),
@@ -53,8 +53,8 @@ pub fn run(
     if n_more > 0 {
         writeln!(out, "and {n_more} smaller ones (--all lists them)")?;
     }
-    tidy(out, &survey)?;
-    for problem in &survey.problems {
+    reclaimable(out, &disk_usage)?;
+    for problem in &disk_usage.problems {
         writeln!(out, "! {}", gguf::clean(problem, 400))?;
     }
     Ok(())
@@ -89,23 +89,28 @@ fn shares(
     table::write(out, &columns, &rows, width)
 }
 
-fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
+fn reclaimable(out: &mut impl Write, disk_usage: &DiskUsageReport) -> io::Result<()> {
     writeln!(out, "\nCan be cleaned up")?;
-    if survey.tidy.is_empty() {
+    if disk_usage.reclaimable.is_empty() {
         writeln!(out, "  nothing")?;
     }
-    for tidy in &survey.tidy {
-        let how = match tidy.kind {
+    for reclaimable in &disk_usage.reclaimable {
+        let how = match reclaimable.kind {
             Kind::Duplicate => "taffrail dedupe --known",
-            Kind::Alike => "taffrail dedupe",
+            Kind::LikelyDuplicate => "taffrail dedupe",
             Kind::Unused => "taffrail prune --unused 30",
             Kind::Trash => "taffrail prune --trash",
             _ => "taffrail prune",
         };
-        let first = if tidy.kind == Kind::Alike { " compares them first" } else { "" };
-        writeln!(out, "  {:>8}  {:<24} `{how}`{first}", tidy.frees, tidy.kind.counted(tidy.count))?;
+        let first = if reclaimable.kind == Kind::LikelyDuplicate { " compares them first" } else { "" };
+        writeln!(
+            out,
+            "  {:>8}  {:<24} `{how}`{first}",
+            reclaimable.frees,
+            reclaimable.kind.counted(reclaimable.count)
+        )?;
     }
-    if let Some(title) = &survey.undo {
+    if let Some(title) = &disk_usage.undo {
         writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;
     }
     Ok(())
@@ -118,7 +123,7 @@ struct Document<'a> {
     stores: Vec<ShareView<'a>>,
     families: Vec<ShareView<'a>>,
     models: Vec<ShareView<'a>>,
-    tidy: Vec<TidyView>,
+    reclaimable: Vec<CleanupView>,
     undo: Option<&'a str>,
     problems: &'a [String],
 }
@@ -131,30 +136,34 @@ struct ShareView<'a> {
 }
 
 #[derive(Serialize)]
-struct TidyView {
+struct CleanupView {
     kind: &'static str,
     count: usize,
     frees_bytes: u64,
 }
 
 impl<'a> Document<'a> {
-    fn new(survey: &'a Survey) -> Self {
+    fn new(disk_usage: &'a DiskUsageReport) -> Self {
         fn view(share: &Share) -> ShareView<'_> {
             ShareView { name: &share.name, bytes: share.bytes.0, n_models: share.n_models }
         }
-        let usage = &survey.usage;
-        let tidy = survey.tidy.iter();
+        let usage = &disk_usage.usage;
+        let reclaimable = disk_usage.reclaimable.iter();
         Self {
             schema: "taffrail/usage/1",
             total_bytes: usage.total.0,
             stores: usage.stores.iter().map(view).collect(),
             families: usage.families.iter().map(view).collect(),
             models: usage.models.iter().map(|model| view(&model.share)).collect(),
-            tidy: tidy
-                .map(|tidy| TidyView { kind: tidy.kind.name(), count: tidy.count, frees_bytes: tidy.frees.0 })
+            reclaimable: reclaimable
+                .map(|reclaimable| CleanupView {
+                    kind: reclaimable.kind.name(),
+                    count: reclaimable.count,
+                    frees_bytes: reclaimable.frees.0,
+                })
                 .collect(),
-            undo: survey.undo.as_deref(),
-            problems: &survey.problems,
+            undo: disk_usage.undo.as_deref(),
+            problems: &disk_usage.problems,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Exit;
-use super::house::StorageContext;
-use crate::library::house::{Checked, Verdict, verify};
+use super::cleanup::StorageContext;
+use crate::library::cleanup::{Checked, Verdict, verify};
 use domain::settings;
 use domain::units::{Bytes, Ratio};
 

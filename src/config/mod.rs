@@ -48,6 +48,8 @@ const MAX_PROBLEMS: usize = 50;
 pub struct Sources {
     /// The file.
     pub file: Option<PathBuf>,
+    /// The file with names for models that programs made; config.toml goes before it.
+    pub made: Option<PathBuf>,
     /// Whether the file was asked for by name, so that its absence is a problem.
     pub named: bool,
     /// Variables of the environment.
@@ -63,6 +65,7 @@ impl Sources {
         Self {
             named: named.is_some(),
             file: named.or_else(user_file),
+            made: models::made_file(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -105,6 +108,9 @@ pub fn user_file() -> Option<PathBuf> {
 /// Read all layers and merge them.
 pub fn load(sources: &Sources) -> Loaded {
     let mut merge = Merge::default();
+    if let Some(path) = &sources.made {
+        merge.made(path);
+    }
     if let Some(path) = &sources.file {
         match read(path, MAX_FILE_BYTES) {
             Ok(text) => merge.file(path, &text),

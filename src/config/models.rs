@@ -1,28 +1,58 @@
 //! `[models.NAME]`: names of the user's own for models, each with how the model runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::problem::nearest;
 use super::schema::MODELS;
 use super::value::Value;
-use super::{Merge, Origin};
+use super::{MAX_FILE_BYTES, Merge, Origin, read};
+use crate::atomic_file;
 use domain::alias::Alias;
 use domain::settings::{SESSION_FIELDS, SessionSettings};
 
 /// Keys of such a section that are no settings of a session.
 const OWN: [&str; 3] = ["model", "system", "template_options"];
 
-/// The longest name, in characters: that of a model is shorter.
-const MAX_NAME: usize = 120;
+/// The file with names that programs made, in the program's data folder; `None` where no home directory is known.
+pub fn made_file() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("taffrail").join("models.toml"))
+}
 
-/// The most names: nobody has so many, and each is listed to every program.
-const MAX_MODELS: usize = 1000;
+/// What stands at the top of that file.
+const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which go before these.\n\n";
+
+/// Write that file.
+pub fn write(path: &Path, aliases: &BTreeMap<String, Alias>) -> io::Result<()> {
+    let line = |(key, value): (String, Value)| Some((key, toml_value(&value)?));
+    let section = |alias: &Alias| toml::Value::Table(entries(alias).into_iter().filter_map(line).collect());
+    let sections: toml::Table = aliases.iter().map(|(name, alias)| (name.clone(), section(alias))).collect();
+    let document = toml::Table::from_iter([(MODELS.to_owned(), toml::Value::Table(sections))]);
+    let text = toml::to_string(&document).map_err(io::Error::other)?;
+    atomic_file::replace(path, format!("{MADE}{text}").as_bytes())
+}
+
+fn toml_value(value: &Value) -> Option<toml::Value> {
+    toml::Value::try_from(value.to_json()).ok()
+}
 
 impl Merge {
+    /// The file with names that programs made.
+    pub(super) fn made(&mut self, path: &Path) {
+        let text = match read(path, MAX_FILE_BYTES) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.report(Origin::whole_file(path), format!("can't be read: {error}"), None),
+        };
+        self.file(path, &text);
+        self.loaded.settings.models.values_mut().for_each(|alias| alias.is_made = true);
+    }
+
     /// All sections of `[models]`.
     pub(super) fn models(&mut self, table: &DeTable<'_>, path: &Path, text: &str) {
         let place = |span: std::ops::Range<usize>| Origin::in_file(path, text, span.start);
@@ -33,11 +63,11 @@ impl Merge {
                 self.report(origin, format!("`{name}` in [{MODELS}] must be a section"), hint);
                 continue;
             };
-            if !is_name(&name) {
-                let what = format!("`{name}` is no name for a model: 1 to {MAX_NAME} characters without spaces");
+            if !Alias::is_name(&name) {
+                let what = format!("`{name}` is no name for a model: {}", Alias::NAME_RULE);
                 self.report(origin, what, None);
-            } else if self.loaded.settings.models.len() >= MAX_MODELS {
-                self.report(origin, format!("there are more than {MAX_MODELS} names in [{MODELS}]"), None);
+            } else if self.loaded.settings.models.len() >= Alias::MAX {
+                self.report(origin, format!("there are more than {} names in [{MODELS}]", Alias::MAX), None);
             } else if let Some(alias) = self.alias(&name, section, origin, place) {
                 self.loaded.settings.models.insert(name, alias);
             }
@@ -83,7 +113,7 @@ impl Merge {
 
 /// The lines of a section with their values.
 pub fn entries(alias: &Alias) -> Vec<(String, Value)> {
-    let Alias { model, settings, system, template_options } = alias;
+    let Alias { model, settings, system, template_options, is_made: _ } = alias;
     let text = |text: &String| Value::Text(text.clone());
     let table = |options: &String| Value::Table(serde_json::from_str(options).unwrap_or_default());
     let own = [Some(text(model)), system.as_ref().map(text), template_options.as_ref().map(table)];
@@ -126,11 +156,6 @@ fn put(alias: &mut Alias, key: &str, value: &Spanned<DeValue<'_>>) -> Result<(),
         _ => return Err(Wrong::Key),
     }
     Ok(())
-}
-
-/// A name that a program can give, and that reads as one word.
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// A table as JSON.

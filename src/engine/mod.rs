@@ -65,7 +65,7 @@ impl Engine {
         &mut self,
         worker: WorkerId,
         mut load: wire::Load,
-        manners: settings::SchedulingPolicy,
+        scheduling: settings::SchedulingPolicy,
         prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
@@ -79,7 +79,7 @@ impl Engine {
             let end = match path {
                 Ok(path) => {
                     load.path = path;
-                    supervise::supervise(worker, &program, (&settings, manners), load, inbox, &news).await
+                    supervise::supervise(worker, &program, (&settings, scheduling), load, inbox, &news).await
                 }
                 Err(StartError { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };

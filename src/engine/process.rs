@@ -8,7 +8,7 @@ use super::program::Program;
 use domain::settings::{SchedulingPolicy, WaitPolicy};
 
 /// Start the process, its three streams piped to us.
-pub(super) fn spawn(program: &Program, manners: SchedulingPolicy) -> std::io::Result<Child> {
+pub(super) fn spawn(program: &Program, scheduling: SchedulingPolicy) -> std::io::Result<Child> {
     let mut command = Command::new(&program.path);
     command
         .args(&program.arguments)
@@ -20,12 +20,12 @@ pub(super) fn spawn(program: &Program, manners: SchedulingPolicy) -> std::io::Re
         // ggml would fork a debugger when it aborts.
         .env("GGML_NO_BACKTRACE", "1")
         .kill_on_drop(true);
-    wait_policy(&mut command, manners.wait_policy);
+    wait_policy(&mut command, scheduling.wait_policy);
     huge_pages(&mut command);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
     command.process_group(0);
     let child = command.spawn()?;
-    give_way(&child, manners.nice);
+    give_way(&child, scheduling.nice);
     Ok(child)
 }
 

@@ -32,12 +32,12 @@ const MAX_FRAMES: usize = 64;
 pub(super) async fn supervise(
     worker: WorkerId,
     program: &Program,
-    (settings, manners): (&Settings, SchedulingPolicy),
+    (settings, scheduling): (&Settings, SchedulingPolicy),
     load: Load,
     inbox: mpsc::Receiver<Command>,
     news: &News,
 ) -> WorkerEvent {
-    match process::spawn(program, manners) {
+    match process::spawn(program, scheduling) {
         Ok(child) => run(worker, child, settings, load, inbox, news).await,
         Err(error) => ended(format!("worker did not start: {error}")),
     }

@@ -78,7 +78,7 @@ impl Drop for Drafts {
 
 /// What became of the drafts of runs that have ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TakenIn {
+pub struct Recovered {
     /// Records that are in the history now.
     pub n_records: usize,
     /// What could not be taken in, a sentence each. It stays where it is.
@@ -86,9 +86,9 @@ pub struct TakenIn {
 }
 
 /// Put the drafts of runs that have ended into the history.
-pub fn take_in(history: &mut History) -> Result<TakenIn, HistoryError> {
+pub fn take_in(history: &mut History) -> Result<Recovered, HistoryError> {
     let folder = folder(history.path());
-    let mut taken = TakenIn::default();
+    let mut taken = Recovered::default();
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(taken) };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     // Those of one run in the order in which they were made, as far as names tell.
@@ -182,7 +182,7 @@ mod tests {
         drafts.put(2, &record("another")).unwrap();
         drafts.remove(2);
         drafts.remove(3);
-        assert_eq!(take_in(&mut history).unwrap(), TakenIn::default(), "the run goes on");
+        assert_eq!(take_in(&mut history).unwrap(), Recovered::default(), "the run goes on");
         assert!(titles(&mut history).is_empty());
         drop(drafts);
         assert_eq!(take_in(&mut history).unwrap().n_records, 1);
@@ -214,7 +214,7 @@ mod tests {
         let draft = r#"{"id":0,"kind":"run","at":5,"models":["m:a"],"title":"old","body":{"schema":"taffrail/run/1",
             "text":"half of","finish":"interrupted","turns":[{"role":"user","text":"why?"}]},"figures":[]}"#;
         fs::write(folder(&path).join("00-1.json"), draft).unwrap();
-        assert_eq!(take_in(&mut history).unwrap(), TakenIn { n_records: 1, problems: Vec::new() });
+        assert_eq!(take_in(&mut history).unwrap(), Recovered { n_records: 1, problems: Vec::new() });
         let record = history.get(1).unwrap().unwrap();
         let run = record.body.run().unwrap();
         assert_eq!((record.title.as_str(), run.document.text.as_deref()), ("old", Some("half of")));

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use wire::Message;
 
 use super::index::{Index, Stamp};
-use super::shelf::{Item, Shelf};
 use super::spread::spread;
+use super::store_scan::{Item, StoreScan};
 use super::walk::open;
 use domain::model::{Card, Digest, Format, Model, Status, Store};
 
@@ -26,11 +26,11 @@ const BLOCK: usize = 4 << 10;
 const BLOCKS: u64 = 5;
 
 /// The rows: all models of all shelves, each content once.
-pub(super) fn merge(shelves: &[Shelf], index: &Index<'_>) -> Vec<Arc<Model>> {
-    let items: Vec<&Item> = shelves.iter().flat_map(|shelf| &shelf.items).collect();
+pub(super) fn merge(shelves: &[StoreScan], index: &Index<'_>) -> Vec<Arc<Model>> {
+    let items: Vec<&Item> = shelves.iter().flat_map(|store_scan| &store_scan.items).collect();
     let mut groups = Groups::new(&items);
     groups.join_known();
-    groups.join_alike(index);
+    groups.join_identical(index);
     let mut rows = groups.into_rows();
     make_ids_unique(&mut rows);
     rows
@@ -89,7 +89,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Join what is of one size and looks the same, where a digest lacks.
-    fn join_alike(&mut self, index: &Index<'_>) {
+    fn join_identical(&mut self, index: &Index<'_>) {
         let mut by_size: HashMap<Key, Vec<usize>> = HashMap::new();
         for number in 0..self.items.len() {
             if self.root(number) == number
@@ -98,18 +98,18 @@ impl<'a> Groups<'a> {
                 by_size.entry(key).or_default().push(number);
             }
         }
-        let mut alike: Vec<_> = by_size
+        let mut identical: Vec<_> = by_size
             .into_values()
             .filter(|same| same.len() > 1 && same.iter().any(|number| self.digests[*number].is_none()))
             .collect();
-        alike.sort_unstable();
-        let numbers: Vec<_> = alike.iter().flatten().copied().collect();
+        identical.sort_unstable();
+        let numbers: Vec<_> = identical.iter().flatten().copied().collect();
         let items = self.items;
         let prints = spread(numbers, |numbers| {
             numbers.into_iter().map(|number| (number, fingerprint(items[number], index))).collect()
         });
         let prints: HashMap<_, _> = prints.into_iter().collect();
-        for same in alike {
+        for same in identical {
             // Of one fingerprint there can be several contents, as their digests tell.
             let mut by_print: HashMap<[u8; 16], Vec<usize>> = HashMap::new();
             for number in same {

@@ -8,12 +8,12 @@
 
 mod candidate;
 mod card;
+pub mod cleanup;
 mod digest;
 mod entry;
 mod env;
-mod eyes;
+mod fs_watch;
 mod hash;
-pub mod house;
 pub mod hub;
 mod index;
 mod inspect;
@@ -25,9 +25,9 @@ mod oci;
 mod place;
 pub mod resolve;
 mod safetensors;
-mod shelf;
 mod spread;
 mod stat;
+mod store_scan;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -51,10 +51,10 @@ use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
 use news::News;
 use place::StoreLocation;
-pub use place::roots;
+pub use place::{MADE, roots};
 pub use resolve::{Unresolved, as_named, find};
-use shelf::Shelf;
 use stat::Root;
+use store_scan::StoreScan;
 use stores::{docker, folder, gpt4all, hugging_face, jan, llama_cpp, lm_studio, local_ai, ollama, rama_lama, starter};
 pub use tries::remember as remember_try;
 pub use watch::Watcher;
@@ -80,8 +80,8 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
     let (mut shelves, _) = look(settings, env, &index, &|_| ());
     let models = merge::merge(&shelves, &index);
     write_index(index, env, true, &mut shelves);
-    let dangling = shelves.iter_mut().flat_map(|shelf| std::mem::take(&mut shelf.dangling)).collect();
-    let stores = shelves.into_iter().map(|shelf| shelf.status).collect();
+    let dangling = shelves.iter_mut().flat_map(|store_scan| std::mem::take(&mut store_scan.dangling)).collect();
+    let stores = shelves.into_iter().map(|store_scan| store_scan.status).collect();
     Listing { models, dangling, stores, took: start.elapsed() }
 }
 
@@ -112,11 +112,11 @@ fn look(
     env: &Env,
     index: &Index<'_>,
     found: &(dyn Fn(Vec<Arc<Model>>) + Sync),
-) -> (Vec<Shelf>, Vec<StoreLocation>) {
+) -> (Vec<StoreScan>, Vec<StoreLocation>) {
     let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
     let places = place::all(settings, env);
-    let mut shelves: Vec<_> = shelf::starters(settings, env).into_iter().collect();
-    shelves.extend(shelf::look(&places, env, index, &news));
+    let mut shelves: Vec<_> = store_scan::starters(settings, env).into_iter().collect();
+    shelves.extend(store_scan::look(&places, env, index, &news));
     (shelves, places)
 }
 
@@ -125,7 +125,7 @@ fn index_place(env: &Env) -> Option<PathBuf> {
 }
 
 /// Write down what is new. `is_whole` says that all stores were looked at, so that what was not seen is gone.
-fn write_index(index: Index<'_>, env: &Env, is_whole: bool, shelves: &mut [Shelf]) {
+fn write_index(index: Index<'_>, env: &Env, is_whole: bool, shelves: &mut [StoreScan]) {
     let written = match (index_place(env), index.into_bytes(env.build, is_whole)) {
         (Some(place), Some(bytes)) => atomic_file::replace(&place, &bytes),
         _ => Ok(()),

@@ -11,6 +11,9 @@ use super::{docker, folder, gpt4all, hugging_face, jan, llama_cpp, lm_studio, lo
 use domain::model::Store;
 use domain::settings;
 
+/// The folder below our own data for models that programs made.
+pub const MADE: &str = "models";
+
 /// A place of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoreLocation {
@@ -59,7 +62,10 @@ fn of_store(store: Store, settings: &settings::Library, env: &Env) -> Vec<StoreL
         Store::Starter => return Vec::new(),
         Store::Folder => {
             let folders = settings.folders.iter().map(|folder| env.expand(folder));
-            return folders.map(|root| StoreLocation { store, root, is_named: true }).collect();
+            let named = folders.map(|root| StoreLocation { store, root, is_named: true });
+            // What programs made by the server's APIs.
+            let made = env.data.as_ref().map(|data| data.join(MADE));
+            return named.chain(made.map(|root| StoreLocation { store, root, is_named: false })).collect();
         }
         Store::HuggingFace => (&settings.hugging_face, |env| hugging_face::place(env).into_iter().collect()),
         Store::Ollama => (&settings.ollama, ollama::places),

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use super::eyes::{Eyes, Wake};
+use super::fs_watch::{Eyes, Wake};
 use super::index::{self, Index, Stamp};
 use super::place::{self, StoreLocation};
-use super::shelf::{self, Item, Shelf};
+use super::store_scan::{self, Item, StoreScan};
 use super::{Env, News, index_place, last, merge, write_index};
 use domain::event::LibraryEvent;
 use domain::model::{Model, Store, StoreStatus};
@@ -73,12 +73,12 @@ impl Watcher {
         let sender = wakes.clone();
         // The thread only reads: at the program's end it is left behind.
         std::thread::Builder::new().name("library".to_owned()).spawn(move || {
-            let eyes = Eyes::new(sender, bounds.max_watches);
-            Keeper {
+            let fs_watch = Eyes::new(sender, bounds.max_watches);
+            ScanLoop {
                 settings,
                 env,
                 emit,
-                eyes,
+                fs_watch,
                 woken,
                 bounds,
                 shelves: Vec::new(),
@@ -109,14 +109,14 @@ enum Task {
 }
 
 /// Who keeps the library.
-struct Keeper<E, F> {
+struct ScanLoop<E, F> {
     settings: settings::Library,
     env: E,
     emit: F,
-    eyes: Eyes,
+    fs_watch: Eyes,
     woken: Receiver<Wake>,
     bounds: Bounds,
-    shelves: Vec<Shelf>,
+    shelves: Vec<StoreScan>,
     models: Vec<Arc<Model>>,
     /// How the stores were when it was told last.
     told: Vec<StoreStatus>,
@@ -124,7 +124,7 @@ struct Keeper<E, F> {
     took: Option<Duration>,
 }
 
-impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
+impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> ScanLoop<E, F> {
     fn run(mut self) {
         let mut task = Task::All;
         // Stores that can't be watched.
@@ -134,15 +134,17 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
             let Some(places) = self.look(&task, &unwatched) else { return };
             // Absent is what the last look at its store did not find: it may have come since.
             let was_here = |place: &&StoreLocation| {
-                self.shelves.iter().any(|shelf| shelf.status.store == place.store && shelf.root == place.root)
+                self.shelves
+                    .iter()
+                    .any(|store_scan| store_scan.status.store == place.store && store_scan.root == place.root)
             };
             let absent = places.iter().filter(|place| !was_here(place)).map(|place| (place.store, &*place.root, None));
-            let folders = self.shelves.iter().flat_map(|shelf| {
-                let store = shelf.status.store;
-                shelf.folders.iter().map(move |(folder, modified)| (store, folder.as_path(), *modified))
+            let folders = self.shelves.iter().flat_map(|store_scan| {
+                let store = store_scan.status.store;
+                store_scan.folders.iter().map(move |(folder, modified)| (store, folder.as_path(), *modified))
             });
             let folders = folders.chain(absent).filter(|(_, folder, _)| folder.is_absolute());
-            let outcome = self.eyes.watch(folders);
+            let outcome = self.fs_watch.watch(folders);
             let mut changed = outcome.changed;
             changed.extend(self.changed_files(&outcome.fresh));
             unwatched = outcome.unwatched;
@@ -185,10 +187,10 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
                 places = place::all(&self.settings, &env);
                 let here: Vec<_> = places.iter().filter(|place| stores.contains(&place.store)).cloned().collect();
                 let news = News { found: &|_| (), waiting: Mutex::new((Vec::new(), Instant::now())) };
-                let anew = shelf::look(&here, &env, &index, &news);
-                self.shelves.retain(|shelf| !stores.contains(&shelf.status.store));
+                let anew = store_scan::look(&here, &env, &index, &news);
+                self.shelves.retain(|store_scan| !stores.contains(&store_scan.status.store));
                 self.shelves.extend(anew);
-                self.shelves.sort_by_key(|shelf| shelf.status.store);
+                self.shelves.sort_by_key(|store_scan| store_scan.status.store);
             }
         }
         let models = merge::merge(&self.shelves, &index);
@@ -216,7 +218,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
     /// The stores with files in these folders that are not as they were when they were looked at: a file that is written
     /// anew leaves its folder's time alone.
     fn changed_files(&self, folders: &HashSet<PathBuf>) -> HashSet<Store> {
-        let items = self.shelves.iter().flat_map(|shelf| &shelf.items);
+        let items = self.shelves.iter().flat_map(|store_scan| &store_scan.items);
         let is_changed = |item: &&Item| {
             let (Some(path), Some((_, stamp))) = (item.model.path(), item.node) else { return false };
             path.parent().is_some_and(|folder| folders.contains(folder))
@@ -227,7 +229,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
 
     /// Tell how things are, unless it has been told. Gives whether somebody listens.
     fn tell(&mut self, is_news: bool, unwatched: &HashSet<Store>) -> bool {
-        let mut stores: Vec<_> = self.shelves.iter().map(|shelf| shelf.status.clone()).collect();
+        let mut stores: Vec<_> = self.shelves.iter().map(|store_scan| store_scan.status.clone()).collect();
         for store in &mut stores {
             if unwatched.contains(&store.store) {
                 let every = self.bounds.poll.as_secs();
@@ -259,7 +261,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
                 Ok(Wake::Look) => return Some(Task::All),
                 Ok(Wake::Shown) => {}
                 Ok(Wake::Seen(seen)) => {
-                    let Some(seen) = self.eyes.stores(seen) else {
+                    let Some(seen) = self.fs_watch.stores(seen) else {
                         stores.extend(Store::ALL);
                         times.get_or_insert((Instant::now(), Instant::now()));
                         continue;

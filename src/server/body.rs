@@ -37,7 +37,11 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// The body as it is.
 pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+    bytes_within(request, state, BODY_TIMEOUT).await
+}
+
+async fn bytes_within<S: Send + Sync>(request: Request, state: &S, timeout: Duration) -> Result<Bytes, ApiError> {
+    let reading = tokio::time::timeout(timeout, Bytes::from_request(request, state)).await;
     let late = || ApiError::new(Kind::Timeout, "the body of the request took too long to come");
     let read = reading.ok().ok_or_else(late)?;
     read.map_err(|rejection| {
@@ -131,6 +135,14 @@ mod tests {
         }
         let unknown = parse::<Outer>(br#"{"inner": [{"number": 3, "more": [1]}], "else": null}"#).unwrap();
         assert_eq!(unknown, Outer { inner: vec![Inner { number: 3 }] });
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_waited_for_so_long() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+        let request = Request::new(axum::body::Body::from_stream(never));
+        let error = bytes_within(request, &(), Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Timeout);
     }
 
     #[test]

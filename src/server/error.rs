@@ -35,8 +35,6 @@ pub(super) enum Kind {
     TooLarge,
     /// Too much waits already.
     Busy,
-    /// It is not there yet.
-    NotImplemented,
     /// The model can't be loaded now.
     Unavailable,
     /// The model failed.
@@ -81,7 +79,6 @@ impl ApiError {
             Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Kind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use domain::Domain;
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
+use domain::download::hub::{Failure, RemoteFile};
+use domain::model::Model;
 use domain::query::{Query, QueryError};
 use domain::request::{Figures, RequestId};
 use domain::session::End;
@@ -31,6 +33,10 @@ pub enum Call {
     Ask(Box<Ask>, AnswerSender, oneshot::Sender<Result<RequestId, Refused>>),
     /// A short job beside answers: what came of it goes to the sender, once.
     Query(Box<Query>, mpsc::Sender<QueryEnd>),
+    /// The files of a repository of the hub, `owner/name`, at a revision.
+    ListFiles(String, String, oneshot::Sender<Result<Vec<RemoteFile>, Failure>>),
+    /// Models to be deleted as the Library deletes them: a sentence of what came of it, or why it was refused.
+    DeleteModels(Vec<Arc<Model>>, oneshot::Sender<Result<String, Refused>>),
     /// Something that is known.
     Read(Box<dyn FnOnce(&Domain) + Send>),
 }
@@ -172,10 +178,17 @@ impl Answer {
     }
 }
 
-fn answer_channel() -> (AnswerSender, AnswerEvents) {
+fn events_channel() -> (AnswerSender, AnswerEvents) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let pending = Arc::new(AtomicUsize::new(0));
     (AnswerSender { events: sender, pending: Arc::clone(&pending) }, AnswerEvents { events: receiver, pending })
+}
+
+/// The two ends of an answer.
+#[cfg(test)]
+pub(super) fn answer_channel(request: RequestId) -> (AnswerSender, Answer) {
+    let (sender, events) = events_channel();
+    (sender, Answer { request, events })
 }
 
 /// The way to the program.
@@ -201,7 +214,7 @@ impl Handle {
     /// Have a prompt answered.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, Refused> {
         let (reply, result) = oneshot::channel();
-        let (sender, events) = answer_channel();
+        let (sender, events) = events_channel();
         self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
@@ -213,6 +226,30 @@ impl Handle {
         let (sender, mut end) = mpsc::channel(1);
         self.call(Call::Query(Box::new(query), sender)).await?;
         end.recv().await.ok_or_else(ending)?
+    }
+
+    /// Ask the hub for the files of a repository.
+    pub async fn files(
+        &self,
+        repository: String,
+        revision: String,
+    ) -> Result<Result<Vec<RemoteFile>, Failure>, Refused> {
+        let (reply, result) = oneshot::channel();
+        self.call(Call::ListFiles(repository, revision, reply)).await?;
+        result.await.ok().ok_or_else(ending)
+    }
+
+    /// Delete models.
+    pub async fn delete(&self, models: Vec<Arc<Model>>) -> Result<String, Refused> {
+        let (reply, result) = oneshot::channel();
+        self.call(Call::DeleteModels(models, reply)).await?;
+        result.await.ok().ok_or_else(ending)?
+    }
+
+    /// Give a command whose reply nobody waits for, unless too many wait already.
+    pub fn give(&self, what: What) {
+        let (reply, _) = oneshot::channel();
+        drop(self.calls.try_send(Call::Command(what, reply)));
     }
 
     /// Read what is known.
@@ -251,8 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_does_not_read_is_bounded_and_one_that_does_is_not() {
-        let (sender, events) = answer_channel();
-        let mut answer = Answer { request: RequestId(1), events };
+        let (sender, mut answer) = answer_channel(RequestId(1));
         let part = || text("x".repeat(MAX_PENDING / 4));
         for _ in 0..20 {
             assert_eq!(sender.send(part()), Sent::Yes);

@@ -6,10 +6,13 @@
 
 mod anthropic;
 mod asking;
+mod blobs;
 mod body;
+mod document;
 mod error;
 mod guard;
 mod handle;
+mod incoming;
 pub mod keys;
 mod limits;
 mod listen;
@@ -34,7 +37,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
-pub use listen::{Listener, Server, StartError};
+pub use listen::{Listener, Places, Server, StartError};
+
 use shared::Shared;
 
 /// What is said of the APIs as a whole.
@@ -48,19 +52,17 @@ struct Description;
 /// All addresses, and the document that describes them.
 fn routes() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(Description::openapi());
-    routes
-        .merge(openai::routes())
-        .merge(anthropic::routes())
-        .merge(ollama::routes())
-        .merge(llama::routes())
-        .split_for_parts()
+    let routes =
+        routes.merge(openai::routes()).merge(anthropic::routes()).merge(ollama::routes()).merge(llama::routes());
+    let (routes, described) = routes.split_for_parts();
+    (routes, document::complete(described))
 }
 
 fn router(shared: Arc<Shared>) -> Router {
     let max_body = usize::try_from(shared.settings.max_body.0).unwrap_or(usize::MAX);
-    let (routes, document) = routes();
+    let (routes, described) = routes();
     routes
-        .route("/openapi.json", get(async || body::Json(document)))
+        .route("/openapi.json", get(async || body::Json(described)))
         .fallback(async || ApiError::new(Kind::NotFound, "there is nothing at this address"))
         .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this address takes another method"))
         .layer(DefaultBodyLimit::max(max_body))

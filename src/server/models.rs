@@ -33,9 +33,7 @@ pub(super) fn served(domain: &Domain) -> Vec<Served> {
 
 /// A model by its name, where that means no other; else by its id.
 fn of_model(domain: &Domain, model: &Arc<Model>) -> Served {
-    let is_meant = alias::resolve(domain, &model.name)
-        .is_ok_and(|target| target.alias.is_none() && target.model.id == model.id && target.model.name == model.name);
-    Served { name: if is_meant { &model.name } else { &model.id }.clone(), model: Arc::clone(model) }
+    Served { name: alias::name_of(domain, model).to_owned(), model: Arc::clone(model) }
 }
 
 /// The model of this name, by the name that lists have for it.

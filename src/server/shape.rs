@@ -58,7 +58,7 @@ fn openai_type(kind: Kind) -> &'static str {
         Kind::Unauthorized => "authentication_error",
         Kind::Forbidden => "permission_error",
         Kind::Busy => "rate_limit_error",
-        Kind::NotImplemented | Kind::Unavailable | Kind::Failed => "server_error",
+        Kind::Unavailable | Kind::Failed => "server_error",
     }
 }
 
@@ -68,7 +68,6 @@ fn openai_code(kind: Kind) -> Option<&'static str> {
         Kind::ModelNotFound => Some("model_not_found"),
         Kind::Unauthorized => Some("invalid_api_key"),
         Kind::Busy => Some("rate_limit_exceeded"),
-        Kind::NotImplemented => Some("not_implemented"),
         _ => None,
     }
 }
@@ -83,7 +82,7 @@ fn anthropic_type(kind: Kind) -> &'static str {
         Kind::TooLarge => "request_too_large",
         Kind::Busy => "rate_limit_error",
         Kind::Unavailable => "overloaded_error",
-        Kind::NotImplemented | Kind::Failed => "api_error",
+        Kind::Failed => "api_error",
     }
 }
 

@@ -13,9 +13,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use domain::request::RequestId;
 use wire::{Channel, Counters, Started, Token, ToolCall, ToolCallDelta};
 
 use super::error::{ApiError, Result};
@@ -47,6 +47,8 @@ pub(super) trait Translate: Send + 'static {
     fn error(&mut self, error: &ApiError, out: &mut String);
     /// What comes after the ends of all choices.
     fn finish(&mut self, out: &mut String);
+    /// The answers as one document instead.
+    fn document(&mut self, answers: &[Whole]) -> Value;
 }
 
 /// The answers to one request, one for each choice.
@@ -60,11 +62,6 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn new(answers: Vec<Answer>) -> Self {
         Self { open: answers.into_iter().map(Some).collect(), turn: 0, first: None }
-    }
-
-    /// The requests, in the order of the choices.
-    pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> {
-        self.open.iter().flatten().map(|answer| answer.request)
     }
 
     /// Wait for the first event, for a while. An error that ends a choice before anything was written is one of the whole
@@ -115,7 +112,7 @@ impl Answers {
         self.first().await?;
         let mut begin = String::new();
         translate.begin(&mut begin);
-        let streaming = Streaming { answers: self, translate, begin: Some(begin), is_over: false };
+        let streaming = Streaming { answers: self, translate, begin: Some(begin), is_over: false, silence: KEEP_ALIVE };
         let body = stream::unfold(streaming, |mut streaming| async {
             let part = streaming.next().await?;
             Some((Ok::<_, Infallible>(Bytes::from(part)), streaming))
@@ -144,6 +141,8 @@ struct Streaming<T> {
     translate: T,
     begin: Option<String>,
     is_over: bool,
+    /// How long nothing may be written.
+    silence: Duration,
 }
 
 impl<T: Translate> Streaming<T> {
@@ -154,7 +153,7 @@ impl<T: Translate> Streaming<T> {
         }
         let mut out = String::new();
         while out.is_empty() && !self.is_over {
-            let silent = sleep_until(Instant::now() + KEEP_ALIVE);
+            let silent = sleep_until(Instant::now() + self.silence);
             tokio::select! {
                 biased;
                 event = self.answers.next() => match event {
@@ -215,6 +214,69 @@ impl Whole {
                 self.tokens.extend(tokens);
             }
             AnswerEvent::Ended(ending) => self.ending = Some(*ending),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::request::RequestId;
+
+    use super::*;
+    use crate::server::handle::answer_channel;
+
+    /// Writes a word for each thing that is to be written.
+    struct Words;
+
+    impl Translate for Words {
+        const CONTENT_TYPE: &'static str = "text/plain";
+
+        fn keep_alive(&mut self, out: &mut String) {
+            out.push_str("alive ");
+        }
+
+        fn begin(&mut self, _: &mut String) {}
+
+        fn event(&mut self, _: usize, _: AnswerEvent, out: &mut String) {
+            out.push_str("event ");
+        }
+
+        fn error(&mut self, error: &ApiError, out: &mut String) {
+            out.push_str(&error.message);
+        }
+
+        fn finish(&mut self, out: &mut String) {
+            out.push_str("end");
+        }
+
+        fn document(&mut self, _: &[Whole]) -> Value {
+            Value::Null
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_stream_is_kept_alive_until_it_ends_once() {
+        for (ending, expected) in
+            [(Ending::default(), vec!["event ", "end"]), (Ending::failed("broken"), vec!["broken"])]
+        {
+            let (sender, answer) = answer_channel(RequestId(1));
+            let mut streaming = Streaming {
+                answers: Answers::new(vec![answer]),
+                translate: Words,
+                begin: None,
+                is_over: false,
+                silence: Duration::from_millis(1),
+            };
+            for _ in 0..3 {
+                assert_eq!(streaming.next().await.as_deref(), Some("alive "));
+            }
+            sender.send(AnswerEvent::Ended(Box::new(ending)));
+            let mut rest = Vec::new();
+            while let Some(part) = streaming.next().await {
+                rest.push(part);
+            }
+            rest.retain(|part| part != "alive ");
+            assert_eq!(rest, expected);
         }
     }
 }

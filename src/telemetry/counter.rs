@@ -47,7 +47,7 @@ pub(super) struct Spent {
 
 impl Counter {
     /// Whether it was read before.
-    pub(super) fn has_begun(self) -> bool {
+    pub(super) fn has_started(self) -> bool {
         self.last.is_some()
     }
 

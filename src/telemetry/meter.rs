@@ -20,7 +20,7 @@ pub(super) struct Meter {
 }
 
 /// What a card tells of its power in one reading.
-pub(super) struct Told {
+pub(super) struct Reported {
     /// Who tells it, such as `nvml`.
     pub(super) driver: &'static str,
     pub(super) domain: Domain,
@@ -36,11 +36,11 @@ pub(super) struct Told {
 
 impl Meter {
     /// The power by the energy counter, else by the power meter.
-    pub(super) fn power(&mut self, at: Duration, told: Told) -> Power {
-        let Told { driver, domain, name, adds, energy, power, limit } = told;
+    pub(super) fn power(&mut self, at: Duration, told: Reported) -> Power {
+        let Reported { driver, domain, name, adds, energy, power, limit } = told;
         let most = Watts(limit.filter(|limit| limit.0 > 0.0).map_or(MOST.0, |limit| limit.0 * TOLERANCE));
         let shown = energy.map(|(counts, unit)| Joules(counts as f64 * unit));
-        let begun = self.counter.has_begun();
+        let started = self.counter.has_started();
         // Two looks in a row, as a command takes them, are no reason to begin anew.
         let is_fresh = energy.is_some() && self.counter.is_fresh(at);
         let counted = energy.map(|(counts, unit)| self.counter.advance(at, counts, Bounds { unit, range: None, most }));
@@ -51,7 +51,7 @@ impl Meter {
             }
             (_, Ok(watts)) => {
                 // A counter that lags would tell once more what the power meter tells now: it begins anew.
-                if begun && !is_fresh {
+                if started && !is_fresh {
                     self.counter = Counter::default();
                 }
                 // Its energy until now will be in the counter's next reading.

@@ -5,7 +5,7 @@
 //! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`domain::energy`) and drawing. The files of `/proc` and
 //! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
 
-mod apart;
+mod background_source;
 pub mod bandwidth;
 mod cgroup;
 mod counter;
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use self::files::{Files, Root};
 pub use self::sampler::{Sampler, Thread, spawn};
-pub use self::sources::foreign::{Wish, signal};
+pub use self::sources::foreign::{EndSignal, signal};
 
 use domain::figure::Figure;
 use domain::machine::{self, Sample};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sysinfo::System;
 
-use super::apart::Apart;
+use super::background_source::BackgroundSource;
 use super::driver::{self, Driver};
 use super::{Files, Root, Source, Tick, label};
 use crate::telemetry::sources::allowed::Bounds;
@@ -50,7 +50,7 @@ enum Slot {
     /// In line: it never blocks.
     Here(Box<dyn Source>),
     /// On a thread of its own.
-    Apart(Box<Apart>),
+    BackgroundSource(Box<BackgroundSource>),
 }
 
 /// A healthy driver answers within some milliseconds, and a first call of NVIDIA's takes a second.
@@ -98,34 +98,34 @@ impl Sampler {
             drivers: super::drivers::read(&*files),
         };
         // Counters first: the less time between the tick and their reading, the truer their watts.
-        let apart = |name, covers, source: Box<dyn Source>| {
-            Slot::Apart(Box::new(Apart::new(name, covers, source, Arc::clone(&files))))
+        let background_source = |name, covers, source: Box<dyn Source>| {
+            Slot::BackgroundSource(Box::new(BackgroundSource::new(name, covers, source, Arc::clone(&files))))
         };
         let sources = vec![
             Slot::Here(Box::new(Perf::new(events))),
             Slot::Here(Box::new(Powercap::default())),
-            apart("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
-            apart("amdgpu", amdgpu::COVERS, Box::<Amdgpu>::default()),
-            apart("intel", intel::COVERS, Box::<Intel>::default()),
+            background_source("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
+            background_source("amdgpu", amdgpu::COVERS, Box::<Amdgpu>::default()),
+            background_source("intel", intel::COVERS, Box::<Intel>::default()),
             #[cfg(target_os = "macos")]
-            apart(
+            background_source(
                 "apple",
                 crate::telemetry::sources::apple::COVERS,
                 Box::new(crate::telemetry::sources::apple::Apple::new(
                     Box::<crate::telemetry::sources::apple::Own>::default(),
                 )),
             ),
-            apart("battery", battery::COVERS, Box::<Battery>::default()),
-            apart("hwmon", hwmon::COVERS, Box::<Meters>::default()),
+            background_source("battery", battery::COVERS, Box::<Battery>::default()),
+            background_source("hwmon", hwmon::COVERS, Box::<Meters>::default()),
             Slot::Here(Box::new(Cpu::default())),
             Slot::Here(Box::new(ClockLimits::default())),
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
             // After the cores and the memory, which it bounds.
             Slot::Here(Box::new(bounds)),
             Slot::Here(Box::new(Pressure)),
-            apart("disks", disks::COVERS, Box::<MountedDisks>::default()),
-            apart("foreign", foreign::COVERS, Box::<Others>::default()),
-            apart("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
+            background_source("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            background_source("foreign", foreign::COVERS, Box::<Others>::default()),
+            background_source("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];
         Self {
             files,
@@ -164,15 +164,15 @@ impl Sampler {
         };
         // Those that may block read at the same time as the others.
         for slot in &mut self.sources {
-            if let Slot::Apart(apart) = slot {
-                apart.ask(&tick);
+            if let Slot::BackgroundSource(background_source) = slot {
+                background_source.ask(&tick);
             }
         }
         let deadline = Instant::now() + self.patience;
         for slot in &mut self.sources {
             match slot {
                 Slot::Here(source) => source.read(&tick, &mut sample),
-                Slot::Apart(apart) => apart.collect(&tick, deadline, &mut sample),
+                Slot::BackgroundSource(background_source) => background_source.collect(&tick, deadline, &mut sample),
             }
         }
         self.foreign = sample.foreign.iter().map(|foreign| foreign.process.pid).collect();

@@ -124,7 +124,7 @@ pub fn figure(session: &Session, column: FleetSort) -> Option<f64> {
         FleetSort::Memory => session.memory_held().map(|bytes| bytes.0 as f64),
         FleetSort::Power => session.watts.value().map(|watts| watts.0),
         // An estimate without a sensor has no place in a ranking.
-        FleetSort::Energy | FleetSort::PerAnswer if session.figures().bill.is_modelled() => None,
+        FleetSort::Energy | FleetSort::PerAnswer if session.figures().energy_account.is_modelled() => None,
         FleetSort::Energy => session.joules_per_token().value().map(|joules| joules.0),
         FleetSort::PerAnswer => session.figures().energy.value().map(|joules| joules.0),
         FleetSort::Threads => (session.threads > 0).then_some(f64::from(session.threads)),

@@ -6,7 +6,15 @@ mod anthropic;
 #[cfg(all(unix, feature = "llama"))]
 mod connections;
 #[cfg(all(unix, feature = "llama"))]
+#[path = "../../src/library/hub/fake.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the unit tests use more of it")]
+mod fake_hub;
+#[cfg(all(unix, feature = "llama"))]
 mod guard;
+#[cfg(all(unix, feature = "llama"))]
+mod launch;
+#[cfg(all(unix, feature = "llama"))]
+mod manage;
 #[cfg(all(unix, feature = "llama"))]
 mod ollama;
 #[cfg(all(unix, feature = "llama"))]

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,6 +31,10 @@ impl Home {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -69,7 +73,7 @@ impl Home {
             }
             seen.push(line);
         };
-        Server { child, address, log, _home: self }
+        Server { child, address, log: Mutex::new(log), home: self }
     }
 }
 
@@ -77,8 +81,9 @@ impl Home {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    log: mpsc::Receiver<String>,
-    _home: Home,
+    // Several threads may ask it at once.
+    log: Mutex<mpsc::Receiver<String>>,
+    pub(crate) home: Home,
 }
 
 impl Drop for Server {
@@ -124,6 +129,17 @@ impl Reply {
 
 impl Server {
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Reply {
+        self.send_bytes(method, path, headers, body.map(String::into_bytes))
+    }
+
+    /// The same with a body that need not be text.
+    pub(crate) fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             // An error says that another test has done it.
@@ -175,12 +191,20 @@ impl Server {
         slots.as_array().unwrap().iter().filter(|slot| slot["is_processing"] == true).count()
     }
 
+    /// End it in order, and start another one over what it left.
+    pub(crate) fn restart(mut self) -> Self {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.home, Home::new()).serve(&[])
+    }
+
     /// Send it a signal and wait for its end: its exit code, and what it logged since it started.
     pub(crate) fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Vec<String>) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
         let status = self.child.wait().unwrap();
-        (status.code(), self.log.iter().collect())
+        (status.code(), self.log.get_mut().unwrap().iter().collect())
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the program must withstand, over and over at random: mutated files, `kill -9` at any moment, also within
-//! housekeeping, and a hub that lies. Everything is real: the binary, its workers, the starter models, a pseudo-terminal.
+//! housekeeping, a hub that lies, and thousands of clients that misbehave. Everything is real: the binary, its workers, the starter models, a pseudo-terminal.
 //!
 //! A size that CI bears, unless `TAFFRAIL_TORTURE` is `full` (`./dev torture`). A case that fails names its seed;
 //! `TAFFRAIL_TORTURE_SEED` runs that one alone, together with the name of its test.
@@ -15,6 +15,10 @@ mod headers;
 mod housekeeping;
 mod hub;
 mod kills;
+mod requests;
+#[path = "../serve/support.rs"]
+#[expect(dead_code, reason = "the tests of the server use more of it")]
+mod server;
 mod stores;
 #[path = "../program/support.rs"]
 #[expect(dead_code, reason = "the tests of the program use more of it")]

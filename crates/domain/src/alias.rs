@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::ask::{Ask, Asker, Generation, Priority};
 use crate::command::{Cause, Refused};
+use crate::download::target::{self as hub, Selection};
 use crate::keep_alive::KeepAlive;
 use crate::model::{Model, Status};
 pub use crate::settings::Alias;
@@ -65,11 +66,18 @@ pub fn resolve<'a>(domain: &'a Domain, name: &str) -> Result<Target<'a>, Refused
             })?;
             return Ok(Target { model, alias: Some((name, alias)) });
         }
-        if let Some(model) = find(domain, name) {
+        if let Some(model) = find(domain, name).or_else(|| of_hub(domain, name)) {
             return Ok(Target { model, alias: None });
         }
     }
     Err(missing(domain, format!("no model is called `{}`", clean(name))).with_hint("`taffrail ls` lists all models"))
+}
+
+/// The name by which a program gets this model: its own, where that means no other; else its id.
+pub fn name_of<'a>(domain: &Domain, model: &'a Model) -> &'a str {
+    let is_meant = resolve(domain, &model.name)
+        .is_ok_and(|target| target.alias.is_none() && target.model.id == model.id && target.model.name == model.name);
+    if is_meant { &model.name } else { &model.id }
 }
 
 /// The model of this id or name. Of several of one name the one that can be run, in the store that is preferred.
@@ -80,6 +88,26 @@ fn find<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
         let called = models.iter().filter(|model| model.name.eq_ignore_ascii_case(name));
         called.min_by_key(|model| (model.status != Status::Runnable, model.name != name, model.store))
     })
+}
+
+/// The model that was downloaded by this name: `hf.co/OWNER/REPO:QUANT`, or without the quantisation where one that can be
+/// run is here.
+fn of_hub<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
+    let hub::Target { repository, part } = hub::Target::parse(name).ok()?;
+    let is_meant = |place: &Model| {
+        let is_its = place.repository.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(&repository));
+        is_its
+            && match &part {
+                Selection::Best => true,
+                Selection::Named(quant) => {
+                    let named = gguf::quant_in_name(&place.name);
+                    [place.quant(), named.as_deref()].into_iter().flatten().any(|own| own.eq_ignore_ascii_case(quant))
+                }
+                Selection::File(file) => place.path().is_some_and(|path| path.ends_with(file)),
+            }
+    };
+    let models = domain.library.models.iter().filter(|model| model.places().any(is_meant));
+    models.min_by_key(|model| model.status != Status::Runnable)
 }
 
 /// A name from outside, as a sentence shows it.
@@ -153,6 +181,10 @@ mod tests {
             model("folder:b", "One-7B", Store::Folder, Status::Runnable),
             model("hf:b", "One-7B", Store::HuggingFace, Status::Runnable),
             model("folder:two", "two", Store::Folder, Status::Runnable),
+            Arc::new(Model {
+                repository: Some("Owner/Hub-GGUF".into()),
+                ..Model::clone(&model("hf:hub", "hub-Q8_0", Store::HuggingFace, Status::Runnable))
+            }),
         ];
         domain.library.took = Some(Duration::ZERO);
         domain
@@ -172,6 +204,9 @@ mod tests {
             ("two", Ok("hf:b")),
             ("folder:two", Ok("folder:two")),
             ("lost", Err("no model is called `gone`, which `lost` stands for")),
+            ("hf.co/owner/hub-gguf:q8_0", Ok("hf:hub")),
+            ("Owner/Hub-GGUF:latest", Ok("hf:hub")),
+            ("hf.co/owner/hub-gguf:q4_0", Err("no model is called `hf.co/owner/hub-gguf:q4_0`")),
             ("One", Err("no model is called `One`")),
             ("", Err("no model is called ``")),
             ("a\u{1b}[2J", Err("no model is called `a[2J`")),
@@ -181,7 +216,7 @@ mod tests {
             assert_eq!(found, expected.map_err(|reason| (reason.to_owned(), Cause::NotFound)), "{name}");
         }
         let names: Vec<&str> = names(&domain).map(|(name, _)| name).collect();
-        assert_eq!(names, ["One-7B", "One-7B", "two", "coder", "two"]);
+        assert_eq!(names, ["One-7B", "One-7B", "two", "hub-Q8_0", "coder", "two"]);
     }
 
     #[test]

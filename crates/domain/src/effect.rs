@@ -1,11 +1,12 @@
 //! What the core wants done. The executor in `app/` does it and answers with events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::download::{DownloadId, Order};
 use crate::model::Model;
 use crate::session::WorkerId;
-use crate::settings::SchedulingPolicy;
+use crate::settings::{Alias, SchedulingPolicy};
 use crate::units::Bytes;
 
 /// Something to be done.
@@ -52,7 +53,7 @@ pub enum Effect {
         /// How. The path is filled in by the executor.
         load: Box<wire::Load>,
         /// How it behaves towards other programs.
-        manners: SchedulingPolicy,
+        scheduling: SchedulingPolicy,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
     Send {
@@ -105,6 +106,8 @@ pub enum Effect {
     Discard(Order),
     /// Write down which downloads were ordered and have not begun, so that the next start offers them.
     PersistQueue(Vec<Order>),
+    /// Keep the names for models that commands made, by name, instead of those kept before.
+    SaveAliases(BTreeMap<String, Alias>),
     /// Keep house; its news come as [`crate::event::LibraryEvent::Storage`].
     Storage(crate::storage::CleanupJob),
     /// Keep calibrated baselines for later runs, instead of those kept before.

@@ -70,7 +70,7 @@ pub enum Event {
     /// A tick of a recording.
     Frame(#[serde(with = "crate::portable::document")] Box<crate::record::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.
-    Trouble(String),
+    Failed(String),
     /// An effect was carried out that the user waits for: one sentence.
     Notice(String),
 }
@@ -120,11 +120,11 @@ pub enum HistoryEvent {
         more: bool,
     },
     /// So many records that a run which was interrupted had not kept are in the history now.
-    TakenIn(usize),
+    Recovered(usize),
     /// A whole record; `None` where there is none of the number.
     Record(#[serde(with = "crate::portable::document")] Option<Box<crate::record::Record>>),
     /// Something else could not be done: why.
-    Trouble(String),
+    Failed(String),
 }
 
 /// News of the library.

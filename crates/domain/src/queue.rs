@@ -64,7 +64,7 @@ pub fn next(session: &Session) -> Option<RequestId> {
 }
 
 /// A request of this priority begins; those that go on waiting are in the session.
-pub(crate) fn begun(session: &mut Session, priority: Priority) {
+pub(crate) fn started(session: &mut Session, priority: Priority) {
     let mut waiting = session.requests.iter().filter(|request| request.stage == Stage::Queued);
     let has_batch = waiting.any(|request| request.priority == Priority::Batch);
     let n_ahead = &mut session.demand.served.n_ahead;
@@ -74,7 +74,7 @@ pub(crate) fn begun(session: &mut Session, priority: Priority) {
 /// When a request of a full queue might find a place: by how long this session's last answers took. Rounded up to seconds,
 /// as the header has it.
 pub fn retry_after(session: &Session) -> Duration {
-    let took = |request: &Request| Some(request.ended?.uptime.saturating_sub(request.begun?.uptime));
+    let took = |request: &Request| Some(request.ended?.uptime.saturating_sub(request.started?.uptime));
     let took: Vec<Duration> = session.requests.iter().filter_map(took).collect();
     let Ok(n) = u32::try_from(took.len()) else { return UNKNOWN_WAIT };
     if n == 0 {

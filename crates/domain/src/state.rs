@@ -36,7 +36,7 @@ pub struct Domain {
     /// The downloads.
     pub downloads: Downloads,
     /// Housekeeping.
-    pub house: CleanupState,
+    pub cleanup: CleanupState,
     /// All sessions, in the order they were started.
     pub sessions: Vec<Session>,
     /// The last requests that have ended and that their sessions know no longer.
@@ -47,7 +47,7 @@ pub struct Domain {
     #[serde(with = "crate::lab::race::vote_snapshot::votes")]
     pub votes: Vec<Vote>,
     /// A text that is being scored.
-    pub quality: Option<Box<PerplexityRun>>,
+    pub perplexity: Option<Box<PerplexityRun>>,
     /// The bench that runs, or the last one.
     pub bench: Bench,
     /// The suite that runs, or the last one.
@@ -122,12 +122,12 @@ impl Domain {
             now: Moment::default(),
             library: Library::default(),
             downloads: Downloads::default(),
-            house: CleanupState::default(),
+            cleanup: CleanupState::default(),
             sessions: Vec::new(),
             ended_requests: EndedRequests::default(),
             race: None,
             votes: Vec::new(),
-            quality: None,
+            perplexity: None,
             machine: Machine {
                 sample: None,
                 cpu: ring.clone(),

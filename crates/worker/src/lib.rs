@@ -51,6 +51,8 @@ mod log;
 #[cfg_attr(not(target_os = "linux"), allow(unused, reason = "elsewhere nothing is given back"))]
 mod mapping;
 #[cfg(feature = "llama")]
+mod micros;
+#[cfg(feature = "llama")]
 mod model;
 #[cfg(feature = "llama")]
 mod out;

@@ -14,7 +14,7 @@ const MAX_WAITING: usize = 8;
 pub(super) struct Questions {
     settings: Settings,
     hub: hub::Hub,
-    keeper: history::Keeper,
+    history_writer: history::HistoryWriter,
     asides: mpsc::Receiver<Answer>,
     sender: mpsc::Sender<Answer>,
 }
@@ -22,7 +22,13 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn new(settings: Settings) -> Self {
         let (sender, asides) = mpsc::channel(MAX_WAITING);
-        Self { settings, hub: hub::Hub::new(), keeper: history::Keeper::new(history::place()), asides, sender }
+        Self {
+            settings,
+            hub: hub::Hub::new(),
+            history_writer: history::HistoryWriter::new(history::place()),
+            asides,
+            sender,
+        }
     }
 
     /// Ask; the answer comes by [`Questions::next`].
@@ -30,9 +36,9 @@ impl Questions {
         match question {
             Question::Search { generation, text, sort } => self.hub.search(&self.settings, generation, text, sort),
             Question::Files { repository, revision } => self.hub.files(&self.settings, repository, revision),
-            Question::Record(id) => self.keeper.ask(history::Wish::Get(id)),
+            Question::Record(id) => self.history_writer.ask(history::HistoryCommand::Get(id)),
             Question::List { generation, filter, page } => {
-                self.keeper.ask(history::Wish::List { generation, filter, page });
+                self.history_writer.ask(history::HistoryCommand::List { generation, filter, page });
             }
             Question::Residency { model, files } => {
                 let id = model.clone();
@@ -64,7 +70,7 @@ impl Questions {
                 event = self.hub.next() => if let Event::Hub(event) = event {
                     return Answer::Hub(event);
                 },
-                Some(event) = self.keeper.next() => return Answer::History(event),
+                Some(event) = self.history_writer.next() => return Answer::History(event),
                 Some(answer) = self.asides.recv() => return answer,
             }
         }

@@ -139,7 +139,7 @@ impl Service {
             Err(error) => tracing::error!("a client can't be attached: {error}"),
         }
         let told = std::mem::take(&mut self.waiting);
-        if told.is_empty() { Wanted::Nothing } else { Wanted::Take(Event::Trouble(told.join("; "))) }
+        if told.is_empty() { Wanted::Nothing } else { Wanted::Take(Event::Failed(told.join("; "))) }
     }
 
     fn status(&self, app: &App) -> Status {
@@ -177,6 +177,6 @@ async fn passed(since: Option<Instant>) {
 fn is_at_work(domain: &Domain) -> bool {
     domain.sessions.iter().any(domain::session::Session::is_live)
         || domain.downloads.all.iter().any(domain::download::Download::is_active)
-        || domain.house.work.is_some()
+        || domain.cleanup.work.is_some()
         || !domain.held.is_empty()
 }

@@ -91,20 +91,20 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
         if let Some(reason) = row.failed.as_ref().filter(|_| !is_told) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
-        if let Some(last) = row.tainted.last() {
-            let what = if bench.plan.keep_tainted { "counted although disturbed" } else { "refused" };
+        if let Some(last) = row.disturbed.last() {
+            let what = if bench.plan.keep_disturbed { "counted although disturbed" } else { "refused" };
             let few = if row.repetitions.len() < bench.plan.repetitions as usize {
                 format!("; {} of {} count", row.repetitions.len(), bench.plan.repetitions)
             } else {
                 String::new()
             };
-            let count = counted(row.tainted.len(), "repetition");
+            let count = counted(row.disturbed.len(), "repetition");
             let text = format!("{name}, {}: {count} {what}, the last: {last}{few}", row.cell.label());
             let _ = writeln!(err, "{}", gguf::clean(&text, 1000));
         }
     }
     let wanting = bench.rows.iter().any(|row| row.failed.is_none() && row.repetitions.is_empty());
-    if wanting && !bench.plan.keep_tainted {
+    if wanting && !bench.plan.keep_disturbed {
         let _ = writeln!(err, "  hint: close what else runs, or add --keep-outliers to count them all the same");
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
 /// A row for each speed.
 pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
     const HEAD: &str = "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,\
-                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token,\
+                        n,disturbed,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token,\
                         joules_grade,joules_relative_uncertainty,dynamic_joules_per_token";
     let mut table = csv::Writer::from_writer(out);
     table.write_record(HEAD.split(','))?;
@@ -135,7 +135,7 @@ pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
             number(rate.and_then(|rate| rate.half_width())),
             number(rate.and_then(|rate| rate.deviation)),
             row.repetitions.len().to_string(),
-            row.tainted.len().to_string(),
+            row.disturbed.len().to_string(),
             number(row.first_token().map(|first| first.mean * 1e3)),
             number(latencies.map(|all| all[0])),
             number(latencies.map(|all| all[1])),

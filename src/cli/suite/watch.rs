@@ -54,8 +54,8 @@ impl Watch {
     fn say(&mut self, run: &SuiteRun, now: i64) {
         self.explained.resize(run.models.len(), false);
         for (one, explained) in run.models.iter().zip(&mut self.explained) {
-            let has_begun = !matches!(one.stage, Stage::Waiting) && one.n_open > 0;
-            if has_begun && !std::mem::replace(explained, true) {
+            let has_started = !matches!(one.stage, Stage::Waiting) && one.n_open > 0;
+            if has_started && !std::mem::replace(explained, true) {
                 explain(one, run, now);
             }
         }

@@ -34,7 +34,7 @@ pub use journal::{discard, interrupted};
 pub use names::check_repository;
 pub use place::{HubAccess, Patience, Token};
 pub use problem::HubError;
-pub use transfer::{Teller, Wish, fetch};
+pub use transfer::{Reporter, TransferCommand, fetch};
 
 /// Write down the downloads that were ordered and have not begun.
 pub fn keep_queue(orders: &[Order]) -> io::Result<()> {

@@ -1,28 +1,18 @@
 //! What the hub and the user name, checked before any of it becomes a path or a part of an address.
 
 use super::problem::HubError;
+use domain::download::target::is_repository;
 use domain::model::Digest;
 
-/// The longest owner or name; the hub's own bound is 96 for both.
-const MAX_NAME: usize = 96;
 /// The longest path in a repository.
 const MAX_PATH: usize = 1024;
 
 /// Whether this is `owner/name` as the hub allows it.
 pub fn check_repository(repository: &str) -> Result<(), HubError> {
-    let is_name = |name: &str| {
-        (1..=MAX_NAME).contains(&name.len())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            && !name.starts_with(['.', '-'])
-            && !name.ends_with(['.', '-'])
-            // Two dashes part owner and name in the cache's folders.
-            && !name.contains("--")
-            && !name.contains("..")
-    };
-    match repository.split_once('/') {
-        Some((owner, name)) if is_name(owner) && is_name(name) => Ok(()),
-        _ => Err(HubError::Name { what: "repository", name: repository.to_owned() }),
+    if is_repository(repository) {
+        return Ok(());
     }
+    Err(HubError::Name { what: "repository", name: repository.to_owned() })
 }
 
 /// Whether a file of a repository may become a path below a snapshot.

@@ -66,8 +66,8 @@ impl Sea {
 
     fn fetch_with(&self, order: &Order) -> Vec<DownloadEvent> {
         let (to, mut news) = mpsc::channel(10_000);
-        let (_wish, wished) = watch::channel(Wish::Go);
-        runtime().block_on(fetch(self.place(), order, wished, &Teller { id: DownloadId(1), to }));
+        let (_wish, wished) = watch::channel(TransferCommand::Go);
+        runtime().block_on(fetch(self.place(), order, wished, &Reporter { id: DownloadId(1), to }));
         std::iter::from_fn(|| news.try_recv().ok()).map(|(_, event)| event).collect()
     }
 
@@ -303,9 +303,9 @@ fn a_mirror_that_redirects_is_followed_without_the_token() {
         assert_eq!(files.len(), 1, "{status}");
         assert_eq!(runtime().block_on(client.search("whale", Sort::Likes)).unwrap().len(), 1, "{status}");
         let (to, mut news) = mpsc::channel(10_000);
-        let (_wish, wished) = watch::channel(Wish::Go);
+        let (_wish, wished) = watch::channel(TransferCommand::Go);
         sea.hub.fault("GET", "/resolve/", 1, Wrong::Cut(300));
-        runtime().block_on(fetch(place, &sea.order, wished, &Teller { id: DownloadId(1), to }));
+        runtime().block_on(fetch(place, &sea.order, wished, &Reporter { id: DownloadId(1), to }));
         let end = std::iter::from_fn(|| news.try_recv().ok()).map(|(_, event)| event).last().unwrap();
         assert!(matches!(end, DownloadEvent::Done { .. }), "{status}: {end:?}");
         sea.check();
@@ -456,18 +456,20 @@ fn a_search_gives_what_the_list_shows() {
 
 #[test]
 fn a_pause_keeps_what_came_and_a_cancel_does_not() {
-    for (wish, expected) in [(Wish::Pause, DownloadEvent::Paused), (Wish::Cancel, DownloadEvent::Cancelled)] {
+    for (command, expected) in
+        [(TransferCommand::Pause, DownloadEvent::Paused), (TransferCommand::Cancel, DownloadEvent::Cancelled)]
+    {
         let sea = Sea::new(&[("m.gguf", &content(2_000_000))]);
         sea.hub.fault("GET", "/resolve/", 1, Wrong::Drip(20_000, Duration::from_millis(5)));
         let (to, mut news) = mpsc::channel(10_000);
-        let (wishes, heard) = watch::channel(Wish::Go);
-        let teller = Teller { id: DownloadId(1), to };
+        let (commands, heard) = watch::channel(TransferCommand::Go);
+        let reporter = Reporter { id: DownloadId(1), to };
         let mut told = Vec::new();
         runtime().block_on(async {
             let listen = async {
                 while let Some((_, event)) = news.recv().await {
                     if matches!(event, DownloadEvent::Progress(Bytes(1..))) {
-                        wishes.send_replace(wish);
+                        commands.send_replace(command);
                     }
                     let is_end = event == expected;
                     told.push(event);
@@ -476,10 +478,10 @@ fn a_pause_keeps_what_came_and_a_cancel_does_not() {
                     }
                 }
             };
-            tokio::join!(fetch(sea.place(), &sea.order, heard, &teller), listen);
+            tokio::join!(fetch(sea.place(), &sea.order, heard, &reporter), listen);
         });
         assert_eq!(told.last(), Some(&expected));
-        if wish == Wish::Cancel {
+        if command == TransferCommand::Cancel {
             assert!(!sea.folder().exists(), "{:?}", sea.blobs());
             assert_eq!(interrupted(sea.cache.path()), []);
             continue;

@@ -33,7 +33,7 @@ const WORTH: u64 = 1 << 20;
 
 /// What is wanted of a running transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum TransferCommand {
     /// That it goes on.
     Go,
     /// That it stands still, and can go on later.
@@ -44,14 +44,14 @@ pub enum Wish {
 
 /// Tells what becomes of a download.
 #[derive(Debug, Clone)]
-pub struct Teller {
+pub struct Reporter {
     /// Of which.
     pub id: DownloadId,
     /// To whom.
     pub to: mpsc::Sender<(DownloadId, DownloadEvent)>,
 }
 
-impl Teller {
+impl Reporter {
     async fn say(&self, event: DownloadEvent) {
         // Nobody listens any more: the program is ending.
         let _ = self.to.send((self.id, event)).await;
@@ -59,15 +59,20 @@ impl Teller {
 }
 
 /// Fetch an order, and tell how it goes and ends.
-pub async fn fetch(place: HubAccess, order: &Order, mut wish: watch::Receiver<Wish>, teller: &Teller) {
+pub async fn fetch(
+    place: HubAccess,
+    order: &Order,
+    mut command: watch::Receiver<TransferCommand>,
+    reporter: &Reporter,
+) {
     let cache = place.cache.clone();
     let end = tokio::select! {
         biased;
-        wish = wish.wait_for(|wish| *wish != Wish::Go) => match wish.map_or(Wish::Pause, |wish| *wish) {
-            Wish::Cancel => DownloadEvent::Cancelled,
+        command = command.wait_for(|command| *command != TransferCommand::Go) => match command.map_or(TransferCommand::Pause, |command| *command) {
+            TransferCommand::Cancel => DownloadEvent::Cancelled,
             _ => DownloadEvent::Paused,
         },
-        result = transfer(place, order, teller) => match result {
+        result = transfer(place, order, reporter) => match result {
             Ok(path) => DownloadEvent::Done { path },
             Err(problem) => DownloadEvent::Failed(problem.failure()),
         },
@@ -75,22 +80,22 @@ pub async fn fetch(place: HubAccess, order: &Order, mut wish: watch::Receiver<Wi
     if end == DownloadEvent::Cancelled {
         journal::discard(&cache, order);
     }
-    teller.say(end).await;
+    reporter.say(end).await;
 }
 
-async fn transfer(place: HubAccess, order: &Order, teller: &Teller) -> Result<String, HubError> {
+async fn transfer(place: HubAccess, order: &Order, reporter: &Reporter) -> Result<String, HubError> {
     names::check_repository(&order.repository)?;
     names::check_revision(&order.revision)?;
     if order.files.is_empty() || order.files.len() > journal::MAX_FILES {
         return Err(HubError::NotFound { what: format!("whole model {} in {}", order.label, order.repository) });
     }
-    teller.say(DownloadEvent::Preparing("asks the hub".to_owned())).await;
+    reporter.say(DownloadEvent::Preparing("asks the hub".to_owned())).await;
     let client = Client::new(place)?;
     let mut transfer = Transfer {
         folder: Folder::new(&client.place.cache, &order.repository),
         client: &client,
         order,
-        teller,
+        reporter,
         before: 0,
         told: None,
     };
@@ -101,7 +106,7 @@ struct Transfer<'a> {
     client: &'a Client,
     folder: Folder,
     order: &'a Order,
-    teller: &'a Teller,
+    reporter: &'a Reporter,
     /// Bytes of the files that are complete.
     before: u64,
     /// When the progress was told last.
@@ -166,7 +171,7 @@ impl Transfer<'_> {
             HubError::TooMany(Some(pause)) => pause,
             _ => (patience.pause * 2_u32.saturating_pow(failures - 1)).min(LONGEST),
         };
-        self.teller.say(DownloadEvent::Waiting(format!("{problem}; trying again in {}", span(pause)))).await;
+        self.reporter.say(DownloadEvent::Waiting(format!("{problem}; trying again in {}", span(pause)))).await;
         tokio::time::sleep(pause).await;
         Ok(())
     }
@@ -198,7 +203,7 @@ impl Transfer<'_> {
             }
             let holder = lock::holder(&path);
             if told.as_ref() != Some(&holder) {
-                self.teller.say(DownloadEvent::Waiting(format!("{holder} fetches this file"))).await;
+                self.reporter.say(DownloadEvent::Waiting(format!("{holder} fetches this file"))).await;
                 told = Some(holder);
             }
             tokio::time::sleep(LOOK).await;
@@ -223,7 +228,7 @@ impl Transfer<'_> {
                 self.wait(problem, failures).await?;
                 continue;
             }
-            self.teller.say(DownloadEvent::Preparing("verifies the hash".to_owned())).await;
+            self.reporter.say(DownloadEvent::Preparing("verifies the hash".to_owned())).await;
             if part.verify()? {
                 return Ok(());
             }
@@ -237,11 +242,11 @@ impl Transfer<'_> {
     /// Hash what an earlier run left.
     async fn take_up(&mut self, part: &mut PartFile, size: u64) -> Result<(), HubError> {
         let mut told: Option<Instant> = None;
-        let teller = self.teller;
+        let reporter = self.reporter;
         part.take_up(async |len| {
             if told.is_none_or(|told| told.elapsed() >= TELL) {
                 let percent = len * 100 / size.max(1);
-                teller.say(DownloadEvent::Preparing(format!("checks, {percent}%"))).await;
+                reporter.say(DownloadEvent::Preparing(format!("checks, {percent}%"))).await;
                 told = Some(Instant::now());
             }
             tokio::task::yield_now().await;
@@ -289,7 +294,7 @@ impl Transfer<'_> {
             self.told = Some(Instant::now());
             // The newest counts: one that finds no room is made up for by the next.
             let event = DownloadEvent::Progress(Bytes(self.before + of_part));
-            let _ = self.teller.to.try_send((self.teller.id, event));
+            let _ = self.reporter.to.try_send((self.reporter.id, event));
             tokio::task::yield_now().await;
         }
     }

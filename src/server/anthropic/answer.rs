@@ -4,17 +4,11 @@ use serde_json::{Value, json};
 
 use crate::server::error::ApiError;
 use crate::server::handle::{AnswerEvent, Ending};
+use crate::server::incoming::Name;
 use crate::server::shape::Shape;
 use crate::server::stream::{Translate, Whole};
 use domain::session::End;
 use wire::{Channel, Counters, Finish, Started, ToolCall, ToolCallDelta};
-
-/// What names an answer.
-#[derive(Debug, Clone)]
-pub(super) struct Head {
-    pub(super) id: String,
-    pub(super) model: String,
-}
 
 /// How an answer ended: the reason, and the text that ended it.
 fn stop_reason(ending: &Ending, has_calls: bool) -> (&'static str, Option<&str>) {
@@ -36,32 +30,6 @@ fn usage(started: Option<&Started>, counters: Counters) -> Value {
         "cache_read_input_tokens": cached,
         "output_tokens": counters.n_generated,
     })
-}
-
-impl Head {
-    /// An answer as a whole.
-    pub(super) fn message(&self, answer: &Whole) -> Value {
-        let mut content = Vec::new();
-        if !answer.reasoning.is_empty() {
-            content.push(json!({"type": "thinking", "thinking": answer.reasoning, "signature": ""}));
-        }
-        if !answer.text.is_empty() {
-            content.push(json!({"type": "text", "text": answer.text}));
-        }
-        content.extend(answer.tool_calls.iter().map(tool_use));
-        let ending = answer.ending.clone().unwrap_or_default();
-        let (reason, stop) = stop_reason(&ending, !answer.tool_calls.is_empty());
-        json!({
-            "id": self.id,
-            "type": "message",
-            "role": "assistant",
-            "model": self.model,
-            "content": content,
-            "stop_reason": reason,
-            "stop_sequence": stop,
-            "usage": usage(answer.started.as_ref(), ending.figures.counters),
-        })
-    }
 }
 
 fn tool_use(call: &ToolCall) -> Value {
@@ -86,7 +54,7 @@ enum Open {
 
 /// An answer as events.
 pub(super) struct Events {
-    head: Head,
+    name: Name,
     started: Option<Started>,
     open: Option<Open>,
     /// Blocks that were begun.
@@ -95,16 +63,20 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(head: Head) -> Self {
-        Self { head, started: None, open: None, n_blocks: 0, has_calls: false }
+    pub(super) fn new(name: Name) -> Self {
+        Self { name, started: None, open: None, n_blocks: 0, has_calls: false }
+    }
+
+    fn id(&self) -> String {
+        format!("msg_{}", self.name.id)
     }
 
     fn start(&mut self, started: Started, out: &mut String) {
         let message = json!({
-            "id": self.head.id,
+            "id": self.id(),
             "type": "message",
             "role": "assistant",
-            "model": self.head.model,
+            "model": self.name.model,
             "content": [],
             "stop_reason": null,
             "stop_sequence": null,
@@ -204,6 +176,30 @@ impl Translate for Events {
 
     fn finish(&mut self, out: &mut String) {
         event("message_stop", json!({}), out);
+    }
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        let Some(answer) = answers.first() else { return Value::Null };
+        let mut content = Vec::new();
+        if !answer.reasoning.is_empty() {
+            content.push(json!({"type": "thinking", "thinking": answer.reasoning, "signature": ""}));
+        }
+        if !answer.text.is_empty() {
+            content.push(json!({"type": "text", "text": answer.text}));
+        }
+        content.extend(answer.tool_calls.iter().map(tool_use));
+        let ending = answer.ending.clone().unwrap_or_default();
+        let (reason, stop) = stop_reason(&ending, !answer.tool_calls.is_empty());
+        json!({
+            "id": self.id(),
+            "type": "message",
+            "role": "assistant",
+            "model": self.name.model,
+            "content": content,
+            "stop_reason": reason,
+            "stop_sequence": stop,
+            "usage": usage(answer.started.as_ref(), ending.figures.counters),
+        })
     }
 }
 

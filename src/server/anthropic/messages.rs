@@ -1,22 +1,14 @@
 //! `/v1/messages`.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
-use super::answer::{Events, Head};
+use super::answer::Events;
 use super::request::Request;
-use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Kind, Result};
-use crate::server::guard::Caller;
-use crate::server::models::named;
-use crate::server::shared::Shared;
-use crate::server::stream::Answers;
+use crate::server::incoming::{Generate, Incoming, Job};
 use domain::ask::Api;
-use serde_json::json;
 use wire::Prompt;
 
 /// Answer a conversation.
@@ -31,22 +23,22 @@ use wire::Prompt;
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn create(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let is_stream = request.stream.unwrap_or(false);
-    let generation = request.read(false)?;
-    let answer = shared.ask(&served, generation, &Asking::new(caller, Api::Anthropic)).await?;
-    let head = Head { id: format!("msg_{}{}", shared.instance, answer.request.0), model: served.name };
-    let answers = Answers::new(vec![answer]);
-    if is_stream {
-        return answers.stream(Events::new(head)).await;
+pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
+    incoming.answer().await
+}
+
+impl Generate for Request {
+    const API: Api = Api::Anthropic;
+    type Answer = Events;
+
+    fn model(&self) -> &str {
+        &self.model
     }
-    let whole = answers.whole().await?;
-    Ok(Json(whole.first().map(|answer| head.message(answer))).into_response())
+
+    fn job(self) -> Result<Job<Events>> {
+        let is_stream = self.stream;
+        Ok(Job::one(self.read(false)?, is_stream, Events::new))
+    }
 }
 
 /// Count the tokens of a conversation.
@@ -61,15 +53,12 @@ pub(super) async fn create(
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn count_tokens(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let Prompt::Chat(chat) = request.read(true)?.prompt else {
+pub(super) async fn count_tokens(incoming: Incoming<Request>) -> Result<Response> {
+    let served = incoming.named(&incoming.request.model).await?;
+    let asking = incoming.asking(Api::Anthropic);
+    let Prompt::Chat(chat) = incoming.request.read(true)?.prompt else {
         return Err(ApiError::new(Kind::Failed, "it is no conversation"));
     };
-    let (_, n_tokens) = shared.apply_template(&served, chat, &Asking::new(caller, Api::Anthropic)).await?;
+    let (_, n_tokens) = incoming.shared.apply_template(&served, chat, &asking).await?;
     Ok(Json(json!({"input_tokens": n_tokens})).into_response())
 }

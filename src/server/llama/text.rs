@@ -1,21 +1,15 @@
 //! Texts as tokens and back, and conversations as the model is told them. The model is the one that is named, else the one
 //! that was loaded last.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
-use crate::server::guard::Caller;
+use crate::server::incoming::Incoming;
 use crate::server::openai;
 use crate::server::queries::unexpected;
-use crate::server::shared::Shared;
 use domain::ask::Api;
 use wire::{QueryJob, QueryResult};
 
@@ -46,11 +40,9 @@ pub(super) struct TokenizeRequest {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn tokenize(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<TokenizeRequest>,
-) -> Result<Response> {
+pub(super) async fn tokenize(incoming: Incoming<TokenizeRequest>) -> Result<Response> {
+    let asking = incoming.asking(Api::Native);
+    let Incoming { shared, request, .. } = incoming;
     let served = shared.named_or_loaded(request.model.as_deref()).await?;
     let with_pieces = request.with_pieces.unwrap_or(false);
     let job = QueryJob::Tokenize {
@@ -59,9 +51,7 @@ pub(super) async fn tokenize(
         parse_special: request.parse_special.unwrap_or(true),
         with_pieces,
     };
-    let QueryResult::Tokenized { tokens, pieces } =
-        shared.query(&served, job, &Asking::new(caller, Api::Native)).await?
-    else {
+    let QueryResult::Tokenized { tokens, pieces } = shared.query(&served, job, &asking).await? else {
         return Err(unexpected());
     };
     let piece = |(token, bytes): (&i32, Vec<u8>)| match String::from_utf8(bytes) {
@@ -93,14 +83,12 @@ pub(super) struct DetokenizeRequest {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn detokenize(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<DetokenizeRequest>,
-) -> Result<Response> {
+pub(super) async fn detokenize(incoming: Incoming<DetokenizeRequest>) -> Result<Response> {
+    let asking = incoming.asking(Api::Native);
+    let Incoming { shared, request, .. } = incoming;
     let served = shared.named_or_loaded(request.model.as_deref()).await?;
     let job = QueryJob::Detokenize { tokens: request.tokens };
-    match shared.query(&served, job, &Asking::new(caller, Api::Native)).await? {
+    match shared.query(&served, job, &asking).await? {
         QueryResult::Detokenized { text } => Ok(Json(json!({"content": text})).into_response()),
         _ => Err(unexpected()),
     }
@@ -117,15 +105,12 @@ pub(super) async fn detokenize(
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn apply_template(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(body): Json<serde_json::Map<String, Value>>,
-) -> Result<Response> {
+pub(super) async fn apply_template(incoming: Incoming<serde_json::Map<String, Value>>) -> Result<Response> {
+    let asking = incoming.asking(Api::Native);
+    let Incoming { shared, request: body, .. } = incoming;
     let name = body.get("model").and_then(Value::as_str).map(str::to_owned);
     let chat = openai::chat(body)?;
     let served = shared.named_or_loaded(name.as_deref()).await?;
-    let asking = Asking::new(caller, Api::Native);
     let (prompt, _) = shared.apply_template(&served, chat, &asking).await?;
     Ok(Json(json!({"prompt": prompt})).into_response())
 }

@@ -66,10 +66,10 @@ impl Lines {
     /// Put the end's figures into a line.
     fn end(&self, line: &mut Value, ending: &Ending) {
         let counters = &ending.figures.counters;
-        let begun = self.started.as_ref().map(|(at, _)| *at);
+        let started = self.started.as_ref().map(|(at, _)| *at);
         let n_prompt = self.started.as_ref().map_or(0, |(_, started)| started.n_prompt);
         // Until the model took the request: it was loaded, or answered others.
-        let waited = begun.map_or(0, |begun| begun.saturating_duration_since(self.asked).as_nanos() as u64);
+        let waited = started.map_or(0, |started| started.saturating_duration_since(self.asked).as_nanos() as u64);
         line["done"] = json!(true);
         line["done_reason"] = json!(match ending.end {
             End::Finished(Finish::Length | Finish::ContextFull) => "length",
@@ -83,12 +83,11 @@ impl Lines {
         line["eval_duration"] = json!(counters.generation_us.saturating_mul(1000));
     }
 
-    /// The answer as a whole.
-    pub(super) fn document(&mut self, answer: &Whole) -> Value {
-        // How long it waited shows in the end's figures, as far as it is known then.
-        self.started = answer.started.clone().map(|started| (answer.started_at.unwrap_or_else(Instant::now), started));
-        let mut line = self.line(&answer.text, &answer.reasoning, &answer.tool_calls);
-        self.end(&mut line, &answer.ending.clone().unwrap_or_default());
+    /// What is said where the model was loaded or unloaded, and nothing answered.
+    pub(super) fn loaded(&self, word: &str) -> Value {
+        let mut line = self.line("", "", &[]);
+        line["done"] = json!(true);
+        line["done_reason"] = json!(word);
         line
     }
 }
@@ -140,6 +139,15 @@ impl Translate for Lines {
     }
 
     fn finish(&mut self, _: &mut String) {}
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        let Some(answer) = answers.first() else { return Value::Null };
+        // How long it waited shows in the end's figures, as far as it is known then.
+        self.started = answer.started.clone().map(|started| (answer.started_at.unwrap_or_else(Instant::now), started));
+        let mut line = self.line(&answer.text, &answer.reasoning, &answer.tool_calls);
+        self.end(&mut line, &answer.ending.clone().unwrap_or_default());
+        line
+    }
 }
 
 fn write(line: &Value, out: &mut String) {

@@ -1,23 +1,15 @@
 //! `/api/chat`.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{Field, Lines, now};
-use super::options::{Options, format, keep_alive, think};
-use crate::server::asking::Asking;
-use crate::server::body::Json;
+use super::answer::{Field, Lines};
+use super::common::{Common, HasCommon};
+use super::options::{Options, format, think};
 use crate::server::error::{ApiError, Result};
-use crate::server::guard::Caller;
-use crate::server::models::{Served, named};
-use crate::server::shared::Shared;
-use crate::server::stream::Answers;
-use crate::server::{limits, loading};
+use crate::server::incoming::{Generate, Incoming, Job};
+use crate::server::limits;
 use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role, Tool, ToolCall};
 
@@ -111,57 +103,38 @@ struct InFunction {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn chat(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
-    let is_stream = request.stream.unwrap_or(true);
-    let options = Options::read(request.options.clone())?;
-    if request.messages.as_ref().is_none_or(Vec::is_empty) {
-        let reason = loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
-        let message = json!({"role": "assistant", "content": ""});
-        let document = json!({
-            "model": served.name, "created_at": now(), "message": message, "done": true, "done_reason": reason,
-        });
-        return Ok(Json(document).into_response());
-    }
-    let generation = Generation {
-        max_tokens: options.max_tokens,
-        sampling: options.sampling,
-        stop: options.stop,
-        ..request.read()?
-    };
-    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
-    answer(&shared, (generation, &asking), served, Field::Message, is_stream).await
+pub(super) async fn chat(incoming: Incoming<Request>) -> Result<Response> {
+    let is_empty = incoming.request.messages.as_ref().is_none_or(Vec::is_empty);
+    incoming.answer_or_load(is_empty, Field::Message).await
 }
 
-/// Ask, and answer in lines or in one document.
-pub(super) async fn answer(
-    shared: &Shared,
-    (generation, asking): (Generation, &Asking),
-    served: Served,
-    field: Field,
-    is_stream: bool,
-) -> Result<Response> {
-    let mut lines = Lines::new(served.name.clone(), field);
-    let answers = Answers::new(vec![shared.ask(&served, generation, asking).await?]);
-    if is_stream {
-        return answers.stream(lines).await;
+impl HasCommon for Request {
+    fn common(&self) -> Common<'_> {
+        Common { model: &self.model, options: self.options.as_ref(), keep_alive: self.keep_alive.as_ref() }
     }
-    let whole = answers.whole().await?;
-    Ok(Json(whole.first().map(|answer| lines.document(answer))).into_response())
+}
+
+impl Generate for Request {
+    const API: Api = Api::Ollama;
+    type Answer = Lines;
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn job(mut self) -> Result<Job<Lines>> {
+        let generation = self.read()?;
+        self.common().job(generation, self.stream, Field::Message)
+    }
 }
 
 impl Request {
-    fn read(self) -> Result<Generation> {
-        let messages = self.messages.unwrap_or_default();
+    fn read(&mut self) -> Result<Generation> {
+        let messages = self.messages.take().unwrap_or_default();
         if messages.len() > limits::MESSAGES {
             return Err(ApiError::field("messages", format!("must have {} messages at most", limits::MESSAGES)));
         }
-        let tools = self.tools.unwrap_or_default();
+        let tools = self.tools.take().unwrap_or_default();
         if tools.len() > limits::TOOLS {
             return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
         }

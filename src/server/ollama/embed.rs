@@ -1,24 +1,17 @@
 //! `/api/embed`, and `/api/embeddings`, which is older.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Extension;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::options::{Options, keep_alive};
-use crate::server::asking::Asking;
+use super::common::{Common, HasCommon};
+use super::options::Options;
 use crate::server::body::Json;
 use crate::server::error::Result;
-use crate::server::guard::Caller;
-use crate::server::loading;
-use crate::server::models::named;
+use crate::server::incoming::Incoming;
 use crate::server::queries::Wanted;
-use crate::server::shared::Shared;
-use domain::ask::Api;
 use wire::Input;
 
 /// What is to be embedded. Without an input the model is loaded.
@@ -70,24 +63,17 @@ impl Inputs {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn embed(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
+pub(super) async fn embed(mut incoming: Incoming<Request>) -> Result<Response> {
     let asked = Instant::now();
-    let served = named(&shared.handle, &request.model).await?;
-    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
-    let options = Options::read(request.options)?;
-    let inputs = request.input.map(Inputs::read).unwrap_or_default();
+    let inputs = incoming.request.input.take().map(Inputs::read).unwrap_or_default();
     if inputs.is_empty() {
-        loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
+        let (served, _) = incoming.load().await?;
         return Ok(Json(json!({"model": served.name, "embeddings": []})).into_response());
     }
-    let truncate = request.truncate.unwrap_or(true);
-    let wanted = Wanted { normalize: true, truncate, dimensions: request.dimensions };
-    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
-    let embedded = shared.embed(&served, inputs, wanted, &asking).await?;
+    let (served, asking) = incoming.model().await?;
+    let truncate = incoming.request.truncate.unwrap_or(true);
+    let wanted = Wanted { normalize: true, truncate, dimensions: incoming.request.dimensions };
+    let embedded = incoming.shared.embed(&served, inputs, wanted, &asking).await?;
     let document = json!({
         "model": served.name,
         "embeddings": embedded.vectors,
@@ -95,6 +81,12 @@ pub(super) async fn embed(
         "prompt_eval_count": embedded.n_tokens,
     });
     Ok(Json(document).into_response())
+}
+
+impl HasCommon for Request {
+    fn common(&self) -> Common<'_> {
+        Common { model: &self.model, options: self.options.as_ref(), keep_alive: self.keep_alive.as_ref() }
+    }
 }
 
 /// A text to be embedded.
@@ -122,20 +114,19 @@ pub(super) struct OlderRequest {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn embeddings(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<OlderRequest>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
-    let options = Options::read(request.options)?;
-    let Some(prompt) = request.prompt.filter(|prompt| !prompt.is_empty()) else {
-        loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
+pub(super) async fn embeddings(mut incoming: Incoming<OlderRequest>) -> Result<Response> {
+    let Some(prompt) = incoming.request.prompt.take().filter(|prompt| !prompt.is_empty()) else {
+        incoming.load().await?;
         return Ok(Json(json!({"embedding": []})).into_response());
     };
+    let (served, asking) = incoming.model().await?;
     let wanted = Wanted { normalize: false, truncate: true, dimensions: None };
-    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
-    let embedded = shared.embed(&served, vec![Input::Text(prompt)], wanted, &asking).await?;
+    let embedded = incoming.shared.embed(&served, vec![Input::Text(prompt)], wanted, &asking).await?;
     Ok(Json(json!({"embedding": embedded.vectors.first()})).into_response())
+}
+
+impl HasCommon for OlderRequest {
+    fn common(&self) -> Common<'_> {
+        Common { model: &self.model, options: self.options.as_ref(), keep_alive: self.keep_alive.as_ref() }
+    }
 }

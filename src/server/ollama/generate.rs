@@ -1,23 +1,15 @@
 //! `/api/generate`.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{Field, now};
-use super::chat::answer;
-use super::options::{Options, format, keep_alive, think};
-use crate::server::asking::Asking;
-use crate::server::body::Json;
+use super::answer::{Field, Lines};
+use super::common::{Common, HasCommon};
+use super::options::{Options, format, think};
 use crate::server::error::{ApiError, Result};
-use crate::server::guard::Caller;
-use crate::server::models::named;
-use crate::server::shared::Shared;
-use crate::server::{limits, loading};
+use crate::server::incoming::{Generate, Incoming, Job};
+use crate::server::limits;
 use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role};
 
@@ -65,34 +57,33 @@ pub(super) struct Request {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn generate(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
-    let is_stream = request.stream.unwrap_or(true);
-    let options = Options::read(request.options.clone())?;
-    if request.prompt.as_ref().is_none_or(String::is_empty) {
-        let reason = loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
-        let document = json!({
-            "model": served.name, "created_at": now(), "response": "", "done": true, "done_reason": reason,
-        });
-        return Ok(Json(document).into_response());
+pub(super) async fn generate(incoming: Incoming<Request>) -> Result<Response> {
+    let is_empty = incoming.request.prompt.as_ref().is_none_or(String::is_empty);
+    incoming.answer_or_load(is_empty, Field::Response).await
+}
+
+impl HasCommon for Request {
+    fn common(&self) -> Common<'_> {
+        Common { model: &self.model, options: self.options.as_ref(), keep_alive: self.keep_alive.as_ref() }
     }
-    let generation = Generation {
-        max_tokens: options.max_tokens,
-        sampling: options.sampling,
-        stop: options.stop,
-        ..request.read()?
-    };
-    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
-    answer(&shared, (generation, &asking), served, Field::Response, is_stream).await
+}
+
+impl Generate for Request {
+    const API: Api = Api::Ollama;
+    type Answer = Lines;
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn job(mut self) -> Result<Job<Lines>> {
+        let generation = self.read()?;
+        self.common().job(generation, self.stream, Field::Response)
+    }
 }
 
 impl Request {
-    fn read(self) -> Result<Generation> {
+    fn read(&mut self) -> Result<Generation> {
         let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if is_given(&self.suffix) {
             return Err(ApiError::field("suffix", "is not supported: no text can be put between two"));
@@ -100,20 +91,20 @@ impl Request {
         if is_given(&self.template) {
             return Err(ApiError::field("template", "is not supported: the model's own is used, or none with `raw`"));
         }
-        if self.context.is_some_and(|context| !context.is_empty()) {
+        if self.context.as_ref().is_some_and(|context| !context.is_empty()) {
             return Err(ApiError::field("context", "is not supported: `/api/chat` takes the whole conversation"));
         }
-        if self.images.is_some_and(|images| !images.is_empty()) {
+        if self.images.as_ref().is_some_and(|images| !images.is_empty()) {
             return Err(ApiError::field("images", "can't be read: no model here reads images"));
         }
-        let prompt = self.prompt.unwrap_or_default();
+        let prompt = self.prompt.take().unwrap_or_default();
         limits::text("prompt", &prompt, limits::PROMPT)?;
         let form = format(self.format.as_ref())?;
         if self.raw == Some(true) {
             return Ok(Generation { form, ..Generation::new(Prompt::Raw(prompt)) });
         }
         let (reasoning, template_options) = think(self.think.as_ref())?;
-        let system = self.system.map(|text| Message::new(Role::System, text));
+        let system = self.system.take().map(|text| Message::new(Role::System, text));
         let messages = system.into_iter().chain([Message::new(Role::User, prompt)]).collect();
         let chat = Chat { messages, reasoning, template_options, ..Chat::default() };
         Ok(Generation { form, ..Generation::new(Prompt::Chat(chat)) })

@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod common;
 mod embed;
 mod generate;
 mod manage;
@@ -26,8 +27,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(generate::generate))
         .routes(routes!(embed::embed))
         .routes(routes!(embed::embeddings))
-        .routes(routes!(manage::pull))
-        .routes(routes!(manage::copy))
-        .routes(routes!(manage::delete))
-        .routes(routes!(manage::has_blob, manage::put_blob))
+        .routes(routes!(manage::pull::pull))
+        .routes(routes!(manage::create::create))
+        .routes(routes!(manage::names::copy))
+        .routes(routes!(manage::names::delete))
+        .routes(routes!(manage::blobs::has, manage::blobs::put))
 }

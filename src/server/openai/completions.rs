@@ -1,27 +1,22 @@
 //! `/v1/completions`: text that goes on, without a chat template.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::common::{FINGERPRINT, Usage, finish_reason, now, sse};
+use super::chunks::Chunks;
+use super::common::{finish_reason, sse};
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
-use crate::server::asking::{Asking, of_choice};
-use crate::server::body::{Json, within};
+use crate::server::asking::of_choice;
+use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
-use crate::server::guard::Caller;
 use crate::server::handle::AnswerEvent;
+use crate::server::incoming::{Generate, Incoming, Job, Name};
 use crate::server::limits;
-use crate::server::models::named;
 use crate::server::shape::Shape;
-use crate::server::shared::Shared;
-use crate::server::stream::{Answers, Translate, Whole};
+use crate::server::stream::{Translate, Whole};
 use domain::ask::{Api, Generation};
-use wire::{Channel, Prompt, Token};
+use wire::{Channel, Prompt};
 
 /// What is to go on.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -73,6 +68,9 @@ pub(super) struct Request {
 /// The tokens of a completion where nothing else is asked, as `OpenAI` has it.
 const DEFAULT_MAX_TOKENS: u32 = 16;
 
+/// What answers and their chunks call themselves.
+const OBJECT: &str = "text_completion";
+
 /// Go on with a text.
 #[utoipa::path(
     post,
@@ -85,41 +83,32 @@ const DEFAULT_MAX_TOKENS: u32 = 16;
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn create(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let is_stream = request.stream.unwrap_or(false);
-    let include_usage = StreamOptions::include_usage(request.stream_options.as_ref());
-    let read = read(request)?;
-    let asking = Asking::new(caller, Api::OpenAi);
-    let mut answers = Vec::new();
-    for prompt in &read.prompts {
-        for choice in 0..read.n {
-            let generation = of_choice(&read.generation, choice);
-            let generation = Generation { prompt: Prompt::Raw(prompt.clone()), ..generation };
-            answers.push(shared.ask(&served, generation, &asking).await?);
-        }
+pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
+    incoming.answer().await
+}
+
+impl Generate for Request {
+    const API: Api = Api::OpenAi;
+    type Answer = Answer;
+
+    fn model(&self) -> &str {
+        &self.model
     }
-    let answers = Answers::new(answers);
-    let id = answers.requests().next().unwrap_or_default();
-    let head = Head {
-        id: format!("cmpl-{}{}", shared.instance, id.0),
-        created: now(),
-        model: served.name,
-        echo: if read.echo {
-            read.prompts.iter().flat_map(|text| vec![text.clone(); read.n as usize]).collect()
-        } else {
-            Vec::new()
-        },
-        n_logprobs: read.n_logprobs,
-    };
-    if is_stream {
-        return answers.stream(Chunks::new(head, include_usage)).await;
+
+    fn job(self) -> Result<Job<Answer>> {
+        let is_stream = self.stream;
+        let include_usage = StreamOptions::include_usage(self.stream_options.as_ref());
+        let Read { prompts, n, echo, n_logprobs, generation } = read(self)?;
+        let all = prompts.iter().flat_map(|prompt| (0..n).map(move |choice| (prompt, choice)));
+        let of = |(prompt, choice): (&String, u32)| Generation {
+            prompt: Prompt::Raw(prompt.clone()),
+            ..of_choice(&generation, choice)
+        };
+        let generations = all.clone().map(of).collect();
+        let echo = if echo { all.map(|(prompt, _)| prompt.clone()).collect() } else { Vec::new() };
+        let answer = move |name| Answer::new(name, echo, n_logprobs, include_usage);
+        Ok(Job { generations, ..Job::one(generation, is_stream, answer) })
     }
-    Ok(Json(head.completion(&answers.whole().await?)).into_response())
 }
 
 /// A request that makes sense.
@@ -169,74 +158,39 @@ fn read(request: Request) -> Result<Read> {
     Ok(Read { prompts, n, echo, n_logprobs: n_logprobs.map(|n| n as usize), generation })
 }
 
-/// What all chunks of an answer have in common.
-#[derive(Debug, Clone)]
-struct Head {
-    id: String,
-    created: i64,
-    model: String,
+/// A text as chunks.
+pub(super) struct Answer {
+    chunks: Chunks,
     /// The prompt of each choice, where the text begins with it.
     echo: Vec<String>,
     n_logprobs: Option<usize>,
-}
-
-impl Head {
-    fn completion(&self, answers: &[Whole]) -> Value {
-        let choice = |(index, answer): (usize, &Whole)| {
-            let echo = self.echo.get(index).map(String::as_str).unwrap_or_default();
-            // What a model without a template writes is text, whatever it looks like.
-            let text = format!("{echo}{}{}", answer.reasoning, answer.text);
-            let logprobs = self.logprobs(&answer.tokens, &mut 0);
-            json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": answer.ending.as_ref().map(|ending| finish_reason(ending, false))})
-        };
-        let choices: Vec<Value> = answers.iter().enumerate().map(choice).collect();
-        let mut document = self.chunk(&json!(choices));
-        document["usage"] = Usage::of(answers).json();
-        document
-    }
-
-    fn chunk(&self, choices: &Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": FINGERPRINT,
-            "choices": choices,
-        })
-    }
-
-    /// The probabilities of these tokens, the first of which begins at this offset of the text, in characters.
-    fn logprobs(&self, tokens: &[Token], offset: &mut usize) -> Option<Value> {
-        Some(Logprobs::legacy(tokens, self.n_logprobs?, offset))
-    }
-}
-
-/// A text as chunks.
-struct Chunks {
-    head: Head,
-    include_usage: bool,
-    usage: Usage,
     /// How long the text of each choice is so far, in characters.
     offsets: Vec<usize>,
 }
 
-impl Chunks {
-    fn new(head: Head, include_usage: bool) -> Self {
-        Self { head, include_usage, usage: Usage::default(), offsets: vec![0; limits::N as usize] }
+impl Answer {
+    fn new(name: Name, echo: Vec<String>, n_logprobs: Option<usize>, include_usage: bool) -> Self {
+        let chunks = Chunks::new(name, ("cmpl-", OBJECT), include_usage);
+        Self { chunks, echo, n_logprobs, offsets: vec![0; limits::N as usize] }
+    }
+
+    /// A choice as a whole.
+    fn whole(&self, index: usize, answer: &Whole) -> Value {
+        let echo = self.echo.get(index).map(String::as_str).unwrap_or_default();
+        // What a model without a template writes is text, whatever it looks like.
+        let text = format!("{echo}{}{}", answer.reasoning, answer.text);
+        let logprobs = self.n_logprobs.map(|n| Logprobs::legacy(&answer.tokens, n, &mut 0));
+        let finish = answer.ending.as_ref().map(|ending| finish_reason(ending, false));
+        json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish})
     }
 
     fn choice(&self, index: usize, text: &str, logprobs: Option<&Value>, finish: Option<&str>, out: &mut String) {
-        let choice = json!([{"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}]);
-        let mut chunk = self.head.chunk(&choice);
-        if self.include_usage {
-            chunk["usage"] = Value::Null;
-        }
-        sse(&chunk, out);
+        let choice = json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish});
+        self.chunks.write(&choice, out);
     }
 }
 
-impl Translate for Chunks {
+impl Translate for Answer {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn keep_alive(&mut self, out: &mut String) {
@@ -244,14 +198,14 @@ impl Translate for Chunks {
     }
 
     fn begin(&mut self, out: &mut String) {
-        for (index, text) in self.head.echo.iter().enumerate() {
+        for (index, text) in self.echo.iter().enumerate() {
             self.choice(index, text, None, None, out);
         }
     }
 
     fn event(&mut self, choice: usize, event: AnswerEvent, out: &mut String) {
         match event {
-            AnswerEvent::Started(started) => self.usage.started(&started),
+            AnswerEvent::Started(started) => self.chunks.usage.started(&started),
             AnswerEvent::Text { pieces, tokens, .. } => {
                 let text: String = pieces
                     .into_iter()
@@ -260,11 +214,11 @@ impl Translate for Chunks {
                     })
                     .collect();
                 let offset = self.offsets.get_mut(choice);
-                let logprobs = offset.and_then(|offset| self.head.logprobs(&tokens, offset));
+                let logprobs = offset.and_then(|offset| Some(Logprobs::legacy(&tokens, self.n_logprobs?, offset)));
                 self.choice(choice, &text, logprobs.as_ref(), None, out);
             }
             AnswerEvent::Ended(ending) => {
-                self.usage.ended(&ending.figures.counters);
+                self.chunks.usage.ended(&ending.figures.counters);
                 self.choice(choice, "", None, Some(finish_reason(&ending, false)), out);
             }
         }
@@ -275,11 +229,10 @@ impl Translate for Chunks {
     }
 
     fn finish(&mut self, out: &mut String) {
-        if self.include_usage {
-            let mut chunk = self.head.chunk(&json!([]));
-            chunk["usage"] = self.usage.json();
-            sse(&chunk, out);
-        }
-        out.push_str("data: [DONE]\n\n");
+        self.chunks.finish(out);
+    }
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        self.chunks.document(OBJECT, answers, |index, answer| self.whole(index, answer))
     }
 }

@@ -1,21 +1,14 @@
 //! `/v1/embeddings`.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
-use crate::server::guard::Caller;
-use crate::server::models::named;
+use crate::server::incoming::Incoming;
 use crate::server::queries::Wanted;
-use crate::server::shared::Shared;
 use domain::ask::Api;
 use wire::Input;
 
@@ -87,17 +80,14 @@ impl Encoding {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn create(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
+pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
+    let served = incoming.named(&incoming.request.model).await?;
+    let asking = incoming.asking(Api::OpenAi);
+    let Incoming { shared, request, .. } = incoming;
     if request.dimensions == Some(0) {
         return Err(ApiError::field("dimensions", "must be 1 at least"));
     }
     let wanted = Wanted { normalize: true, truncate: false, dimensions: request.dimensions };
-    let asking = Asking::new(caller, Api::OpenAi);
     let embedded = shared.embed(&served, request.input.read(), wanted, &asking).await?;
     let encoding = request.encoding_format.unwrap_or(Encoding::Float);
     let object = |(index, vector): (usize, &Vec<f32>)| json!({"object": "embedding", "index": index, "embedding": encoding.encode(vector)});

@@ -1,6 +1,7 @@
 //! `OpenAI`'s API.
 
 mod chat;
+mod chunks;
 mod common;
 mod completions;
 mod embeddings;

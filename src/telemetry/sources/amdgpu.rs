@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::telemetry::drm::{self, Card, Holder};
-use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::meter::{Meter, Reported};
 use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
@@ -59,7 +59,7 @@ impl Amdgpu {
         // The driver offers no limit of an APU's power.
         let is_apu = metrics.map_or(limit.is_none(), |metrics| metrics.is_apu);
         let name = format!("gpu-{}", card.index);
-        let told = Told {
+        let told = Reported {
             driver: "amdgpu",
             domain: Domain::Gpu(card.index),
             name: if is_apu { format!("{name} with its processor") } else { name },

@@ -250,7 +250,7 @@ pub(in crate::telemetry) fn join(sample: &mut Sample) {
 
 /// How a process is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum EndSignal {
     /// It may put its things in order first.
     Terminate,
     /// The kernel ends it.
@@ -263,7 +263,7 @@ pub enum Wish {
 ///
 /// A sentence: it has ended already, it is another user's, or the system can't name a process for good.
 #[cfg(target_os = "linux")]
-pub fn signal(pid: u32, started: u64, wish: Wish) -> Result<(), String> {
+pub fn signal(pid: u32, started: u64, end_signal: EndSignal) -> Result<(), String> {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let gone = || format!("process {pid} has ended already");
@@ -279,9 +279,9 @@ pub fn signal(pid: u32, started: u64, wish: Wish) -> Result<(), String> {
     if pid == own || now.parent == own {
         return Err(format!("process {pid} is taffrail's own"));
     }
-    let signal = match wish {
-        Wish::Terminate => Signal::TERM,
-        Wish::Kill => Signal::KILL,
+    let signal = match end_signal {
+        EndSignal::Terminate => Signal::TERM,
+        EndSignal::Kill => Signal::KILL,
     };
     pidfd_send_signal(process, signal).map_err(|error| match error {
         rustix::io::Errno::SRCH => gone(),
@@ -296,6 +296,6 @@ pub fn signal(pid: u32, started: u64, wish: Wish) -> Result<(), String> {
 ///
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn signal(pid: u32, _started: u64, _wish: Wish) -> Result<(), String> {
+pub fn signal(pid: u32, _started: u64, _wish: EndSignal) -> Result<(), String> {
     Err(format!("process {pid} can't be named for good on this system"))
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::telemetry::drm::{self, Card, Holder};
-use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::meter::{Meter, Reported};
 use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
@@ -97,7 +97,7 @@ impl Intel {
         let limit = ["power1_max", "power1_rated_max"].into_iter().find_map(|file| number(file).filter(|max| *max > 0));
         let name = format!("gpu-{}", card.index);
         let (file, energy) = counter.map_or(("", None), |(file, counts)| (file, Some((counts, 1e-6))));
-        let told = Told {
+        let told = Reported {
             driver,
             domain: Domain::Gpu(card.index),
             name: if file == "energy2_input" { format!("{name} package") } else { name },

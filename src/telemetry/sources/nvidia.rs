@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::telemetry::driver::{Closed, Driver, Reading};
-use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::meter::{Meter, Reported};
 use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
@@ -20,7 +20,7 @@ pub(in crate::telemetry) struct Nvidia {
     /// By PCI address.
     meters: BTreeMap<String, Meter>,
     /// The first sample is past.
-    begun: bool,
+    started: bool,
 }
 
 const DEVICES: &str = "sys/bus/pci/devices";
@@ -43,12 +43,12 @@ impl Source for Nvidia {
 
 impl Nvidia {
     pub(in crate::telemetry) fn new(driver: Box<dyn Driver>) -> Self {
-        Self { driver, closed: None, meters: BTreeMap::new(), begun: false }
+        Self { driver, closed: None, meters: BTreeMap::new(), started: false }
     }
 
     fn gpus(&mut self, tick: &Tick<'_>, sample: &mut Sample) -> Figure<String> {
         // Its first call may take a second, and whoever waits for the first sample waits for the memory's figures.
-        if !std::mem::replace(&mut self.begun, true) {
+        if !std::mem::replace(&mut self.started, true) {
             return Figure::unknown("the driver is asked from the second sample on");
         }
         let cards = cards(tick);
@@ -140,9 +140,9 @@ fn unopened(closed: Closed, has_card: bool) -> Figure<String> {
 }
 
 /// What the card tells of its power.
-fn told(reading: &Reading) -> Told {
+fn told(reading: &Reading) -> Reported {
     let watts = |milliwatts: u64| Watts(milliwatts as f64 / 1000.0);
-    Told {
+    Reported {
         driver: "nvml",
         domain: Domain::Gpu(reading.index),
         name: format!("gpu-{}", reading.index),

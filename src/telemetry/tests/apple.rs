@@ -9,9 +9,9 @@ use domain::machine::{Domain, Sample};
 use domain::units::Ratio;
 
 /// Tells what it was given, in turn.
-struct Told(Vec<Result<Reading, String>>);
+struct Reported(Vec<Result<Reading, String>>);
 
-impl Chip for Told {
+impl Chip for Reported {
     fn read(&mut self) -> Result<Reading, String> {
         self.0.remove(0)
     }
@@ -35,7 +35,7 @@ fn reading() -> Reading {
 fn samples(readings: Vec<Result<Reading, String>>) -> Vec<Sample> {
     let files = Tree::default();
     let count = readings.len() as u64;
-    let mut source = Apple::new(Box::new(Told(readings)));
+    let mut source = Apple::new(Box::new(Reported(readings)));
     let read = |second| {
         let (at, interval) = (Duration::from_secs(second), Duration::from_secs(1));
         let mut sample = Sample::default();

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::nvidia::{card, machine};
 use super::*;
-use crate::telemetry::{Root, Wish, signal};
+use crate::telemetry::{EndSignal, Root, signal};
 use domain::machine::other_processes::OtherProcess;
 use domain::units::Bytes;
 
@@ -190,7 +190,7 @@ impl Orphan {
 impl Drop for Orphan {
     fn drop(&mut self) {
         if let Some(started) = self.started() {
-            let _ = signal(self.1, started, Wish::Kill);
+            let _ = signal(self.1, started, EndSignal::Kill);
         }
         let _ = self.0.wait();
     }
@@ -226,13 +226,13 @@ fn real_processes_are_found_and_ended() {
     assert_eq!((foreign.engine.as_str(), foreign.model.as_deref()), ("llama-server", Some(model)));
     assert_eq!(Some(foreign.started), program.started());
     // Another start is another process.
-    assert!(signal(program.1, foreign.started + 1, Wish::Kill).unwrap_err().contains("ended already"));
+    assert!(signal(program.1, foreign.started + 1, EndSignal::Kill).unwrap_err().contains("ended already"));
     assert!(program.started().is_some());
-    signal(program.1, foreign.started, Wish::Terminate).unwrap();
+    signal(program.1, foreign.started, EndSignal::Terminate).unwrap();
     while program.started().is_some() {
         std::thread::yield_now();
     }
-    assert!(signal(program.1, foreign.started, Wish::Kill).unwrap_err().contains("ended already"));
+    assert!(signal(program.1, foreign.started, EndSignal::Kill).unwrap_err().contains("ended already"));
 
     let python = Command::new("sh").arg("-c").arg("command -v python3").output().unwrap();
     if python.status.success() {
@@ -253,9 +253,9 @@ fn our_own_are_never_told_to_end() {
     let text = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let fields: Vec<_> = text.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
     let started = fields[19].parse().unwrap();
-    assert!(signal(child.id(), started, Wish::Kill).unwrap_err().contains("own"));
+    assert!(signal(child.id(), started, EndSignal::Kill).unwrap_err().contains("own"));
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(signal(u32::MAX, 0, Wish::Kill).unwrap_err().contains("ended already"));
+    assert!(signal(u32::MAX, 0, EndSignal::Kill).unwrap_err().contains("ended already"));
 }

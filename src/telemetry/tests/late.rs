@@ -4,7 +4,7 @@ use std::sync::Condvar;
 use std::time::Instant;
 
 use super::*;
-use crate::telemetry::apart::Apart;
+use crate::telemetry::background_source::BackgroundSource;
 use crate::telemetry::{Source, Tick};
 use domain::figure::Figure;
 use domain::machine::{Domain, Power};
@@ -48,7 +48,7 @@ fn tick(files: &Tree, second: u64) -> Tick<'_> {
 }
 
 /// What both sources give in this second; the second of them is waited for.
-fn sample(sources: &mut [Apart; 2], second: u64, patience: Duration) -> Sample {
+fn sample(sources: &mut [BackgroundSource; 2], second: u64, patience: Duration) -> Sample {
     let (files, mut sample) = (Tree::default(), Sample::default());
     let tick = tick(&files, second);
     for source in &mut *sources {
@@ -65,7 +65,7 @@ fn a_source_that_hangs_is_late_and_holds_up_no_other() {
     slow.set(true);
     quick.set(true);
     let mut sources = [&slow, &quick]
-        .map(|gate| Apart::new("slow", "a test", Box::new(Meter(gate.clone())), Arc::new(Tree::default())));
+        .map(|gate| BackgroundSource::new("slow", "a test", Box::new(Meter(gate.clone())), Arc::new(Tree::default())));
     let ages = |sample: &Sample| sample.sources.iter().map(|row| row.age.as_secs()).collect::<Vec<_>>();
     let energy = |sample: &Sample| sample.power[0].energy.map(|energy| energy.0);
 
@@ -97,7 +97,7 @@ fn a_source_that_hangs_is_late_and_holds_up_no_other() {
 fn a_source_that_has_never_answered_says_so() {
     let gate = Gate::default();
     let mut sources = [&gate, &Gate::default()]
-        .map(|gate| Apart::new("slow", "a test", Box::new(Meter(gate.clone())), Arc::new(Tree::default())));
+        .map(|gate| BackgroundSource::new("slow", "a test", Box::new(Meter(gate.clone())), Arc::new(Tree::default())));
     let files = Tree::default();
     let mut sample = Sample::default();
     sources[0].ask(&tick(&files, 1));
@@ -126,8 +126,8 @@ fn a_source_that_fails_leaves_the_others() {
     gate.set(true);
     let files: Arc<dyn Files> = Arc::new(Tree::default());
     let mut sources = [
-        Apart::new("broken", "a test", Box::new(Broken), Arc::clone(&files)),
-        Apart::new("slow", "a test", Box::new(Meter(gate)), files),
+        BackgroundSource::new("broken", "a test", Box::new(Broken), Arc::clone(&files)),
+        BackgroundSource::new("slow", "a test", Box::new(Meter(gate)), files),
     ];
     for second in 1..=3 {
         let sample = sample(&mut sources, second, PATIENCE);

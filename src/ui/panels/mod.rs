@@ -6,7 +6,7 @@ pub(super) mod downloads;
 pub(super) mod energy;
 pub(super) mod foreign_table;
 pub(super) mod graphs;
-pub(super) mod heat;
+pub(super) mod heatmap;
 pub(super) mod hub_table;
 pub(super) mod machine_figures;
 pub(super) mod memory_bar;

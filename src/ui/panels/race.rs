@@ -221,7 +221,7 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let hides = race.hides_names();
     let won = |award: Award| match winners.verdict(award) {
         Verdict::None => "—".to_owned(),
-        Verdict::AllAlike => "all equal".to_owned(),
+        Verdict::AllIdentical => "all equal".to_owned(),
         Verdict::Won([only]) if area.width >= 110 => title(race, *only),
         Verdict::Won(all) => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
     };
@@ -341,17 +341,17 @@ fn words<'a>(canvas: &Canvas<'_>, diff: &'a Diff, side: Side, meaning: Meaning, 
 }
 
 /// Where the columns part: what all say alike, then each column's token and what it found likely, with bars.
-pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Divergence>) {
+pub(crate) fn divergence(canvas: &mut Canvas<'_>, area: Rect, race: &Race, divergence: Option<&Divergence>) {
     let area = inset(area, 1);
-    let Some(parting) = parting else {
+    let Some(divergence) = divergence else {
         canvas.say(area.x, area.y, area.width, lockstep::text(race, None).trim_end(), Meaning::Muted);
         return;
     };
     let style = canvas.style(Meaning::Text);
-    let alike = lockstep::visible(&parting.before);
+    let identical = lockstep::visible(&divergence.before);
     let rows = canvas.paragraph(
         Rect { height: area.height.min(4), ..area },
-        &if alike.is_empty() { String::new() } else { format!("… {alike}") },
+        &if identical.is_empty() { String::new() } else { format!("… {identical}") },
         style,
     );
     // After other words they can't meet again, so that there is one parting.
@@ -360,16 +360,16 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
     } else {
         ""
     };
-    let said = lockstep::said(parting) + alone;
+    let said = lockstep::said(divergence) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);
     let said = canvas.paragraph(Rect { height: rest.height.min(3), ..rest }, &said, muted);
     let rest = below(rest, said + 1);
     // As many columns as there is room for, in as many bands as that takes.
-    let count = parting.columns.len().max(1);
+    let count = divergence.columns.len().max(1);
     let beside = usize::from(rest.width / 30).clamp(1, count);
     let height = 8;
-    for (place, step) in parting.columns.iter().enumerate() {
+    for (place, step) in divergence.columns.iter().enumerate() {
         let (band, index) = ((place / beside) as u16, (place % beside) as u16);
         let width = rest.width / beside as u16;
         let cell = below(rest, band * height);

@@ -102,7 +102,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     let head = row(area, 0);
     let bench = &state.domain.bench;
     let (done, wanted) = bench.progress();
-    let n_tainted: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
+    let n_disturbed: usize = bench.rows.iter().map(|row| row.disturbed.len()).sum();
     let loading = bench.lanes.iter().find_map(|lane| match lane.phase {
         LanePhase::Loading(fraction) => Some((lane, fraction)),
         _ => None,
@@ -126,12 +126,12 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     let style = canvas.style(Meaning::Accent);
     let columns = 20.min(head.width / 3);
     bar::share(canvas, Rect { width: columns, ..head }, share, style);
-    let tainted = match (n_tainted, bench.plan.keep_tainted) {
+    let disturbed = match (n_disturbed, bench.plan.keep_disturbed) {
         (0, _) => String::new(),
         (n, true) => format!(" · {n} disturbed, kept"),
         (n, false) => format!(" · {n} refused"),
     };
-    let text = format!("{done} of {} · {text}{tainted}", counted(wanted, "repetition"));
+    let text = format!("{done} of {} · {text}{disturbed}", counted(wanted, "repetition"));
     let circumstances = bench.circumstances();
     let room = head.width.saturating_sub(columns + 1);
     let both = format!("{text} · {circumstances}");
@@ -201,8 +201,8 @@ fn verdict<'a>(canvas: &Canvas<'_>, bench: &Bench, row: &Row, runs: bool) -> Spa
         }
         Change::None => Vec::new(),
     };
-    if !row.tainted.is_empty() {
-        spans.push(canvas.span(Meaning::Warn, format!("⚠ {}", row.tainted.len())));
+    if !row.disturbed.is_empty() {
+        spans.push(canvas.span(Meaning::Warn, format!("⚠ {}", row.disturbed.len())));
     }
     spans
 }
@@ -230,12 +230,13 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     let first = row_
         .first_token()
         .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
-    let tainted = row_.tainted.last().map(|last| format!("{} rejected or disturbed; last: {last}", row_.tainted.len()));
+    let disturbed =
+        row_.disturbed.last().map(|last| format!("{} rejected or disturbed; last: {last}", row_.disturbed.len()));
     let lines = [
         (!rates.is_empty()).then(|| format!("repetitions {}", rates.join("  "))),
         steps.or(first),
         machine,
-        tainted,
+        disturbed,
         row_.failed.clone(),
     ];
     let half = if area.width >= 100 { by_depth(canvas, area, bench, row_) } else { area.width };

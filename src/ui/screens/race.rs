@@ -13,7 +13,7 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use crate::ui::panels::{heat, prompt, race as panel};
+use crate::ui::panels::{heatmap, prompt, race as panel};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::follow;
@@ -39,9 +39,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (&state.domain.race, &races.diff) {
-        _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
+        _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heatmap::draw(canvas, body, state)),
         (Some(race), _) if races.tab == RaceTab::Lockstep && (!race.is_running() || races.divergence.is_some()) => {
-            panel::parting(canvas, body, race, races.divergence.as_ref());
+            panel::divergence(canvas, body, race, races.divergence.as_ref());
         }
         (Some(race), Some(diff)) => {
             view_state.scroll_limit = Some(panel::diff(canvas, body, state, race, diff));

@@ -17,7 +17,7 @@ use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::treemap::{self, Tile};
 use crate::ui::{Action, Mode};
-use domain::storage::{Grouping, Survey};
+use domain::storage::{DiskUsageReport, Grouping};
 use domain::units::{self, Bytes};
 
 /// From this size on the picture stands beside the lists; else above them.
@@ -31,20 +31,20 @@ const MAX_TILES: usize = 15;
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let (line, rest) = split_rows(area, 1);
     heading(canvas, line, state);
-    let Some(survey) = &state.domain.house.survey else {
+    let Some(disk_usage) = &state.domain.cleanup.disk_usage else {
         let style = canvas.style(Meaning::Muted);
         canvas.paragraph(inset(below(rest, 1), 2), "Scanning the disks …", style);
         return;
     };
     if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
         let (picture, lists) = split_columns(rest, rest.width * 2 / 5);
-        tiles(canvas, inset(picture, 1), state, survey);
-        self::lists(canvas, lists, state, survey, view_state);
+        tiles(canvas, inset(picture, 1), state, disk_usage);
+        self::lists(canvas, lists, state, disk_usage, view_state);
     } else {
         let rows = (rest.height * 2 / 5).max(PICTURE);
         let (picture, lists) = split_rows(rest, if rest.height >= 3 * PICTURE { rows } else { 0 });
-        tiles(canvas, inset(picture, 1), state, survey);
-        self::lists(canvas, lists, state, survey, view_state);
+        tiles(canvas, inset(picture, 1), state, disk_usage);
+        self::lists(canvas, lists, state, disk_usage, view_state);
     }
 }
 
@@ -52,26 +52,26 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
-    let house = &state.domain.house;
+    let cleanup = &state.domain.cleanup;
     let mut right: Spans<'_> = Vec::new();
-    if let Some(work) = &house.work {
+    if let Some(work) = &cleanup.work {
         let text = match work.count {
             0 => format!("{} … ", work.title),
             count => format!("{}: {} of {count} steps ", work.title, work.done),
         };
         right.push(canvas.span(Meaning::Accent, text));
-    } else if house.surveying {
+    } else if cleanup.surveying {
         right.push(canvas.span(Meaning::Accent, "◌ scanning the disks "));
-    } else if let Some(undo) = house.survey.as_ref().and_then(|survey| survey.undo.as_ref()) {
+    } else if let Some(undo) = cleanup.disk_usage.as_ref().and_then(|disk_usage| disk_usage.undo.as_ref()) {
         let key = canvas.key(Mode::DiskUsage, Action::UndoCleanup);
         right.push(canvas.span(Meaning::Key, key));
         right.push(canvas.span(Meaning::Muted, format!(" to undo: {undo} ")));
     }
     let mut left: Spans<'_> = Vec::new();
-    if let Some(survey) = &house.survey {
-        left.push(canvas.span(Meaning::Text, format!(" {}", survey.usage.total)));
-        left.push(canvas.span(Meaning::Muted, format!(" in {} models", survey.usage.models.len())));
-        for store in &survey.usage.stores {
+    if let Some(disk_usage) = &cleanup.disk_usage {
+        left.push(canvas.span(Meaning::Text, format!(" {}", disk_usage.usage.total)));
+        left.push(canvas.span(Meaning::Muted, format!(" in {} models", disk_usage.usage.models.len())));
+        for store in &disk_usage.usage.stores {
             left.push(canvas.span(Meaning::Muted, format!("   {} ", store.name)));
             left.push(canvas.span(Meaning::Text, store.bytes.to_string()));
         }
@@ -82,12 +82,12 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 }
 
 /// The picture. Models of one family have one colour.
-fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
-    let usage = &survey.usage;
+fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUsageReport) {
+    let usage = &disk_usage.usage;
     let colour = |index: usize| Meaning::Series((index % N_SERIES) as u8);
     let family = |name: &str| usage.families.iter().position(|family| family.name == name).unwrap_or(0);
     let part = |bytes: Bytes| bytes.0 as f64 / usage.total.0.max(1) as f64;
-    let shares = state.domain.house.shares(state.ui.usage.grouping);
+    let shares = state.domain.cleanup.shares(state.ui.usage.grouping);
     let mut tiles: Vec<Tile> = shares
         .iter()
         .take(MAX_TILES)
@@ -135,31 +135,31 @@ const FAMILY: Column = Column { head: "Family", width: 8, align: Align::Grow(24)
 const MODELS: Column = Column { head: "Models", width: 6, align: Align::Right, rank: 2 };
 
 /// What could be tidied up, and below it the shares; one choice goes through both.
-fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
-    let house = &state.domain.house;
-    let n_tidy = survey.tidy.len();
+fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUsageReport, view_state: &mut ViewState) {
+    let cleanup = &state.domain.cleanup;
+    let n_reclaimable = disk_usage.reclaimable.len();
     let gap = u16::from(area.height >= 12);
-    let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));
-    if n_tidy == 0 {
+    let (above, rest) = split_rows(area, (n_reclaimable.max(1) as u16 + 1 + gap).min(area.height / 2));
+    if n_reclaimable == 0 {
         canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing to clean up", Meaning::Heading);
     } else {
-        let chosen = Some(state.ui.usage.chosen).filter(|chosen| *chosen < n_tidy);
+        let chosen = Some(state.ui.usage.chosen).filter(|chosen| *chosen < n_reclaimable);
         let mut offset = 0;
-        table::draw(canvas, above, &TIDY, None, (n_tidy, chosen, true), &mut offset, |canvas, index| {
-            let tidy = &survey.tidy[index];
+        table::draw(canvas, above, &TIDY, None, (n_reclaimable, chosen, true), &mut offset, |canvas, index| {
+            let reclaimable = &disk_usage.reclaimable[index];
             Row {
                 cells: vec![
-                    vec![canvas.span(Meaning::Text, tidy.kind.counted(tidy.count))],
-                    vec![canvas.span(Meaning::Good, tidy.frees.to_string())],
-                    vec![canvas.span(Meaning::Muted, tidy.kind.help())],
+                    vec![canvas.span(Meaning::Text, reclaimable.kind.counted(reclaimable.count))],
+                    vec![canvas.span(Meaning::Good, reclaimable.frees.to_string())],
+                    vec![canvas.span(Meaning::Muted, reclaimable.kind.help())],
                 ],
                 instead: None,
             }
         });
     }
-    let problems = survey.problems.len().min(2) as u16;
+    let problems = disk_usage.problems.len().min(2) as u16;
     let (rest, foot) = split_rows(rest, rest.height.saturating_sub(if rest.height > 6 { problems } else { 0 }));
-    for (index, problem) in survey.problems.iter().enumerate() {
+    for (index, problem) in disk_usage.problems.iter().enumerate() {
         let line = row(foot, index as u16);
         if line.height > 0 {
             let x = canvas.say(line.x + 1, line.y, 2, "! ", Meaning::Warn);
@@ -171,18 +171,18 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
         Grouping::Family => shares_of("Family", MODELS),
         Grouping::Store => shares_of("Store", MODELS),
     };
-    let shares = house.shares(state.ui.usage.grouping);
-    let chosen = state.ui.usage.chosen.checked_sub(n_tidy);
+    let shares = cleanup.shares(state.ui.usage.grouping);
+    let chosen = state.ui.usage.chosen.checked_sub(n_reclaimable);
     let offset = &mut view_state.usage_offset;
     table::draw(canvas, rest, &columns, None, (shares.len(), chosen, true), offset, |canvas, index| {
         let share = shares[index];
-        let model = survey.usage.models.get(index).filter(|_| state.ui.usage.grouping == Grouping::Model);
+        let model = disk_usage.usage.models.get(index).filter(|_| state.ui.usage.grouping == Grouping::Model);
         let last = model.map_or_else(|| share.n_models.to_string(), |model| model.family.clone());
         Row {
             cells: vec![
                 vec![canvas.span(Meaning::Text, share.name.clone())],
                 vec![canvas.span(Meaning::Text, share.bytes.to_string())],
-                vec![canvas.span(Meaning::Muted, units::share(share.bytes, survey.usage.total))],
+                vec![canvas.span(Meaning::Muted, units::share(share.bytes, disk_usage.usage.total))],
                 vec![canvas.span(Meaning::Muted, last)],
             ],
             instead: None,

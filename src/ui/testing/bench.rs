@@ -39,7 +39,7 @@ pub(super) fn done() -> State {
         rate,
         seconds: 512.0 / rate,
         id: 0,
-        bill: charged(118.0, 512.0 / rate),
+        energy_account: charged(118.0, 512.0 / rate),
         mhz: Some(4700.0),
         celsius: Some(71.0),
         others: Some(0.08),
@@ -54,7 +54,7 @@ pub(super) fn done() -> State {
             Vec::new()
         },
         tries: 5,
-        tainted: Vec::new(),
+        disturbed: Vec::new(),
         earlier: before.map_or_else(Vec::new, |rate| {
             let earlier = |n: u32| Measured {
                 rate: Some(rate * (1.0 + f64::from(n % 3) * 0.002)),
@@ -76,7 +76,7 @@ pub(super) fn done() -> State {
         row(0, cell(0, 128, 0, 4), 121.0, None),
         row(1, cell(0, 128, 0, 4), 100.0, None),
     ];
-    rows[3].tainted = vec![Disturbance::Busy(2.1), Disturbance::Throttled];
+    rows[3].disturbed = vec![Disturbance::Busy(2.1), Disturbance::Throttled];
     if let Some(last) = rows.last_mut() {
         last.repetitions.clear();
         last.steps.clear();
@@ -96,8 +96,8 @@ pub(super) fn done() -> State {
 
 /// What a repetition was charged: so many watts over so many seconds, reading a prompt or not.
 fn charged(watts: f64, seconds: f64) -> EnergyAccount {
-    let bill = super::energy::bill(watts * seconds, seconds);
-    EnergyAccount { prompt: bill.generation, ..EnergyAccount::default() }
+    let energy_account = super::energy::energy_account(watts * seconds, seconds);
+    EnergyAccount { prompt: energy_account.generation, ..EnergyAccount::default() }
 }
 
 fn graded(joules: f64) -> Graded {

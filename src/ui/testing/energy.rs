@@ -6,7 +6,7 @@ use domain::figure::Grade;
 use domain::units::Watts;
 
 /// A bill of so many joules over so many seconds of generating, most of them on a card.
-pub(super) fn bill(joules: f64, seconds: f64) -> EnergyAccount {
+pub(super) fn energy_account(joules: f64, seconds: f64) -> EnergyAccount {
     let charge = |part, meter: &str, gross: f64, covered| EnergyEntry {
         part,
         meter: meter.to_owned(),

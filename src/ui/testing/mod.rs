@@ -20,8 +20,8 @@ use domain::settings::{SessionSettings, Settings};
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
+mod cleanup;
 mod energy;
-mod house;
 mod hub;
 mod machine;
 mod models;
@@ -198,7 +198,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             source: "NVML, powercap package-0".to_owned(),
         },
         request: RequestId::default(),
-        bill: energy::bill(joules, f64::from(n_generated) / f64::from(rate)),
+        energy_account: energy::energy_account(joules, f64::from(n_generated) / f64::from(rate)),
         metered: Duration::from_secs(7),
         is_settled: true,
     }
@@ -296,7 +296,7 @@ fn talk(session: &mut Session, id: u64, (request, step): (RequestId, Step)) {
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
     session.n_prompt = 2_400;
-    session.bill = energy::bill(12_500.0 / id as f64, 112.0);
+    session.energy_account = energy::energy_account(12_500.0 / id as f64, 112.0);
     let mut first = turn(
         Role::Assistant,
         "Sunlight is scattered by the molecules of the air, and blue light far more than red, since scattering grows with the fourth power of the frequency.\n\nSo the blue reaches your eye from every direction:\n\n1. the sky looks blue,\n2. the sun itself looks yellowish.",

@@ -165,7 +165,7 @@ pub(super) fn lockstep() -> State {
     state.ui.race.tab = RaceTab::Lockstep;
     let step = |text: &str, others: &[(&str, f32)]| Step {
         index: 9,
-        n_alike: 0,
+        n_identical: 0,
         text: text.to_owned(),
         probable: others.iter().map(|(text, share)| ((*text).to_owned(), *share)).collect(),
     };
@@ -228,6 +228,6 @@ pub(super) fn heat() -> State {
         every: true,
         file: std::path::PathBuf::new(),
     };
-    state.domain.quality = Some(Box::new(PerplexityRun::ended(order, vec![scored.clone()], vec![scored])));
+    state.domain.perplexity = Some(Box::new(PerplexityRun::ended(order, vec![scored.clone()], vec![scored])));
     state
 }

@@ -209,9 +209,9 @@ pub fn scene(name: &str) -> Option<State> {
             }));
         }
         "usage" | "plan" => {
-            super::house::look(&mut state);
+            super::cleanup::look(&mut state);
             if name == "plan" {
-                state.ui.overlay = Some(super::house::question(&state));
+                state.ui.overlay = Some(super::cleanup::question(&state));
             }
         }
         "start" => {
@@ -318,9 +318,9 @@ fn without_meters(state: &mut State) {
     state.domain.machine.power = domain::ring::Ring::new(600);
     state.domain.attribution = domain::energy::Attribution::default();
     for session in &mut state.domain.sessions {
-        session.bill = domain::energy::EnergyAccount::default();
+        session.energy_account = domain::energy::EnergyAccount::default();
         for request in &mut session.requests {
-            request.figures.bill = domain::energy::EnergyAccount::default();
+            request.figures.energy_account = domain::energy::EnergyAccount::default();
             request.figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
         }
         session.power = domain::ring::Ring::new(600);
@@ -328,7 +328,7 @@ fn without_meters(state: &mut State) {
         for turn in &mut session.turns {
             if let Some(figures) = &mut turn.figures {
                 figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
-                figures.bill = domain::energy::EnergyAccount::default();
+                figures.energy_account = domain::energy::EnergyAccount::default();
             }
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Eff
             }
         }
         HistoryEvent::Record(record) => open(client, record.as_deref()),
-        HistoryEvent::Trouble(_) => client.ui.history.asked = false,
+        HistoryEvent::Failed(_) => client.ui.history.asked = false,
         _ => {}
     }
     Vec::new()

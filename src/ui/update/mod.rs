@@ -17,7 +17,7 @@ mod library;
 mod list;
 mod machine;
 mod measure;
-mod quality;
+mod perplexity;
 mod race;
 mod reply;
 mod requests;
@@ -143,7 +143,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
         list_models(client, chosen.as_deref());
     }
     if is_scanned {
-        wanted.extend(storage::survey(client));
+        wanted.extend(storage::disk_usage(client));
     }
     if is_tick {
         graphs::ticked(client);
@@ -182,8 +182,8 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Suites(suites) => suite::listed(client, suites),
         Event::Residency { model, share } => measure::resident(client, model, share),
         Event::Hub(event) => return hub::on_event(client, event),
-        Event::History(HistoryEvent::Trouble(text)) => {
-            history::on_event(client, &HistoryEvent::Trouble(String::new()));
+        Event::History(HistoryEvent::Failed(text)) => {
+            history::on_event(client, &HistoryEvent::Failed(String::new()));
             client.notify(text, true);
         }
         Event::History(event) => return history::on_event(client, &event),

@@ -4,7 +4,7 @@ use domain::admission;
 use domain::command::What;
 use domain::lab::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder, diff, export, rating, vote_obstacle};
 
-use super::{Client, quality};
+use super::{Client, perplexity};
 use crate::ui::editor::Editor;
 use crate::ui::{Effect, Form, Overlay, RaceTab, Screen};
 
@@ -117,7 +117,7 @@ fn select(client: &mut Client<'_>, by: usize) -> Vec<Effect> {
 
 /// Score the prompt by other columns, where that shows.
 fn score(client: &mut Client<'_>) -> Vec<Effect> {
-    if client.ui.race.tab == RaceTab::KlHeatmap { quality::again(client) } else { Vec::new() }
+    if client.ui.race.tab == RaceTab::KlHeatmap { perplexity::again(client) } else { Vec::new() }
 }
 
 /// Scroll the columns by so many lines; negative is up.
@@ -133,7 +133,7 @@ pub(super) fn scroll(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
 /// Esc: back to the answers, then what runs is cancelled.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     match client.ui.race.tab {
-        RaceTab::KlHeatmap => return quality::leave(client),
+        RaceTab::KlHeatmap => return perplexity::leave(client),
         RaceTab::Answers if client.domain.is_racing() => return cancel(client),
         // A race that has ended stays until the next one begins.
         RaceTab::Answers => {}
@@ -374,7 +374,7 @@ pub(super) fn ended(client: &mut Client<'_>) {
 /// Find where the columns diverge, while that shows.
 pub(super) fn part(client: &mut Client<'_>) {
     if client.ui.race.tab == RaceTab::Lockstep {
-        client.ui.race.divergence = client.domain.race.as_ref().and_then(|race| race.parting(client.domain));
+        client.ui.race.divergence = client.domain.race.as_ref().and_then(|race| race.divergence(client.domain));
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn move_by(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
         Mode::Fleet | Mode::FleetFilter | Mode::Top => foreign::move_selection(client, by),
         Mode::Requests | Mode::RequestFilter => requests::move_selection(client, by),
         Mode::Library | Mode::LibraryFilter => ui.library.chosen = step(ui.library.chosen, by, ui.library.rows.len()),
-        Mode::DiskUsage => ui.usage.chosen = step(ui.usage.chosen, by, domain.house.n_rows(ui.usage.grouping)),
+        Mode::DiskUsage => ui.usage.chosen = step(ui.usage.chosen, by, domain.cleanup.n_rows(ui.usage.grouping)),
         Mode::Hub | Mode::HubQuants | Mode::Downloads | Mode::HubSearch => return hub::move_selection(client, by),
         Mode::Bench => ui.bench_row = step(ui.bench_row, by, domain.bench.rows.len()),
         Mode::History | Mode::HistoryFilter => {

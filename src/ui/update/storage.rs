@@ -10,9 +10,9 @@ use super::Client;
 use crate::ui::{Effect, LibraryTab, Overlay, Screen};
 
 /// Look at the disks, where the disk use shows and nothing looks yet.
-pub(super) fn survey(client: &mut Client<'_>) -> Vec<Effect> {
+pub(super) fn disk_usage(client: &mut Client<'_>) -> Vec<Effect> {
     let shows = client.ui.screen == Screen::Library && client.ui.library.tab == LibraryTab::DiskUsage;
-    if shows { vec![What::SurveyStorage.into()] } else { Vec::new() }
+    if shows { vec![What::MeasureDiskUsage.into()] } else { Vec::new() }
 }
 
 /// Show the disk usage.
@@ -20,14 +20,14 @@ pub(super) fn show(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.screen = Screen::Library;
     client.ui.library.tab = LibraryTab::DiskUsage;
     client.ui.library.filtering = false;
-    survey(client)
+    disk_usage(client)
 }
 
 /// Show it by something else.
 pub(super) fn turn_grouping(client: &mut Client<'_>) -> Vec<Effect> {
     let view = &mut client.ui.usage;
     view.grouping = view.grouping.next();
-    view.chosen = view.chosen.min(client.domain.house.n_rows(view.grouping).saturating_sub(1));
+    view.chosen = view.chosen.min(client.domain.cleanup.n_rows(view.grouping).saturating_sub(1));
     Vec::new()
 }
 
@@ -63,12 +63,12 @@ fn plan(client: &mut Client<'_>, request: Request) -> Vec<Effect> {
 
 /// What the chosen row of the disk use could do.
 fn of_row(client: &mut Client<'_>) -> Option<Request> {
-    let (house, view) = (&client.domain.house, client.ui.usage);
-    if let Some(tidy) = house.tidy().get(view.chosen) {
-        return Some(tidy.request.clone());
+    let (cleanup, view) = (&client.domain.cleanup, client.ui.usage);
+    if let Some(reclaimable) = cleanup.reclaimable().get(view.chosen) {
+        return Some(reclaimable.request.clone());
     }
-    let place = view.chosen.checked_sub(house.tidy().len())?;
-    let usage = &house.survey.as_ref()?.usage;
+    let place = view.chosen.checked_sub(cleanup.reclaimable().len())?;
+    let usage = &cleanup.disk_usage.as_ref()?.usage;
     let is_meant = |model: &&Arc<Model>| match view.grouping {
         Grouping::Model => usage.models.get(place).is_some_and(|share| share.id == model.id),
         Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
@@ -96,7 +96,7 @@ fn is_for_screen(client: &mut Client<'_>) -> bool {
 pub(super) fn on_event(client: &mut Client<'_>, news: &StorageEvent) {
     match news {
         StorageEvent::Surveyed(_) => {
-            let last = client.domain.house.n_rows(client.ui.usage.grouping).saturating_sub(1);
+            let last = client.domain.cleanup.n_rows(client.ui.usage.grouping).saturating_sub(1);
             client.ui.usage.chosen = client.ui.usage.chosen.min(last);
         }
         // A question never takes the place of another.

@@ -20,7 +20,7 @@ use crate::query::Query;
 use crate::request::RequestId;
 use crate::request::form::Form;
 use crate::session::SessionId;
-use crate::settings::SessionSettings;
+use crate::settings::{Alias, SessionSettings};
 use crate::storage::{CleanupPlan as StoragePlan, Request};
 
 /// Which command a reply belongs to. Chosen by the client, and unique among its own.
@@ -99,6 +99,15 @@ pub enum What {
     },
     /// Unload a model, by its id, that was loaded for requests: as soon as nothing is asked of it.
     UnloadModel(String),
+    /// Give a model a name of the user's own, or another meaning to one that a command made.
+    SetAlias {
+        /// The name.
+        name: String,
+        /// What it stands for.
+        alias: Box<Alias>,
+    },
+    /// Remove such a name.
+    RemoveAlias(String),
     /// Cancel the answer of a session's conversation, and those that commands asked it for.
     CancelAnswer(SessionId),
     /// Cancel one request.
@@ -138,7 +147,7 @@ pub enum What {
     /// Scan all stores.
     Rescan,
     /// Find out what the models take of the disks, and what could be cleaned up.
-    SurveyStorage,
+    MeasureDiskUsage,
     /// Plan a change of the stores; the plan comes as [`crate::storage::StorageEvent::Planned`].
     PlanStorage(Box<Request>),
     /// Carry out a plan.

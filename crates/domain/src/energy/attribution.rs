@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::baseline::{Baselines, Course, Idle};
+use super::baseline::{Baselines, CalibrationState, Idle};
 use super::meters::{finish, is_part};
 use super::part::{MeteredPart, MissingMeter};
 use super::share::{Share, Shared};
@@ -159,16 +159,16 @@ impl Attribution {
         self.ever_known = (self.ever_known.0 || idle_known, self.ever_known.1 || standby_known);
         self.power = self.mean_power();
         self.unexplained = unexplained(sample);
-        if ended == Course::Open && !is_active {
+        if ended == CalibrationState::Open && !is_active {
             ended = self.baselines.progress(sample.at.unix);
         }
         for (shared, consumer) in shared.iter_mut().zip(consumers) {
             finish(shared, consumer, sample);
         }
         let ended = match ended {
-            Course::Open => None,
-            Course::Complete => Some(Ended::Complete),
-            Course::Broken(reason) => Some(Ended::Broken(reason)),
+            CalibrationState::Open => None,
+            CalibrationState::Complete => Some(Ended::Complete),
+            CalibrationState::Broken(reason) => Some(Ended::Broken(reason)),
         };
         (shared, ended)
     }

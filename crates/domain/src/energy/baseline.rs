@@ -74,7 +74,7 @@ pub struct Calibration {
 
 /// How a calibration went on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Course {
+pub(super) enum CalibrationState {
     /// None runs, or it goes on.
     Open,
     /// It is complete.
@@ -126,20 +126,20 @@ impl Baselines {
     }
 
     /// A tick without work begins; `None` for one with it. Says what that ends.
-    pub(super) fn turn(&mut self, idle: Option<Idle>, now: Duration) -> Course {
+    pub(super) fn turn(&mut self, idle: Option<Idle>, now: Duration) -> CalibrationState {
         if self.idle != idle {
             self.windows.clear();
             self.idle = idle;
         }
-        let Some(calibration) = self.calibration else { return Course::Open };
+        let Some(calibration) = self.calibration else { return CalibrationState::Open };
         let broken = match idle {
             None => "an answer came between",
             Some(idle) if idle != calibration.idle => "a model was loaded or unloaded",
             Some(_) if now.saturating_sub(calibration.since) > PATIENCE => "no meter gave readings for 30 s",
-            Some(_) => return Course::Open,
+            Some(_) => return CalibrationState::Open,
         };
         self.calibration = None;
-        Course::Broken(broken)
+        CalibrationState::Broken(broken)
     }
 
     /// A meter has not been read for some time: its readings no longer follow each other.
@@ -174,13 +174,13 @@ impl Baselines {
     }
 
     /// After all meters of a tick were watched.
-    pub(super) fn progress(&mut self, unix: i64) -> Course {
-        let Some(calibration) = &mut self.calibration else { return Course::Open };
+    pub(super) fn progress(&mut self, unix: i64) -> CalibrationState {
+        let Some(calibration) = &mut self.calibration else { return CalibrationState::Open };
         let seconds = |window: &VecDeque<(f64, f64)>| window.iter().map(|(seconds, _)| seconds).sum::<f64>();
         let least = self.windows.values().map(seconds).reduce(f64::min).unwrap_or(0.0);
         calibration.watched = Duration::from_secs_f64(least.clamp(0.0, WINDOW.as_secs_f64()));
         if least < WINDOW.as_secs_f64() - 1e-6 {
-            return Course::Open;
+            return CalibrationState::Open;
         }
         let idle = calibration.idle;
         self.calibration = None;
@@ -189,7 +189,7 @@ impl Baselines {
             self.known.retain(|known| known.meter != meter || known.device != device || known.idle != idle);
             self.set(&meter, &device, idle, mean, unix, true);
         }
-        Course::Complete
+        CalibrationState::Complete
     }
 
     fn set(&mut self, meter: &str, device: &str, idle: Idle, watts: Watts, unix: i64, is_calibrated: bool) {

@@ -38,7 +38,7 @@ impl Report {
     /// Over a bill for so many prompt tokens evaluated and tokens generated, unless the bill knows which it is for.
     /// `energy` says why, where it is unknown.
     pub fn of(
-        bill: &EnergyAccount,
+        energy_account: &EnergyAccount,
         n_prompt: u64,
         n_generated: u64,
         energy: &Figure<Joules>,
@@ -50,10 +50,12 @@ impl Report {
         };
         let per = |step, is_dynamic, count: u64| match count {
             0 => Figure::unknown("no token yet"),
-            count => bill.step(step, is_dynamic, settings, &why).map(|joules| joules.times(1.0 / count as f64)),
+            count => {
+                energy_account.step(step, is_dynamic, settings, &why).map(|joules| joules.times(1.0 / count as f64))
+            }
         };
-        let (n_prompt, n_generated) = bill.tokens.unwrap_or((n_prompt, n_generated));
-        let energy = bill.answer(settings, &why);
+        let (n_prompt, n_generated) = energy_account.tokens.unwrap_or((n_prompt, n_generated));
+        let energy = energy_account.answer(settings, &why);
         Self {
             per_token: per(Step::Generation, false, n_generated),
             dynamic_per_token: per(Step::Generation, true, n_generated),
@@ -62,9 +64,9 @@ impl Report {
             carbon: carbon(energy.clone(), settings),
             cost: cost(energy.clone(), settings),
             energy,
-            boundary: bill.boundary(),
-            coverage: bill.coverage(),
-            metered: bill.metered(),
+            boundary: energy_account.boundary(),
+            coverage: energy_account.coverage(),
+            metered: energy_account.metered(),
         }
     }
 
@@ -72,7 +74,7 @@ impl Report {
     pub fn of_answer(figures: &Figures, settings: &settings::Energy) -> Self {
         let counters = &figures.counters;
         let (n_prompt, n_generated) = (u64::from(counters.n_prompt), u64::from(counters.n_generated));
-        Self::of(&figures.bill, n_prompt, n_generated, &figures.energy, settings)
+        Self::of(&figures.energy_account, n_prompt, n_generated, &figures.energy, settings)
     }
 
     /// In one line: `≈812 J · ≈2.76 J/tok · ≈0.23 Wh · ≈0.09 gCO2e [gpu+cpu]`. What the user has not set a price for is
@@ -100,7 +102,7 @@ impl Report {
 
 /// The report over all of a session's answers.
 pub fn per_session(session: &Session, settings: &settings::Energy) -> Report {
-    Report::of(&session.bill, session.n_prompt, session.n_generated, &session.figures().energy, settings)
+    Report::of(&session.energy_account, session.n_prompt, session.n_generated, &session.figures().energy, settings)
 }
 
 impl Session {

@@ -274,16 +274,16 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     assert_eq!(power.energy, Some(Joules(37.5)));
     sample.power.push(power);
     assert_eq!(watts(&sample, &[(7, 1.0)]), "22.5 W, estimated, est: TDP 65 W x load, no sensor [cpu]");
-    let mut bill = EnergyAccount::default();
+    let mut energy_account = EnergyAccount::default();
     let mut attribution = Attribution::default();
     let (shared, _) = attribution.tick(&sample, &[consumer(7, 1, 1.0)], PERIOD);
     let interval = shared[0].shares[0].intervals[0];
     for _ in 0..20 {
-        bill.spend(&interval);
-        bill.book(&shared[0].shares[0], &interval);
+        energy_account.spend(&interval);
+        energy_account.book(&shared[0].shares[0], &interval);
     }
-    assert!(bill.is_modelled());
-    let report = Report::of(&bill, 0, 45, &Figure::unknown("test"), &settings);
+    assert!(energy_account.is_modelled());
+    let report = Report::of(&energy_account, 0, 45, &Figure::unknown("test"), &settings);
     assert_eq!(report.per_token.graded("J/tok"), "~10.0 J/tok (5.00–20.0)");
     // It knows nothing of idle energy, and who waits for that waits in vain.
     let Figure::Unknown { reason, .. } = &report.dynamic_per_token else { panic!("{report:?}") };
@@ -341,14 +341,14 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
             "≈4.00 J/tok",
         ),
     ] {
-        let mut bill = EnergyAccount::default();
+        let mut energy_account = EnergyAccount::default();
         for _ in 0..seconds {
-            bill.spend(&interval);
+            energy_account.spend(&interval);
             for share in &shares {
-                bill.book(share, &interval);
+                energy_account.book(share, &interval);
             }
         }
-        let report = Report::of(&bill, 0, seconds, &Figure::unknown("test"), &settings);
+        let report = Report::of(&energy_account, 0, seconds, &Figure::unknown("test"), &settings);
         let Figure::Known { value: Uncertain { relative, .. }, .. } = report.per_token else { panic!("{report:?}") };
         assert!((relative - expected).abs() < 1e-5, "{relative}");
         assert_eq!(report.per_token.graded("J/tok"), shown);
@@ -464,17 +464,17 @@ proptest! {
     }
 }
 
-fn bill_of(shares: &[Share]) -> EnergyAccount {
-    let mut bill = EnergyAccount::default();
+fn energy_account_of(shares: &[Share]) -> EnergyAccount {
+    let mut energy_account = EnergyAccount::default();
     for share in shares {
         for interval in &share.intervals {
-            bill.book(share, interval);
+            energy_account.book(share, interval);
         }
     }
     for interval in &shares[0].intervals {
-        bill.spend(interval);
+        energy_account.spend(interval);
     }
-    bill
+    energy_account
 }
 
 /// A counter that has told nothing for four ticks: its power is over the seconds that it covers, for all owners.
@@ -547,8 +547,8 @@ fn a_split_of_two_packages_errs_as_one() {
         sample.power = (0..n).map(|index| power(Domain::Package(index), 40.0)).collect();
         let (shared, _) = attribution.tick(&sample, &[consumer(7, 1, 1.0)], PERIOD);
         let all: Vec<_> = shared[0].shares.iter().map(|share| Share { update: 0.01, ..share.clone() }).collect();
-        let bill = bill_of(&all);
-        let figure = bill.answer(&Energy::default(), &Figure::unknown("test"));
+        let energy_account = energy_account_of(&all);
+        let figure = energy_account.answer(&Energy::default(), &Figure::unknown("test"));
         figure.value().unwrap().relative
     };
     let (one, two) = (relative(1), relative(2));

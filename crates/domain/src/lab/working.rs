@@ -11,7 +11,7 @@ pub(crate) fn sessions(domain: &Domain) -> Vec<(SessionId, bool)> {
     let jobs = jobs.chain(suite().flat_map(|run| &run.models).map(|model| &model.session));
     let jobs = jobs.chain(suite().map(|run| &run.judge.session));
     let jobs = jobs.filter_map(|job| Some((job.id?, job.is_own)));
-    let scoring = domain.quality.iter().filter(|quality| !quality.is_over());
-    let scoring = scoring.flat_map(|quality| [Some(quality.sessions.0), quality.sessions.1]);
+    let scoring = domain.perplexity.iter().filter(|perplexity| !perplexity.is_over());
+    let scoring = scoring.flat_map(|perplexity| [Some(perplexity.sessions.0), perplexity.sessions.1]);
     jobs.chain(scoring.flatten().map(|id| (id, true))).collect()
 }

@@ -31,7 +31,7 @@ fn serve(session: &mut Session, n_generated: u32) -> Option<String> {
     let request = session.request_mut(id)?;
     request.stage = Stage::Running(Step::Answer);
     let (name, priority) = (client(request).to_owned(), request.priority);
-    begun(session, priority);
+    started(session, priority);
     let counters = Counters { n_generated, ..Counters::default() };
     session.demand.served.charge(&name, &Counters::default(), &counters);
     session.request_mut(id)?.end(End::failed("done"), Moment::default());

@@ -20,7 +20,7 @@ pub struct BenchDocument {
     pub wait_policy: Option<String>,
     pub nice: Option<u32>,
     pub wanted_repetitions: Option<u32>,
-    pub keeps_tainted: bool,
+    pub keeps_disturbed: bool,
     pub options: Options,
     /// Processor, GPUs and system.
     pub machine: String,
@@ -37,7 +37,7 @@ impl Default for BenchDocument {
             wait_policy: None,
             nice: None,
             wanted_repetitions: None,
-            keeps_tainted: false,
+            keeps_disturbed: false,
             options: Options::new(),
             machine: String::new(),
             cooled_s: None,
@@ -71,7 +71,7 @@ pub struct BenchRow {
     /// Why they are unknown.
     pub joules_unknown: Option<String>,
     pub tries: Option<u32>,
-    pub tainted: Vec<Disturbance>,
+    pub disturbed: Vec<Disturbance>,
     pub earlier: Vec<EarlierBench>,
     pub change: Option<BenchChange>,
     /// Why it could not be measured.
@@ -99,7 +99,7 @@ impl Default for BenchRow {
             joules_range: None,
             joules_unknown: None,
             tries: None,
-            tainted: Vec::new(),
+            disturbed: Vec::new(),
             earlier: Vec::new(),
             change: None,
             failed: None,

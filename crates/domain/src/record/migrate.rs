@@ -11,8 +11,8 @@ use crate::figure::{Grade, UNKNOWN};
 use crate::record::kind::Kind;
 
 /// The version of the bodies that are written: 1 had energies without a grade, 2 had a stop text as an end of its own,
-/// and neither was marked.
-pub const VERSION: u32 = 3;
+/// and neither was marked; 3 had other names for what differs and what is disturbed.
+pub const VERSION: u32 = 4;
 
 /// Why a body can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum ReadError {
 }
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
-const STEPS: [Step; VERSION as usize - 1] = [grade_energies, unify_stops];
+const STEPS: [Step; VERSION as usize - 1] = [grade_energies, unify_stops, rename_keys];
 
 /// Changes a body of a kind.
 type Step = fn(Kind, &mut Map<String, Value>);
@@ -101,5 +101,27 @@ fn unify_stops(kind: Kind, body: &mut Map<String, Value>) {
         Kind::Run => unify(body),
         Kind::Race | Kind::Vote => list(body, "columns").for_each(unify),
         Kind::Suite | Kind::Bench => {}
+    }
+}
+
+/// From version 3: names that people of the field know.
+fn rename_keys(kind: Kind, body: &mut Map<String, Value>) {
+    fn rename(body: &mut Map<String, Value>, from: &str, to: &str) {
+        if let Some(value) = body.remove(from) {
+            body.insert(to.to_owned(), value);
+        }
+    }
+    match kind {
+        Kind::Race | Kind::Vote => {
+            rename(body, "parting", "divergence");
+            if let Some(Value::Object(divergence)) = body.get_mut("divergence") {
+                rename(divergence, "bytes_alike", "bytes_identical");
+            }
+        }
+        Kind::Bench => {
+            rename(body, "keeps_tainted", "keeps_disturbed");
+            list(body, "rows").for_each(|row| rename(row, "tainted", "disturbed"));
+        }
+        Kind::Run | Kind::Suite => {}
     }
 }

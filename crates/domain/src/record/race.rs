@@ -146,7 +146,7 @@ pub struct VoteResult {
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields of the document")]
 pub struct DivergenceRecord {
-    pub bytes_alike: usize,
+    pub bytes_identical: usize,
     /// The last of what they say alike.
     pub before: String,
     pub same_tokens: bool,
@@ -192,7 +192,7 @@ pub struct RaceRecord {
     /// Whether the columns report where they diverge.
     pub lockstep: bool,
     /// Where that is.
-    pub parting: Option<DivergenceRecord>,
+    pub divergence: Option<DivergenceRecord>,
     /// The program ended before the race did.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
@@ -200,6 +200,12 @@ pub struct RaceRecord {
 
 impl Default for RaceRecord {
     fn default() -> Self {
-        Self { version: VERSION, document: RaceDocument::default(), lockstep: false, parting: None, interrupted: false }
+        Self {
+            version: VERSION,
+            document: RaceDocument::default(),
+            lockstep: false,
+            divergence: None,
+            interrupted: false,
+        }
     }
 }

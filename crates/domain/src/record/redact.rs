@@ -19,7 +19,7 @@ pub struct BlindRace {
     pub columns: Vec<BlindColumn>,
     pub lockstep: bool,
     /// By place, without names.
-    pub parting: Option<DivergenceRecord>,
+    pub divergence: Option<DivergenceRecord>,
     pub interrupted: bool,
 }
 
@@ -50,7 +50,7 @@ impl BlindRace {
             order: *order,
             columns: columns.iter().map(|column| BlindColumn::of(column, columns)).collect(),
             lockstep: race.lockstep,
-            parting: race.parting.as_ref().map(nameless),
+            divergence: race.divergence.as_ref().map(nameless),
             interrupted: race.interrupted,
         }
     }
@@ -90,14 +90,14 @@ fn identities(column: &RaceColumn) -> impl Iterator<Item = &str> {
     own.chain(files).chain([column.name.as_str()]).filter(|text| !text.is_empty())
 }
 
-fn nameless(parting: &DivergenceRecord) -> DivergenceRecord {
+fn nameless(divergence: &DivergenceRecord) -> DivergenceRecord {
     let column = |column: &DivergenceColumn| DivergenceColumn {
         name: None,
         token: column.token.clone(),
         index: column.index,
         probable: column.probable.clone(),
     };
-    DivergenceRecord { columns: parting.columns.iter().map(column).collect(), ..parting.clone() }
+    DivergenceRecord { columns: divergence.columns.iter().map(column).collect(), ..divergence.clone() }
 }
 
 impl From<BlindRace> for RaceRecord {
@@ -126,7 +126,7 @@ impl From<BlindRace> for RaceRecord {
                 ..RaceDocument::default()
             },
             lockstep: race.lockstep,
-            parting: race.parting,
+            divergence: race.divergence,
             interrupted: race.interrupted,
             ..Self::default()
         }

@@ -38,13 +38,24 @@ fn fixture(name: usize) -> Body {
     Body::read(kind, text).unwrap()
 }
 
+/// What a field is called since version 4.
+fn today(name: &str) -> &str {
+    match name {
+        "parting" => "divergence",
+        "bytes_alike" => "bytes_identical",
+        "tainted" => "disturbed",
+        "keeps_tainted" => "keeps_disturbed",
+        name => name,
+    }
+}
+
 /// Whether all that one value holds is in another. Numbers were once kept wider than they were.
 fn is_within(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
         (Value::Null, other) => other.is_null(),
         (Value::Object(part), Value::Object(whole)) => part.iter().all(|(name, value)| {
-            let same = whole.get(name).is_some_and(|other| is_within(value, other));
-            // The one thing that a migration says otherwise.
+            let same = whole.get(today(name)).is_some_and(|other| is_within(value, other));
+            // What a migration says otherwise.
             same || (name == "finish" && value == "stop_text")
         }),
         (Value::Array(part), Value::Array(whole)) => {
@@ -121,7 +132,7 @@ fn energies_without_a_grade_get_the_worst_of_their_parts_or_none() {
     let row = &bench.document.rows[0];
     assert_eq!(row.joules().map(|joules| joules.grade), Some(None));
     assert_eq!((row.repetitions[0].watts, row.repetitions[0].watts_grade.as_str()), (Some(41.5), "unknown"));
-    assert_eq!(row.tainted, [crate::lab::bench::Disturbance::Throttled, crate::lab::bench::Disturbance::Busy(1.5)]);
+    assert_eq!(row.disturbed, [crate::lab::bench::Disturbance::Throttled, crate::lab::bench::Disturbance::Busy(1.5)]);
 }
 
 #[test]
@@ -202,8 +213,8 @@ fn complete() -> RaceRecord {
             vote: Some(VoteResult { winner: Some("SECRET vote".to_owned()), tie: true }),
         },
         lockstep: true,
-        parting: Some(DivergenceRecord {
-            bytes_alike: 1,
+        divergence: Some(DivergenceRecord {
+            bytes_identical: 1,
             before: "shown before".to_owned(),
             same_tokens: true,
             same_vocabulary: true,
@@ -266,19 +277,19 @@ fn a_blind_race_shows_what_is_allowed_and_nothing_else() {
         "body.columns.tokens.generated",
         "body.columns.tokens.prompt",
         "body.columns.tokens.reasoning",
+        "body.divergence.before",
+        "body.divergence.bytes_identical",
+        "body.divergence.columns.index",
+        "body.divergence.columns.probable.probability",
+        "body.divergence.columns.probable.token",
+        "body.divergence.columns.token",
+        "body.divergence.said",
+        "body.divergence.same_tokens",
+        "body.divergence.same_vocabulary",
+        "body.divergence.together",
         "body.interrupted",
         "body.lockstep",
         "body.order",
-        "body.parting.before",
-        "body.parting.bytes_alike",
-        "body.parting.columns.index",
-        "body.parting.columns.probable.probability",
-        "body.parting.columns.probable.token",
-        "body.parting.columns.token",
-        "body.parting.said",
-        "body.parting.same_tokens",
-        "body.parting.same_vocabulary",
-        "body.parting.together",
         "body.prompt",
         "body.schema",
         "body.stop",

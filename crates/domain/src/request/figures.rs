@@ -24,7 +24,7 @@ pub struct Figures {
     /// Threads that the plan gave its session last.
     pub threads: u32,
     /// What it was charged so far.
-    pub bill: EnergyAccount,
+    pub energy_account: EnergyAccount,
     /// Gross energy attributed to it so far: the bill's sum, or why there is none.
     pub energy: Figure<Joules>,
     /// Time over which that energy was metered.
@@ -42,7 +42,7 @@ impl Default for Figures {
             n_cached: 0,
             sampling: Sampling::default(),
             threads: 0,
-            bill: EnergyAccount::default(),
+            energy_account: EnergyAccount::default(),
             energy: Figure::unknown("no answer yet"),
             metered: Duration::ZERO,
             is_settled: true,

@@ -64,7 +64,7 @@ pub struct Request {
     /// Since when it is asked.
     pub since: Moment,
     /// When the worker got it.
-    pub begun: Option<Moment>,
+    pub started: Option<Moment>,
     /// When the first token came.
     pub first_token: Option<Moment>,
     /// When it ended.
@@ -138,7 +138,7 @@ impl Request {
             answer: Turn::new(Role::Assistant, String::new()),
             figures: Figures { request: id, is_settled: false, ..Figures::default() },
             since,
-            begun: None,
+            started: None,
             first_token: None,
             ended: None,
             draft: None,
@@ -164,7 +164,7 @@ impl Request {
 
     /// How long it has waited for the model and a sequence, until it began, ended or now.
     pub fn queue_time(&self, now: Moment) -> Duration {
-        let until = self.begun.or(self.ended).unwrap_or(now);
+        let until = self.started.or(self.ended).unwrap_or(now);
         until.uptime.saturating_sub(self.since.uptime)
     }
 

@@ -28,7 +28,7 @@ pub struct EndedRequest {
     end: Option<End>,
     calls_tools: bool,
     since: Moment,
-    begun: Option<Moment>,
+    started: Option<Moment>,
     first_token: Option<Moment>,
     ended: Option<Moment>,
     n_prompt: Option<u32>,
@@ -62,7 +62,7 @@ impl EndedRequest {
             end,
             calls_tools: row.calls_tools,
             since: row.since,
-            begun: row.begun,
+            started: row.started,
             first_token: row.first_token,
             ended: row.ended,
             n_prompt: row.n_prompt,
@@ -83,7 +83,7 @@ impl EndedRequest {
             end: self.end.as_ref(),
             calls_tools: self.calls_tools,
             since: self.since,
-            begun: self.begun,
+            started: self.started,
             first_token: self.first_token,
             ended: self.ended,
             n_prompt: self.n_prompt,
@@ -139,7 +139,7 @@ impl EndedRequests {
     /// A session is gone: what is not booked to its requests never will be, and a part of an energy is not the energy.
     pub(crate) fn session_gone(&mut self, session: SessionId) {
         for figures in self.unsettled(session) {
-            figures.bill = crate::energy::EnergyAccount::default();
+            figures.energy_account = crate::energy::EnergyAccount::default();
             figures.energy = Figure::unknown("its session ended before its energy was booked");
             figures.is_settled = true;
         }

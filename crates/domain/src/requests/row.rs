@@ -106,7 +106,7 @@ pub struct Row<'a> {
     /// When it came.
     pub since: Moment,
     /// When the worker got it.
-    pub begun: Option<Moment>,
+    pub started: Option<Moment>,
     /// When the first token came.
     pub first_token: Option<Moment>,
     /// When it ended.
@@ -132,7 +132,7 @@ impl<'a> Row<'a> {
             end: request.answer.end.as_ref(),
             calls_tools: !request.answer.tool_calls.is_empty(),
             since: request.since,
-            begun: request.begun,
+            started: request.started,
             first_token: request.first_token,
             ended: request.ended,
             n_prompt: n_prompt(request),
@@ -188,7 +188,7 @@ impl<'a> Row<'a> {
 
     /// How long it has waited for the model and a sequence, until it began, ended or now.
     pub fn queue_time(&self, now: Moment) -> Duration {
-        self.begun.or(self.ended).unwrap_or(now).uptime.saturating_sub(self.since.uptime)
+        self.started.or(self.ended).unwrap_or(now).uptime.saturating_sub(self.since.uptime)
     }
 
     /// How long its first token took, from its arrival; `None` before it came.
@@ -208,12 +208,12 @@ impl<'a> Row<'a> {
 
     /// Tokens generated; `None` before it began.
     pub fn n_generated(&self) -> Option<u32> {
-        self.begun.map(|_| self.figures.counters.n_generated)
+        self.started.map(|_| self.figures.counters.n_generated)
     }
 
     /// Gross energy so far, with how far it may be off.
     pub fn energy(&self, settings: &settings::Energy) -> Figure<Uncertain> {
-        if self.begun.is_none() {
+        if self.started.is_none() {
             return Figure::unknown(if self.is_open() { "it has not begun" } else { "it never began" });
         }
         Report::of_answer(self.figures, settings).energy

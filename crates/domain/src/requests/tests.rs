@@ -39,11 +39,11 @@ fn sessions() -> Vec<Session> {
     qwen.requests.push(asked(11, "laptop", "openai-python/1.2", Api::OpenAi, 900));
     let mut reading = asked(12, "ci", "ollama/0.6", Api::Ollama, 100);
     reading.stage = Stage::Running(Step::Prompt { n_done: 10, n_prompt: 500 });
-    reading.begun = Some(at(400));
+    reading.started = Some(at(400));
     qwen.requests.push(reading);
     let mut answering = asked(13, "laptop", "", Api::Anthropic, 200);
     answering.stage = Stage::Running(Step::Answer);
-    (answering.begun, answering.first_token) = (Some(at(200)), Some(at(350)));
+    (answering.started, answering.first_token) = (Some(at(200)), Some(at(350)));
     answering.figures.n_cached = 80;
     answering.figures.counters =
         Counters { n_prompt: 20, prompt_us: 100_000, n_generated: 41, generation_us: 2_000_000, ..Counters::default() };
@@ -51,7 +51,7 @@ fn sessions() -> Vec<Session> {
     qwen.requests.push(answering);
     let mut smol = session(2, "smollm2");
     let mut done = Request::new(RequestId(5), Client::Chat, Vec::new(), at(10));
-    (done.stage, done.begun, done.first_token) = (Stage::Ended, Some(at(10)), Some(at(20)));
+    (done.stage, done.started, done.first_token) = (Stage::Ended, Some(at(10)), Some(at(20)));
     (done.ended, done.answer.end) = (Some(at(60)), Some(End::Finished(Finish::Length)));
     done.figures.counters = Counters { n_prompt: 7, n_generated: 3, ..Counters::default() };
     smol.requests.push(done);

@@ -98,7 +98,7 @@ pub struct Session {
     /// Prompt tokens evaluated over the session's life.
     pub n_prompt: u64,
     /// What all its answers were charged.
-    pub bill: EnergyAccount,
+    pub energy_account: EnergyAccount,
     /// What loading its model was charged, which is no answer's.
     pub load: EnergyAccount,
     /// What it cost so far to keep its model loaded, in joules.
@@ -207,7 +207,7 @@ impl Session {
             tokens_at_tick: 0,
             n_generated: 0,
             n_prompt: 0,
-            bill: EnergyAccount::default(),
+            energy_account: EnergyAccount::default(),
             load: EnergyAccount::default(),
             standby: Joules(0.0),
             timer: Timer::default(),

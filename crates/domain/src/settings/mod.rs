@@ -221,7 +221,7 @@ impl Default for SchedulingPolicy {
 
 impl Engine {
     /// How the workers of sessions behave.
-    pub fn manners(&self) -> SchedulingPolicy {
+    pub fn scheduling(&self) -> SchedulingPolicy {
         SchedulingPolicy { wait_policy: self.wait_policy, nice: self.nice }
     }
 }

@@ -1,13 +1,13 @@
 //! Housekeeping as data: what is asked for, what would be done, and what the disks hold.
 //!
 //! Owned here: plans, the sums over them, and the usage of the disks. Absent: how a plan comes to be and how it is
-//! carried out, which `library::house` does.
+//! carried out, which `library::cleanup` does.
 
+mod disk_usage;
 mod request;
-mod survey;
 
+pub use disk_usage::{CleanupCandidate, DiskUsageReport, Grouping, ModelShare, Piece, Share, Usage, family};
 pub use request::{Kind, Request};
-pub use survey::{CleanupCandidate, Grouping, ModelShare, Piece, Share, Survey, Usage, family};
 
 use std::path::PathBuf;
 
@@ -156,7 +156,7 @@ impl CleanupPlan {
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct CleanupState {
     /// What the last survey found.
-    pub survey: Option<Survey>,
+    pub disk_usage: Option<DiskUsageReport>,
     /// A survey runs.
     pub surveying: bool,
     /// What is being done.
@@ -176,13 +176,13 @@ pub struct CleanupProgress {
 
 impl CleanupState {
     /// What could be tidied up.
-    pub fn tidy(&self) -> &[CleanupCandidate] {
-        self.survey.as_ref().map(|survey| &survey.tidy[..]).unwrap_or_default()
+    pub fn reclaimable(&self) -> &[CleanupCandidate] {
+        self.disk_usage.as_ref().map(|disk_usage| &disk_usage.reclaimable[..]).unwrap_or_default()
     }
 
     /// The shares of the grouping, largest first.
     pub fn shares(&self, grouping: Grouping) -> Vec<&Share> {
-        let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
+        let Some(DiskUsageReport { usage, .. }) = &self.disk_usage else { return Vec::new() };
         match grouping {
             Grouping::Model => usage.models.iter().map(|model| &model.share).collect(),
             Grouping::Family => usage.families.iter().collect(),
@@ -192,7 +192,7 @@ impl CleanupState {
 
     /// All rows.
     pub fn n_rows(&self, grouping: Grouping) -> usize {
-        self.tidy().len() + self.shares(grouping).len()
+        self.reclaimable().len() + self.shares(grouping).len()
     }
 }
 
@@ -200,7 +200,7 @@ impl CleanupState {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum CleanupJob {
     /// Look what lies on the disks.
-    Survey,
+    DiskUsageReport,
     /// Make a plan.
     Plan(Request),
     /// Carry out a plan that was shown.
@@ -218,7 +218,7 @@ pub enum CleanupJob {
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum StorageEvent {
     /// What lies on the disks.
-    Surveyed(Survey),
+    Surveyed(DiskUsageReport),
     /// What would be done.
     Planned {
         /// What was wished for.

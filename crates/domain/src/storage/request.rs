@@ -78,7 +78,7 @@ pub enum Kind {
     /// A file whose content lies elsewhere too.
     Duplicate,
     /// A file that looks like another, which only comparing them tells for certain.
-    Alike,
+    LikelyDuplicate,
     /// A model that was not used for long.
     Unused,
     /// What was deleted before.
@@ -98,7 +98,7 @@ impl Kind {
             Self::Detached => "old revisions",
             Self::Dangling => "dangling links",
             Self::Duplicate => "duplicates",
-            Self::Alike => "likely duplicates",
+            Self::LikelyDuplicate => "likely duplicates",
             Self::Unused => "unused models",
             Self::Trash => "trash",
         }
@@ -122,7 +122,7 @@ impl Kind {
             Self::Detached => "no branch or tag names them",
             Self::Dangling => "they hide a repository from other tools",
             Self::Duplicate => "their content lies elsewhere too",
-            Self::Alike => "alike at both ends, compared first",
+            Self::LikelyDuplicate => "alike at both ends, compared first",
             Self::Unused => "nothing has read them for long",
             Self::Trash => "undo brings it back until emptied",
         }

@@ -76,8 +76,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
     let n_measurable = measurable.clone().count();
     let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
-    let manners = domain.settings.bench;
-    let spins = manners.wait_policy == WaitPolicy::Active;
+    let scheduling = domain.settings.bench;
+    let spins = scheduling.wait_policy == WaitPolicy::Active;
     let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
     let note = apart.then(|| {
         if spins {
@@ -107,7 +107,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         repetitions: Vec::new(),
         steps: Vec::new(),
         tries: 0,
-        tainted: Vec::new(),
+        disturbed: Vec::new(),
         earlier: Vec::new(),
         failed: obstacles.get(lane).cloned().flatten(),
     };
@@ -119,7 +119,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         rows,
         phase: Phase::Running,
         threads,
-        manners,
+        scheduling,
         began: domain.now,
         note,
         driver: domain.machine.sample.as_deref().map(driver).unwrap_or_default(),
@@ -140,7 +140,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
     let waiting = domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
     let Some(group) = waiting.map(|lane| lane.group).min() else { return end(domain) };
     let mut effects = Vec::new();
-    let manners = domain.bench.manners;
+    let scheduling = domain.bench.scheduling;
     for index in 0..domain.bench.lanes.len() {
         if domain.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(domain));
@@ -152,7 +152,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             let settings = SessionSettings { parallel: 1, ..unused };
             let load = load(&lane.model, &settings, bench.threads);
-            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), manners });
+            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), scheduling });
         }
     }
     effects
@@ -275,8 +275,8 @@ pub(super) fn sampled(domain: &mut Domain) -> Vec<Effect> {
 
 /// Count the repetition that has ended, or say why it does not count.
 fn judge(bench: &mut Bench) {
-    let Some(Trial { row, id, watch, bill, ended: Some((measured, _)) }) = bench.trial.take() else { return };
-    let keep_tainted = bench.plan.keep_tainted;
+    let Some(Trial { row, id, watch, energy_account, ended: Some((measured, _)) }) = bench.trial.take() else { return };
+    let keep_disturbed = bench.plan.keep_disturbed;
     let row = &mut bench.rows[row];
     let micros = match row.cell.n_prompt {
         0 => measured.step_us.iter().map(|step| u64::from(*step)).sum(),
@@ -286,8 +286,8 @@ fn judge(bench: &mut Bench) {
         return;
     }
     if let Some(taint) = watch.disturbance() {
-        row.tainted.push(taint);
-        if !keep_tainted {
+        row.disturbed.push(taint);
+        if !keep_disturbed {
             return;
         }
     }
@@ -296,7 +296,7 @@ fn judge(bench: &mut Bench) {
         rate: row.cell.n_tokens() as f64 / seconds,
         seconds,
         id,
-        bill,
+        energy_account,
         mhz: watch.mhz(),
         celsius: watch.celsius(),
         others: watch.others(),
@@ -343,7 +343,7 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         row: index,
         id,
         watch: Watch::new(now, lane.pid, sample),
-        bill: EnergyAccount::default(),
+        energy_account: EnergyAccount::default(),
         ended: None,
     });
     vec![Effect::Send { worker: lane.worker, request: Request::Measure(measure) }]
@@ -363,16 +363,16 @@ pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
 pub(super) fn charge(domain: &mut Domain, consumer: &Consumer, shared: &Shared) {
     let bench = &mut domain.bench;
-    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
-    let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
-    for (id, bill) in running.chain(ended) {
+    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.energy_account));
+    let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.energy_account));
+    for (id, energy_account) in running.chain(ended) {
         for interval in consumer.done.intervals.iter().filter(|interval| interval.generation == id) {
-            bill.spend(interval);
-            bill.miss(&shared.absent);
+            energy_account.spend(interval);
+            energy_account.miss(&shared.absent);
         }
         for share in &shared.shares {
             for interval in share.intervals.iter().filter(|interval| interval.generation == id) {
-                bill.book(share, interval);
+                energy_account.book(share, interval);
             }
         }
     }

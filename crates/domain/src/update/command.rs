@@ -4,8 +4,8 @@
 
 use super::common::Outcome;
 use super::{
-    bench, demand, energy, hub, measure, other_processes, perplexity, query_admission, race, session, start, storage,
-    suite,
+    alias, bench, demand, energy, hub, measure, other_processes, perplexity, query_admission, race, session, start,
+    storage, suite,
 };
 use crate::command::{Command, Reply, Value, What};
 use crate::effect::Effect;
@@ -39,6 +39,8 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
             demand::load(domain, &model, settings.map(|settings| *settings), keep_alive)
         }
         What::UnloadModel(model) => demand::unload(domain, &model),
+        What::SetAlias { name, alias } => alias::set(domain, name, *alias).and_then(accepted),
+        What::RemoveAlias(name) => alias::remove(domain, &name).and_then(accepted),
         What::CancelAnswer(id) => accepted(session::cancel(domain, id)),
         What::CancelRequest(id) => session::cancel_request(domain, id).and_then(accepted),
         What::StartRace(order) => race::start(domain, *order).and_then(accepted),
@@ -58,9 +60,9 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::DeleteRecord(id) => accepted(vec![Effect::DeleteRecord(id)]),
         What::RevealRace(id) => accepted(vec![Effect::Reveal(id)]),
         What::Rescan => accepted(if domain.library.scanning { Vec::new() } else { vec![Effect::Scan] }),
-        What::SurveyStorage => accepted(storage::survey(domain)),
+        What::MeasureDiskUsage => accepted(storage::disk_usage(domain)),
         What::PlanStorage(request) => storage::plan(domain, *request).and_then(accepted),
-        What::ApplyStorage { request, plan } => accepted(storage::apply(domain, *request, *plan)),
+        What::ApplyStorage { request, plan } => storage::apply(domain, *request, *plan).and_then(accepted),
         What::UndoStorage => accepted(storage::undo(domain)),
         What::SetThreadBudget(threads) => {
             domain.settings.budget.threads = Some(threads.max(1));

@@ -67,17 +67,17 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
 /// Charge a session's answers.
 fn charge(session: &mut Session, ended: &mut EndedRequests, consumer: &Consumer, shared: &Shared) {
     for interval in &consumer.done.intervals {
-        book(session, ended, interval.generation, |bill| {
-            bill.spend(interval);
-            bill.miss(&shared.absent);
+        book(session, ended, interval.generation, |energy_account| {
+            energy_account.spend(interval);
+            energy_account.miss(&shared.absent);
         });
     }
     for share in &shared.shares {
         for interval in &share.intervals {
-            book(session, ended, interval.generation, |bill| bill.book(share, interval));
+            book(session, ended, interval.generation, |energy_account| energy_account.book(share, interval));
         }
     }
-    session.bill.tokens = Some((session.n_prompt, session.n_generated));
+    session.energy_account.tokens = Some((session.n_prompt, session.n_generated));
     let generations: BTreeSet<u64> = shared
         .shares
         .iter()
@@ -88,7 +88,7 @@ fn charge(session: &mut Session, ended: &mut EndedRequests, consumer: &Consumer,
     let why = shared.watts.clone();
     for figures in all_figures(session, ended).filter(|figures| generations.contains(&figures.request.0)) {
         let counters = &figures.counters;
-        figures.bill.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
+        figures.energy_account.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
         settle(figures, &why);
     }
     // With this tick, what ended before it is whole.
@@ -105,9 +105,9 @@ fn book(session: &mut Session, ended: &mut EndedRequests, generation: u64, with:
     if generation == LOAD {
         return with(&mut session.load);
     }
-    with(&mut session.bill);
+    with(&mut session.energy_account);
     for figures in all_figures(session, ended).filter(|figures| figures.request.0 == generation) {
-        with(&mut figures.bill);
+        with(&mut figures.energy_account);
     }
 }
 
@@ -128,8 +128,9 @@ fn settle(figures: &mut Figures, why: &Figure<Watts>) {
         Figure::Unknown { reason, remedy } => Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() },
         Figure::Known { .. } => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
-    figures.energy = figures.bill.answer(&settings::Energy::default(), &why).map(|joules| Joules(joules.value));
-    figures.metered = Duration::from_secs_f64(figures.bill.metered().max(0.0));
+    figures.energy =
+        figures.energy_account.answer(&settings::Energy::default(), &why).map(|joules| Joules(joules.value));
+    figures.metered = Duration::from_secs_f64(figures.energy_account.metered().max(0.0));
 }
 
 /// Begin to calibrate the idle baseline.

@@ -215,7 +215,7 @@ fn a_text_is_scored_only_where_the_memory_suffices() {
     // It is taken while the folder is made.
     let (_, worker) = start(&mut machine, "large");
     let effects = machine.update(at(0), Event::TempDir(Box::new(scoring(&machine, 1, "/tmp/file"))));
-    assert!(effects.contains(&Effect::RemoveTempDir) && machine.quality.is_none(), "{effects:?}");
+    assert!(effects.contains(&Effect::RemoveTempDir) && machine.perplexity.is_none(), "{effects:?}");
     // A loaded model is loaded again, so it needs as much again.
     load(&mut machine, worker);
     let (reply, _) = give(&mut machine, What::StartPerplexity(Box::new(order)));

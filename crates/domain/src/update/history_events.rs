@@ -34,11 +34,11 @@ pub(super) fn on_event(domain: &mut Domain, event: HistoryEvent) {
             }
             notify(domain, format!("record {id} was deleted"), false);
         }
-        HistoryEvent::TakenIn(n_records) => {
+        HistoryEvent::Recovered(n_records) => {
             let text = format!("{} of a run that was interrupted, in the history now", counted(n_records, "record"));
             notify(domain, text, false);
         }
-        HistoryEvent::Trouble(reason) => notify(domain, reason, true),
+        HistoryEvent::Failed(reason) => notify(domain, reason, true),
         HistoryEvent::Listed { .. } | HistoryEvent::Record(_) => {}
     }
 }

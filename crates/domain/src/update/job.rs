@@ -28,7 +28,7 @@ pub(super) fn running(domain: &Domain) -> Option<Refused> {
         "a bench is running: wait for it, or cancel it"
     } else if domain.suite.as_ref().is_some_and(|run| !run.is_over()) {
         "a suite is running: wait for it, or cancel it"
-    } else if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+    } else if domain.perplexity.as_ref().is_some_and(|run| !run.is_over()) {
         "a text is being scored: wait for it, or cancel it"
     } else {
         return None;

@@ -2,6 +2,7 @@
 //!
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
+mod alias;
 mod bench;
 mod command;
 mod common;
@@ -104,7 +105,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             measure::measured(domain, result);
             Vec::new()
         }
-        Event::Trouble(text) => {
+        Event::Failed(text) => {
             notify(domain, text, true);
             Vec::new()
         }

@@ -15,16 +15,16 @@ use crate::state::Domain;
 
 /// End what is being scored.
 pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
-    match &domain.quality {
-        Some(quality) if !quality.is_over() => fail(domain, "it was cancelled".to_owned(), None),
+    match &domain.perplexity {
+        Some(run) if !run.is_over() => fail(domain, "it was cancelled".to_owned(), None),
         _ => Vec::new(),
     }
 }
 
 /// The models are needed no more.
 fn end(domain: &mut Domain) -> Vec<Effect> {
-    let Some(quality) = &domain.quality else { return Vec::new() };
-    let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
+    let Some(run) = &domain.perplexity else { return Vec::new() };
+    let sessions: Vec<SessionId> = [Some(run.sessions.0), run.sessions.1].into_iter().flatten().collect();
     let mut effects = vec![Effect::RemoveTempDir];
     for id in sessions {
         effects.extend(session::stop_one(domain, id));
@@ -37,12 +37,12 @@ pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<E
     if let Some(refused) = job::running(domain) {
         return Err(refused);
     }
-    if let Some(excess) = memory_shortfall(domain, &order) {
+    if let Some(shortfall) = memory_shortfall(domain, &order) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
-        return Err(Refused::new(Cause::MemoryTogether, excess).with_hint(hint));
+        return Err(Refused::new(Cause::MemoryTogether, shortfall).with_hint(hint));
     }
     if order.file.as_os_str().is_empty() {
-        domain.quality = None;
+        domain.perplexity = None;
         return Ok(vec![Effect::TempDir(Box::new(order))]);
     }
     Ok(begin(domain, order))
@@ -56,7 +56,7 @@ fn memory_shortfall(domain: &Domain, order: &PerplexityOrder) -> Option<String> 
 
 /// The folder for the distributions is there. What was free when the text was given may be taken by now.
 pub(super) fn prepared(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
-    if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+    if domain.perplexity.as_ref().is_some_and(|run| !run.is_over()) {
         notify(domain, "another text is being scored", true);
         return Vec::new();
     }
@@ -64,8 +64,8 @@ pub(super) fn prepared(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effec
         notify(domain, refused.reason, true);
         return vec![Effect::RemoveTempDir];
     }
-    if let Some(excess) = memory_shortfall(domain, &order) {
-        notify(domain, excess, true);
+    if let Some(shortfall) = memory_shortfall(domain, &order) {
+        notify(domain, shortfall, true);
         return vec![Effect::RemoveTempDir];
     }
     begin(domain, order)
@@ -81,14 +81,14 @@ fn begin(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
     };
     let model = open(domain, &order.model);
     let reference = order.reference.as_ref().map(|entry| open(domain, entry));
-    domain.quality = Some(Box::new(PerplexityRun::new(order, (model, reference), Stage::Loading)));
+    domain.perplexity = Some(Box::new(PerplexityRun::new(order, (model, reference), Stage::Loading)));
     effects
 }
 
 /// Look where the sessions are, and begin once both are loaded.
 pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
-    let Some(quality) = domain.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
-    let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
+    let Some(run) = domain.perplexity.as_ref().filter(|run| !run.is_over()) else { return Vec::new() };
+    let sessions: Vec<SessionId> = [Some(run.sessions.0), run.sessions.1].into_iter().flatten().collect();
     let mut are_ready = true;
     let mut failure = None;
     for id in sessions {
@@ -101,8 +101,8 @@ pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     if let Some((reason, hint)) = failure {
         return fail(domain, reason, hint);
     }
-    if are_ready && quality.stage == Stage::Loading {
-        let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
+    if are_ready && run.stage == Stage::Loading {
+        let next = if run.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
         return ask(domain, next);
     }
     Vec::new()
@@ -111,18 +111,18 @@ pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
 /// Have the next one read the chunk.
 fn ask(domain: &mut Domain, next: Stage) -> Vec<Effect> {
     let request = next_id(domain);
-    let Some(quality) = &mut domain.quality else { return Vec::new() };
-    quality.request = request;
-    let file = quality.order.file.clone();
-    let (session, distributions) = match (&next, quality.sessions) {
+    let Some(run) = &mut domain.perplexity else { return Vec::new() };
+    run.request = request;
+    let file = run.order.file.clone();
+    let (session, distributions) = match (&next, run.sessions) {
         (Stage::Reference, (_, Some(reference))) => (reference, Distributions::Write(file)),
         (_, (model, Some(_))) => (model, Distributions::Compare(file)),
         (_, (model, None)) => (model, Distributions::Drop),
     };
-    let text = (quality.chunk == 0).then(|| quality.order.text.clone());
-    let PerplexityOrder { n_chunk, every, .. } = quality.order;
-    let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
-    quality.stage = next;
+    let text = (run.chunk == 0).then(|| run.order.text.clone());
+    let PerplexityOrder { n_chunk, every, .. } = run.order;
+    let score = Score { id: request, text, n_chunk, chunk: run.chunk, every, distributions };
+    run.stage = next;
     let now = domain.now.uptime;
     let Some(session) = find(domain, session) else { return Vec::new() };
     // It is work as an answer is: no idle power, and no stranger's.
@@ -133,8 +133,8 @@ fn ask(domain: &mut Domain, next: Stage) -> Vec<Effect> {
 /// The sessions have done what this request asked.
 fn rest(domain: &mut Domain, request: u64) {
     let now = domain.now.uptime;
-    let Some(quality) = domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
-    for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
+    let Some(run) = domain.perplexity.as_ref().filter(|run| run.request == request) else { return };
+    for id in [Some(run.sessions.0), run.sessions.1].into_iter().flatten() {
         if let Some(session) = find(domain, id) {
             session.timer.end(request, now);
         }
@@ -144,30 +144,30 @@ fn rest(domain: &mut Domain, request: u64) {
 /// A chunk was weighed.
 pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
     rest(domain, scored.id);
-    let Some(quality) = domain.quality.as_mut().filter(|quality| quality.request == scored.id) else {
+    let Some(run) = domain.perplexity.as_mut().filter(|run| run.request == scored.id) else {
         return Vec::new();
     };
-    match quality.stage {
+    match run.stage {
         Stage::Reference => {
-            quality.vocabulary = Some(scored.vocabulary);
-            quality.reference.push(scored);
+            run.vocabulary = Some(scored.vocabulary);
+            run.reference.push(scored);
             ask(domain, Stage::Model)
         }
         Stage::Model => {
-            if quality.vocabulary.is_some_and(|vocabulary| vocabulary != scored.vocabulary) {
+            if run.vocabulary.is_some_and(|vocabulary| vocabulary != scored.vocabulary) {
                 let reason = "the two models have different vocabularies, so their distributions can't be compared";
                 let hint = "take a reference of the same family, or leave it out for the perplexity alone";
                 return fail(domain, reason.to_owned(), Some(hint.to_owned()));
             }
-            let most = quality.order.max_chunks.unwrap_or(u32::MAX).min(scored.n_chunks);
-            quality.n_chunks = Some(most);
-            quality.model.push(scored);
-            quality.chunk += 1;
-            if quality.chunk >= most {
-                quality.stage = Stage::Done;
+            let most = run.order.max_chunks.unwrap_or(u32::MAX).min(scored.n_chunks);
+            run.n_chunks = Some(most);
+            run.model.push(scored);
+            run.chunk += 1;
+            if run.chunk >= most {
+                run.stage = Stage::Done;
                 return end(domain);
             }
-            let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
+            let next = if run.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
             ask(domain, next)
         }
         _ => Vec::new(),
@@ -177,7 +177,7 @@ pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
 /// A worker could not do what it was asked, which may have been to weigh a chunk.
 pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
     rest(domain, id);
-    if domain.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
+    if domain.perplexity.as_ref().is_some_and(|run| run.request == id && !run.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
         return fail(domain, message.to_owned(), hint.map(str::to_owned));
     }
@@ -185,8 +185,8 @@ pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&
 }
 
 fn fail(domain: &mut Domain, reason: String, hint: Option<String>) -> Vec<Effect> {
-    if let Some(quality) = &mut domain.quality {
-        quality.stage = Stage::Failed { reason, hint };
+    if let Some(run) = &mut domain.perplexity {
+        run.stage = Stage::Failed { reason, hint };
     }
     end(domain)
 }

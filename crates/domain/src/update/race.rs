@@ -47,9 +47,9 @@ pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>
         return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }
     if order.order == Order::Together
-        && let Some(excess) = memory_shortfall(domain, &order.entries)
+        && let Some(shortfall) = memory_shortfall(domain, &order.entries)
     {
-        return Err(Refused::new(Cause::MemoryTogether, excess).with_hint("run them in turn"));
+        return Err(Refused::new(Cause::MemoryTogether, shortfall).with_hint("run them in turn"));
     }
     Ok(begin(domain, order))
 }

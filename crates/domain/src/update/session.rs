@@ -109,7 +109,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.timer.load(now.uptime);
     let load = load(&session.model, &session.settings, n_threads);
     let model = Arc::clone(&session.model);
-    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: domain.settings.engine.manners() }]
+    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling: domain.settings.engine.scheduling() }]
 }
 
 /// Threads that a session begins with: what it would get if it began to answer now.

@@ -59,9 +59,9 @@ fn start_requests(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
         let Some(request) = queue::next(session).and_then(|id| session.request_mut(id)) else { break };
         let Some(generate) = request.waiting.take() else { break };
         request.stage = request::Stage::Running(Step::Prompt { n_done: 0, n_prompt: 0 });
-        request.begun = Some(now);
+        request.started = Some(now);
         let priority = request.priority;
-        queue::begun(session, priority);
+        queue::started(session, priority);
         session.timer.begin(generate.id, now.uptime);
         asked.push(Effect::Send { worker: session.worker, request: wire::Request::Generate(*generate) });
     }

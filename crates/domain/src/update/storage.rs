@@ -11,19 +11,17 @@ use crate::state::Domain;
 use crate::storage::{CleanupJob, CleanupPlan, CleanupProgress, Request, StorageEvent};
 
 /// Look at the disks, unless something looks already or the models are not known yet.
-pub(super) fn survey(domain: &mut Domain) -> Vec<Effect> {
-    if domain.house.surveying || domain.library.scanning {
+pub(super) fn disk_usage(domain: &mut Domain) -> Vec<Effect> {
+    if domain.cleanup.surveying || domain.library.scanning {
         return Vec::new();
     }
-    domain.house.surveying = true;
-    vec![Effect::Storage(CleanupJob::Survey)]
+    domain.cleanup.surveying = true;
+    vec![Effect::Storage(CleanupJob::DiskUsageReport)]
 }
 
 /// Make a plan, which comes as [`StorageEvent::Planned`].
 pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Refused> {
-    if let Some(work) = &domain.house.work {
-        return Err(Refused::new(Cause::BUSY, format!("{} is still running", work.title)));
-    }
+    check_idle(domain)?;
     if let Request::Remove { models } | Request::Prune { unused: models, .. } = &request
         && let Some(model) = models.iter().find(|model| is_loaded(domain, model))
     {
@@ -33,31 +31,39 @@ pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Ref
     Ok(vec![Effect::Storage(CleanupJob::Plan(request))])
 }
 
+fn check_idle(domain: &Domain) -> Result<(), Refused> {
+    match &domain.cleanup.work {
+        Some(work) => Err(Refused::new(Cause::BUSY, format!("{} is still running", work.title))),
+        None => Ok(()),
+    }
+}
+
 fn is_loaded(domain: &Domain, model: &Model) -> bool {
     domain.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
 }
 
 /// Carry out a plan.
-pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Vec<Effect> {
-    domain.house.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
-    vec![Effect::Storage(CleanupJob::Perform { request, plan })]
+pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Result<Vec<Effect>, Refused> {
+    check_idle(domain)?;
+    domain.cleanup.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
+    Ok(vec![Effect::Storage(CleanupJob::Perform { request, plan })])
 }
 
 /// Undo what was done last.
 pub(super) fn undo(domain: &mut Domain) -> Vec<Effect> {
-    if domain.house.work.is_some() {
+    if domain.cleanup.work.is_some() {
         return Vec::new();
     }
-    domain.house.work = Some(CleanupProgress { title: "undo".to_owned(), done: 0, count: 0 });
+    domain.cleanup.work = Some(CleanupProgress { title: "undo".to_owned(), done: 0, count: 0 });
     vec![Effect::Storage(CleanupJob::Undo)]
 }
 
 /// Take what the driver reports.
 pub(super) fn on_event(domain: &mut Domain, news: StorageEvent) -> Vec<Effect> {
     match news {
-        StorageEvent::Surveyed(survey) => {
-            domain.house.surveying = false;
-            domain.house.survey = Some(survey);
+        StorageEvent::Surveyed(disk_usage) => {
+            domain.cleanup.surveying = false;
+            domain.cleanup.disk_usage = Some(disk_usage);
         }
         StorageEvent::Planned { plan, .. } if plan.items.is_empty() => {
             let text = match plan.refusals.first() {
@@ -72,12 +78,12 @@ pub(super) fn on_event(domain: &mut Domain, news: StorageEvent) -> Vec<Effect> {
         // For the client that asked.
         StorageEvent::Planned { .. } => {}
         StorageEvent::Progress(done, count) => {
-            if let Some(work) = &mut domain.house.work {
+            if let Some(work) = &mut domain.cleanup.work {
                 (work.done, work.count) = (done, count);
             }
         }
         StorageEvent::Ended { text, is_error } => {
-            domain.house.work = None;
+            domain.cleanup.work = None;
             notify(domain, text, is_error);
             if !domain.library.scanning {
                 return vec![Effect::Scan];

@@ -18,7 +18,7 @@ use domain::query::{Query, Target};
 use domain::request::RequestId;
 use domain::request::form::Form;
 use domain::session::SessionId;
-use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::settings::{Alias, ContextFull, SESSION_FIELDS, SessionSettings};
 use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
 use wire::{Chat, Input, Message, Prompt, QueryJob, Role};
@@ -27,7 +27,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 39;
+pub(crate) const KINDS: usize = 41;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -55,7 +55,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::DeleteRecord(_) => 20,
         What::RevealRace(_) => 21,
         What::Rescan => 22,
-        What::SurveyStorage => 23,
+        What::MeasureDiskUsage => 23,
         What::PlanStorage(_) => 24,
         What::ApplyStorage { .. } => 25,
         What::UndoStorage => 26,
@@ -71,6 +71,8 @@ pub(crate) fn kind(what: &What) -> usize {
         What::LoadModel { .. } => 36,
         What::UnloadModel(_) => 37,
         What::Query(_) => 38,
+        What::SetAlias { .. } => 39,
+        What::RemoveAlias(_) => 40,
     }
 }
 
@@ -127,7 +129,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         20 => What::DeleteRecord(dice.below(20).cast_signed()),
         21 => What::RevealRace(dice.below(20).cast_signed()),
         22 => What::Rescan,
-        23 => What::SurveyStorage,
+        23 => What::MeasureDiskUsage,
         24 => What::PlanStorage(Box::new(request(world, dice))),
         25 => What::ApplyStorage { request: Box::new(request(world, dice)), plan: Box::new(StoragePlan::default()) },
         26 => What::UndoStorage,
@@ -150,6 +152,11 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         },
         37 => What::UnloadModel(model_id(world, dice)),
         38 => What::Query(Box::new(query(domain, world, dice))),
+        39 => What::SetAlias {
+            name: ["one", "two", "no name"][dice.index(3)].to_owned(),
+            alias: Box::new(Alias { model: model_id(world, dice), ..Alias::default() }),
+        },
+        40 => What::RemoveAlias(["one", "two"][dice.index(2)].to_owned()),
         _ => What::ContinueRace,
     }
 }
@@ -313,7 +320,7 @@ fn bench(world: &World, dice: &mut Dice) -> bench::Plan {
         n_prompt: vec![64; dice.index(2)],
         n_generate: vec![16; dice.index(2)],
         repetitions: dice.below(4) as u32,
-        keep_tainted: dice.permille(500),
+        keep_disturbed: dice.permille(500),
         ..bench::Plan::default()
     }
 }

@@ -59,7 +59,7 @@ impl Books {
         assert!(standby <= tally.standby + slack, "{standby} J of standby of {} J", tally.standby);
         for session in &domain.sessions {
             let own = answers(session);
-            let whole = gross(&session.bill);
+            let whole = gross(&session.energy_account);
             assert!(own <= whole + slack, "the answers of {} have {own} J of {whole} J", session.name);
         }
     }
@@ -84,13 +84,13 @@ fn metered(domain: &Domain, sample: &Sample) -> f64 {
     energy.filter(|joules| joules.is_finite() && *joules >= 0.0).sum()
 }
 
-fn gross(bill: &EnergyAccount) -> f64 {
+fn gross(energy_account: &EnergyAccount) -> f64 {
     let spent = |spent: &EnergyUsed| spent.charges.iter().map(|charge| charge.gross).sum::<f64>();
-    spent(&bill.prompt) + spent(&bill.generation)
+    spent(&energy_account.prompt) + spent(&energy_account.generation)
 }
 
 fn charged(domain: &Domain) -> f64 {
-    domain.sessions.iter().map(|session| gross(&session.bill) + gross(&session.load)).sum()
+    domain.sessions.iter().map(|session| gross(&session.energy_account) + gross(&session.load)).sum()
 }
 
 fn standby(domain: &Domain) -> f64 {
@@ -98,8 +98,8 @@ fn standby(domain: &Domain) -> f64 {
 }
 
 fn benched(domain: &Domain) -> f64 {
-    let rows = domain.bench.rows.iter().flat_map(|row| &row.repetitions).map(|one| gross(&one.bill));
-    rows.chain(domain.bench.trial.iter().map(|trial| gross(&trial.bill))).sum()
+    let rows = domain.bench.rows.iter().flat_map(|row| &row.repetitions).map(|one| gross(&one.energy_account));
+    rows.chain(domain.bench.trial.iter().map(|trial| gross(&trial.energy_account))).sum()
 }
 
 /// What a session's answers were charged that still stand in its conversation.
@@ -107,5 +107,5 @@ fn answers(session: &Session) -> f64 {
     let turns = session.turns.iter().filter_map(|turn| turn.figures.as_ref());
     let requests = session.requests.iter().map(|request| &request.figures);
     let others = requests.filter(|figures| !turns.clone().any(|turn| turn.request == figures.request));
-    turns.clone().chain(others).map(|figures| gross(&figures.bill)).sum()
+    turns.clone().chain(others).map(|figures| gross(&figures.energy_account)).sum()
 }

@@ -253,12 +253,12 @@ impl Invariants {
         assert!(!domain.bench.is_running(), "the bench waits for ever: {:?}", domain.bench);
         let suite = domain.suite.as_ref().filter(|run| !run.is_over());
         assert!(suite.is_none(), "the suite waits for ever: {suite:?}");
-        let quality = domain.quality.as_ref().filter(|quality| !quality.is_over());
-        assert!(quality.is_none(), "the scoring waits for ever: {quality:?}");
+        let run = domain.perplexity.as_ref().filter(|run| !run.is_over());
+        assert!(run.is_none(), "the scoring waits for ever: {run:?}");
         assert!(domain.held.is_empty(), "records wait for ever: {:?}", domain.held);
         let active = domain.downloads.all.iter().find(|download| download.is_active());
         assert!(active.is_none(), "a download waits for ever: {active:?}");
-        assert!(!domain.machine.measuring && !domain.house.surveying && domain.house.work.is_none());
+        assert!(!domain.machine.measuring && !domain.cleanup.surveying && domain.cleanup.work.is_none());
         let open = domain.sessions.iter().flat_map(|session| &session.requests).find(|request| request.is_open());
         assert!(open.is_none(), "a request waits for ever: {open:?}");
         assert!(self.running.is_empty());

@@ -14,7 +14,7 @@ use domain::model::{Model, ModelFile, Status, Store};
 use domain::openness::Cards;
 use domain::session::WorkerId;
 use domain::settings::{SessionSettings, Settings};
-use domain::storage::{CleanupJob, CleanupPlan, StorageEvent, Survey};
+use domain::storage::{CleanupJob, CleanupPlan, DiskUsageReport, StorageEvent};
 use domain::units::Bytes;
 use domain::{Effect, Event, Moment};
 
@@ -193,7 +193,7 @@ impl World {
             }
             Effect::TempDir(mut order) => {
                 order.file = PathBuf::from("/tmp/distributions");
-                let failed = || Event::Trouble("no folder can be made".into());
+                let failed = || Event::Failed("no folder can be made".into());
                 self.pending.push(if dice.permille(50) { failed() } else { Event::TempDir(order) });
             }
             Effect::Scan => self.scan(),
@@ -252,6 +252,7 @@ impl World {
             | Effect::SaveTry { .. }
             | Effect::Discard(_)
             | Effect::PersistQueue(_)
+            | Effect::SaveAliases(_)
             | Effect::SaveBaselines(_)
             | Effect::SaveDraft { .. }
             | Effect::DiscardDraft(_) => {}
@@ -273,7 +274,7 @@ impl World {
 
     fn keep_house(&mut self, chore: CleanupJob, dice: &mut Dice) {
         let news = match chore {
-            CleanupJob::Survey => StorageEvent::Surveyed(Survey::default()),
+            CleanupJob::DiskUsageReport => StorageEvent::Surveyed(DiskUsageReport::default()),
             CleanupJob::Plan(request) => StorageEvent::Planned { request, plan: CleanupPlan::default() },
             CleanupJob::Perform { .. } | CleanupJob::Undo => {
                 StorageEvent::Ended { text: "done".into(), is_error: dice.permille(200) }
@@ -287,16 +288,16 @@ impl World {
 fn unasked(dice: &mut Dice) -> Event {
     let worker = WorkerId(dice.below(4000));
     match dice.below(12) {
-        0 => Event::Trouble("something failed".into()),
+        0 => Event::Failed("something failed".into()),
         1 => Event::Notice("something was done".into()),
         2 => Event::History(HistoryEvent::Measured(vec![("folder:m0".into(), domain::record::Latest::default())])),
-        3 => Event::History(HistoryEvent::TakenIn(2)),
+        3 => Event::History(HistoryEvent::Recovered(2)),
         4 => Event::History(HistoryEvent::Record(None)),
         5 => Event::History(HistoryEvent::Saved { ask: dice.below(4000), id: 1, earlier: Vec::new() }),
         6 => Event::Random(dice.bits()),
         7 => Event::Download(DownloadId(dice.below(4000)), DownloadEvent::Progress(Bytes(1))),
         8 => Event::Library(LibraryEvent::Storage(Box::new(StorageEvent::Progress(1, 2)))),
-        9 => Event::History(HistoryEvent::Trouble("locked".into())),
+        9 => Event::History(HistoryEvent::Failed("locked".into())),
         10 if worker.0 > 3990 => Event::Worker(worker, domain::event::WorkerEvent::Logged("late".into())),
         _ => Event::Elapsed,
     }

@@ -10,6 +10,7 @@ use wire::{Finish, Generate, Token, TopLogprob};
 use crate::constrain::{Closing, Constraint, Verdict};
 use crate::control::CONTROL;
 use crate::engine::Engine;
+use crate::micros::micros;
 use crate::probable::likeliest;
 use crate::sampler::Sampler;
 use crate::session::Session;
@@ -249,8 +250,4 @@ fn report(bytes: &[u8], top: &[(i32, f32)], session: &Session) -> Token {
         TopLogprob { bytes: text.clone(), probability: *probability }
     });
     Token { top_logprobs: top.collect(), bytes: bytes.to_vec() }
-}
-
-pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

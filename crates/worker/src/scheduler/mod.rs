@@ -28,11 +28,10 @@ use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
 use crate::growth::Bounded;
 use crate::log;
+use crate::micros::micros;
 use crate::out::Out;
 use crate::prompts::{Prompts, Slot, Text};
 use crate::session::Session;
-
-pub(crate) use self::answer::micros;
 
 pub(crate) struct Scheduler {
     session: Session,

@@ -500,7 +500,7 @@ fn cancels_inside_a_decode_step() {
     assert!(matches!(worker.event(), Event::Started(_)));
     worker.send(&Request::Cancel { id: 1 });
     let Event::Finished { finish, counters, .. } = worker.event() else { panic!("the step went on to its end") };
-    // How soon is measured in `benches/promises`; that nothing of the step was kept shows that it was left inside.
+    // How soon is measured in `benches/targets`; that nothing of the step was kept shows that it was left inside.
     assert_eq!((finish, counters.n_past), (Finish::Cancelled, 0));
     assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length);
 }

@@ -4,37 +4,46 @@ use serde_json::{Value, json};
 
 use crate::server::error::ApiError;
 use crate::server::handle::AnswerEvent;
-use crate::server::openai::common::{FINGERPRINT, KEEP_ALIVE, Usage, finish_reason, sse};
+use crate::server::incoming::Name;
+use crate::server::openai::chunks::Chunks;
+use crate::server::openai::common::{KEEP_ALIVE, finish_reason, sse};
 use crate::server::openai::fields::Logprobs;
 use crate::server::shape::Shape;
 use crate::server::stream::{Translate, Whole};
 use wire::{Channel, Token, ToolCall, ToolCallDelta};
 
-/// What all chunks of an answer have in common.
-#[derive(Debug, Clone)]
-pub(super) struct Head {
-    pub(super) id: String,
-    /// Seconds since 1970.
-    pub(super) created: i64,
-    pub(super) model: String,
-    /// Tell how likely tokens were, with so many of the likeliest each.
-    pub(super) n_logprobs: Option<usize>,
+fn call(call: &ToolCall) -> Value {
+    let function = json!({"name": call.name, "arguments": call.arguments});
+    json!({"id": call.id, "type": "function", "function": function})
 }
 
-impl Head {
-    /// The answers as a whole.
-    pub(super) fn completion(&self, answers: &[Whole]) -> Value {
-        let choices: Vec<Value> =
-            answers.iter().enumerate().map(|(index, answer)| self.choice(index, answer)).collect();
-        json!({
-            "id": self.id,
-            "object": "chat.completion",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": FINGERPRINT,
-            "choices": choices,
-            "usage": Usage::of(answers).json(),
-        })
+/// What a delta of a call becomes: the first has its id, type and name, later ones more of the arguments.
+fn call_delta(delta: ToolCallDelta) -> Value {
+    let mut function = json!({"arguments": delta.arguments});
+    let mut call = json!({"index": delta.index});
+    if let Some(name) = delta.name {
+        function["name"] = json!(name);
+        call["id"] = json!(delta.id.unwrap_or_default());
+        call["type"] = json!("function");
+    }
+    call["function"] = function;
+    call
+}
+
+/// An answer as chunks.
+pub(in crate::server::openai) struct Answer {
+    chunks: Chunks,
+    /// Tell how likely tokens were, with so many of the likeliest each.
+    n_logprobs: Option<usize>,
+    /// Whether each choice has called a tool.
+    has_calls: Vec<bool>,
+}
+
+impl Answer {
+    /// Of so many choices.
+    pub(super) fn new(name: Name, n: u32, n_logprobs: Option<usize>, include_usage: bool) -> Self {
+        let chunks = Chunks::new(name, ("chatcmpl-", "chat.completion.chunk"), include_usage);
+        Self { chunks, n_logprobs, has_calls: vec![false; n as usize] }
     }
 
     fn choice(&self, index: usize, answer: &Whole) -> Value {
@@ -59,63 +68,13 @@ impl Head {
         Some(json!({"content": Logprobs::chat(tokens, self.n_logprobs?), "refusal": null}))
     }
 
-    fn chunk(&self, choices: &Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": FINGERPRINT,
-            "choices": choices,
-        })
-    }
-}
-
-fn call(call: &ToolCall) -> Value {
-    let function = json!({"name": call.name, "arguments": call.arguments});
-    json!({"id": call.id, "type": "function", "function": function})
-}
-
-/// What a delta of a call becomes: the first has its id, type and name, later ones more of the arguments.
-fn call_delta(delta: ToolCallDelta) -> Value {
-    let mut function = json!({"arguments": delta.arguments});
-    let mut call = json!({"index": delta.index});
-    if let Some(name) = delta.name {
-        function["name"] = json!(name);
-        call["id"] = json!(delta.id.unwrap_or_default());
-        call["type"] = json!("function");
-    }
-    call["function"] = function;
-    call
-}
-
-/// An answer as chunks.
-pub(super) struct Chunks {
-    head: Head,
-    include_usage: bool,
-    usage: Usage,
-    /// Whether each choice has called a tool.
-    has_calls: Vec<bool>,
-}
-
-impl Chunks {
-    /// Of so many choices.
-    pub(super) fn new(head: Head, n: usize, include_usage: bool) -> Self {
-        Self { head, include_usage, usage: Usage::default(), has_calls: vec![false; n] }
-    }
-
     fn delta(&self, choice: usize, delta: &Value, logprobs: Option<&Value>, finish: Option<&str>, out: &mut String) {
-        let choices = json!([{"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]);
-        let mut chunk = self.head.chunk(&choices);
-        // Where the usage comes at the end, all chunks before say that theirs is not there.
-        if self.include_usage {
-            chunk["usage"] = Value::Null;
-        }
-        sse(&chunk, out);
+        let choice = json!({"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish});
+        self.chunks.write(&choice, out);
     }
 }
 
-impl Translate for Chunks {
+impl Translate for Answer {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn keep_alive(&mut self, out: &mut String) {
@@ -130,9 +89,9 @@ impl Translate for Chunks {
 
     fn event(&mut self, choice: usize, event: AnswerEvent, out: &mut String) {
         match event {
-            AnswerEvent::Started(started) => self.usage.started(&started),
+            AnswerEvent::Started(started) => self.chunks.usage.started(&started),
             AnswerEvent::Text { pieces, tool_calls, tokens, .. } => {
-                let mut logprobs = self.head.logprobs(&tokens).filter(|_| !tokens.is_empty());
+                let mut logprobs = self.logprobs(&tokens).filter(|_| !tokens.is_empty());
                 for piece in pieces {
                     let field = match piece.channel {
                         Channel::Answer => "content",
@@ -151,7 +110,7 @@ impl Translate for Chunks {
                 }
             }
             AnswerEvent::Ended(ending) => {
-                self.usage.ended(&ending.figures.counters);
+                self.chunks.usage.ended(&ending.figures.counters);
                 let finish = finish_reason(&ending, self.has_calls[choice]);
                 self.delta(choice, &json!({}), None, Some(finish), out);
             }
@@ -163,11 +122,10 @@ impl Translate for Chunks {
     }
 
     fn finish(&mut self, out: &mut String) {
-        if self.include_usage {
-            let mut chunk = self.head.chunk(&json!([]));
-            chunk["usage"] = self.usage.json();
-            sse(&chunk, out);
-        }
-        out.push_str("data: [DONE]\n\n");
+        self.chunks.finish(out);
+    }
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        self.chunks.document("chat.completion", answers, |index, answer| self.choice(index, answer))
     }
 }

@@ -3,25 +3,17 @@
 mod answer;
 mod request;
 
-use std::sync::Arc;
+use axum::response::Response;
+use serde_json::{Map, Value};
 
-use axum::Extension;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-
-use self::answer::{Chunks, Head};
+use self::answer::Answer;
 use self::request::Request;
 use super::fields::StreamOptions;
-use crate::server::asking::{Asking, of_choice};
-use crate::server::body::{Json, parse};
+use crate::server::asking::of_choice;
+use crate::server::body::parse;
 use crate::server::error::{ApiError, Kind, Result};
-use crate::server::guard::Caller;
-use crate::server::models::named;
-use crate::server::openai::common::now;
-use crate::server::shared::Shared;
-use crate::server::stream::Answers;
+use crate::server::incoming::{Generate, Incoming, Job};
 use domain::ask::Api;
-use serde_json::{Map, Value};
 use wire::{Chat, Prompt};
 
 /// The conversation of a request.
@@ -45,30 +37,25 @@ pub(super) fn read(body: Map<String, Value>) -> Result<Chat> {
         (status = 404, description = "There is no such model"),
     )
 )]
-pub(super) async fn create(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Json(request): Json<Request>,
-) -> Result<Response> {
-    let served = named(&shared.handle, &request.model).await?;
-    let is_stream = request.stream.unwrap_or(false);
-    let include_usage = StreamOptions::include_usage(request.stream_options.as_ref());
-    let read = request.read()?;
-    let asking = Asking::new(caller, Api::OpenAi);
-    let mut answers = Vec::new();
-    for choice in 0..read.n {
-        answers.push(shared.ask(&served, of_choice(&read.generation, choice), &asking).await?);
+pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
+    incoming.answer().await
+}
+
+impl Generate for Request {
+    const API: Api = Api::OpenAi;
+    type Answer = Answer;
+
+    fn model(&self) -> &str {
+        &self.model
     }
-    let answers = Answers::new(answers);
-    let id = answers.requests().next().unwrap_or_default();
-    let head = Head {
-        id: format!("chatcmpl-{}{}", shared.instance, id.0),
-        created: now(),
-        model: served.name,
-        n_logprobs: read.n_logprobs,
-    };
-    if is_stream {
-        return answers.stream(Chunks::new(head, read.n as usize, include_usage)).await;
+
+    fn job(self) -> Result<Job<Answer>> {
+        let is_stream = self.stream;
+        let include_usage = StreamOptions::include_usage(self.stream_options.as_ref());
+        let read = self.read()?;
+        let (n, n_logprobs) = (read.n, read.n_logprobs);
+        let generations = (0..n).map(|choice| of_choice(&read.generation, choice)).collect();
+        let answer = move |name| Answer::new(name, n, n_logprobs, include_usage);
+        Ok(Job { generations, ..Job::one(read.generation, is_stream, answer) })
     }
-    Ok(Json(head.completion(&answers.whole().await?)).into_response())
 }

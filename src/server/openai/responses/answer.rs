@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::server::handle::Ending;
+use crate::server::incoming::Name;
 use crate::server::stream::Whole;
 use domain::session::End;
 use wire::{Counters, Finish, Started, ToolCall};
@@ -10,11 +11,10 @@ use wire::{Counters, Finish, Started, ToolCall};
 /// What names a response.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    /// What the ids of the response and its items have in common.
-    pub(super) name: String,
+    /// Its id is what the ids of the response and its items have in common.
+    pub(super) name: Name,
     /// Seconds since 1970.
     pub(super) created: i64,
-    pub(super) model: String,
     /// What is repeated of the request.
     pub(super) echo: Value,
 }
@@ -63,13 +63,13 @@ impl Head {
     pub(super) fn response(&self, status: Status, output: &[Value], usage: &Value) -> Value {
         let details = (status == Status::Incomplete).then(|| json!({"reason": "max_output_tokens"}));
         let mut response = json!({
-            "id": format!("resp_{}", self.name),
+            "id": format!("resp_{}", self.name.id),
             "object": "response",
             "created_at": self.created,
             "status": status.word(),
             "error": null,
             "incomplete_details": details,
-            "model": self.model,
+            "model": self.name.model,
             "output": output,
             "usage": usage,
         });
@@ -132,7 +132,7 @@ impl Head {
 
     /// The id of an item.
     pub(super) fn item(&self, kind: &str, place: usize) -> String {
-        format!("{kind}_{}_{place}", self.name)
+        format!("{kind}_{}_{place}", self.name.id)
     }
 }
 

@@ -6,7 +6,7 @@ use super::answer::{Head, Status, text_part, usage};
 use crate::server::error::ApiError;
 use crate::server::handle::{AnswerEvent, Ending};
 use crate::server::shape::Shape;
-use crate::server::stream::Translate;
+use crate::server::stream::{Translate, Whole};
 use wire::{Channel, Counters, Started, ToolCall, ToolCallDelta};
 
 /// The item that is being written.
@@ -16,7 +16,7 @@ enum Open {
     Call(u32, ToolCall),
 }
 
-pub(super) struct Events {
+pub(in crate::server::openai) struct Events {
     head: Head,
     n_written: u64,
     started: Option<Started>,
@@ -205,4 +205,8 @@ impl Translate for Events {
     }
 
     fn finish(&mut self, _: &mut String) {}
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        answers.first().map_or(Value::Null, |answer| self.head.whole(answer))
+    }
 }

@@ -56,11 +56,11 @@ fn choose(state: &State) -> Hint {
 }
 
 fn clean(state: &State) -> Hint {
-    let is_cleanup = state.ui.usage.chosen < state.domain.house.tidy().len();
+    let is_cleanup = state.ui.usage.chosen < state.domain.cleanup.reclaimable().len();
     let label = if is_cleanup { "clean up" } else { "delete" };
-    when(state.domain.house.n_rows(state.ui.usage.grouping) > 0, label)
+    when(state.domain.cleanup.n_rows(state.ui.usage.grouping) > 0, label)
 }
 
 fn undo(state: &State) -> Hint {
-    when(state.domain.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some()), "undo")
+    when(state.domain.cleanup.disk_usage.as_ref().is_some_and(|disk_usage| disk_usage.undo.is_some()), "undo")
 }

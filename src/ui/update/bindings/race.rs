@@ -3,7 +3,7 @@
 use domain::lab::race::DecodeMode;
 
 use super::{Binding, HIDDEN, Hint, bind, first_when, shown, text, when};
-use crate::ui::update::{editing, quality, race};
+use crate::ui::update::{editing, perplexity, race};
 use crate::ui::{Action, RaceTab, State};
 
 pub(super) const TABLE: &[Binding] = &[
@@ -13,7 +13,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Diff, &["d"], |state| answers_or(state, has_race(state), RaceTab::Diff, "diff"), race::turn_diff)
         .anywhere(),
     bind(Action::Lockstep, &["l"], lockstep, race::turn_lockstep).anywhere(),
-    bind(Action::KlHeatmap, &["h"], heatmap, quality::turn).anywhere(),
+    bind(Action::KlHeatmap, &["h"], heatmap, perplexity::turn).anywhere(),
     bind(
         Action::Focus,
         &["tab"],

@@ -129,7 +129,7 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     assert_eq!(order.len(), 4);
     let row = &program.state.domain.bench.rows[0];
     assert_eq!((row.repetitions.len(), row.tries), (2, 4));
-    assert!(matches!(row.tainted[..], [Disturbance::Busy(_), Disturbance::Busy(_)]));
+    assert!(matches!(row.disturbed[..], [Disturbance::Busy(_), Disturbance::Busy(_)]));
 
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 2));
@@ -139,9 +139,9 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::SaveRecord { .. })), "nothing to keep");
 
     let mut program = Program::new();
-    start(&mut program, Plan { keep_tainted: true, ..plan(&["alpha"], 2) });
+    start(&mut program, Plan { keep_disturbed: true, ..plan(&["alpha"], 2) });
     assert_eq!(measure(&mut program, |_| 1000, |_| 2.0).0.len(), 2);
-    assert_eq!(program.state.domain.bench.rows[0].tainted.len(), 2);
+    assert_eq!(program.state.domain.bench.rows[0].disturbed.len(), 2);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn heat_taints() {
     program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let event = sample(&program, 0.0, 1);
     program.happens(event);
-    assert_eq!(program.state.domain.bench.rows[0].tainted, [Disturbance::Throttled]);
+    assert_eq!(program.state.domain.bench.rows[0].disturbed, [Disturbance::Throttled]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod energy;
 mod foreign;
 mod hub;
 mod measure;
-mod quality;
+mod perplexity;
 mod race;
 mod requests;
 mod storage;

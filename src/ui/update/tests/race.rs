@@ -505,10 +505,10 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     assert_eq!(program.state.ui.race.divergence, None);
     // They part, and nobody draws before the user says so.
     assert_eq!(tell(&mut program, 0, " was"), []);
-    let parting = program.state.ui.race.divergence.clone().unwrap();
-    assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
-    assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
-    assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
+    let divergence = program.state.ui.race.divergence.clone().unwrap();
+    assert_eq!((divergence.before.as_str(), divergence.together), ("The sea ", true));
+    assert_eq!(divergence.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
+    assert_eq!(divergence.columns[1].as_ref().unwrap().probable.len(), 1);
     assert!(program.state.domain.is_racing());
     let effects = program.act(Action::Continue);
     assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
@@ -520,7 +520,7 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     finish(&mut program, 0);
     finish(&mut program, 1);
     assert_eq!(stages(&program), ["done", "done"]);
-    assert_eq!(program.state.ui.race.divergence, Some(parting), "the first parting stays marked");
+    assert_eq!(program.state.ui.race.divergence, Some(divergence), "the first parting stays marked");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::ui::Action;
 use domain::event::LibraryEvent;
 use domain::model::Store;
 use domain::storage::{
-    CleanupCandidate, CleanupJob, CleanupPlan, Item, Kind, ModelShare, Operation, Request, Share, Skipped, Step,
-    StorageEvent, Survey, Usage,
+    CleanupCandidate, CleanupJob, CleanupPlan, DiskUsageReport, Item, Kind, ModelShare, Operation, Request, Share,
+    Skipped, Step, StorageEvent, Usage,
 };
 use domain::units::Bytes;
 use domain::{Effect, Event};
@@ -43,10 +43,10 @@ fn a_model_is_deleted_once_its_plan_was_agreed_to() {
     // One at a time.
     assert_eq!(program.act(Action::DeleteSelected), []);
     hear(&mut program, StorageEvent::Progress(1, 1));
-    assert_eq!(program.state.domain.house.work.as_ref().map(|work| work.done), Some(1));
+    assert_eq!(program.state.domain.cleanup.work.as_ref().map(|work| work.done), Some(1));
     let ended = StorageEvent::Ended { text: "done".to_owned(), is_error: false };
     assert_eq!(hear(&mut program, ended), [Effect::Scan]);
-    assert!(program.state.domain.house.work.is_none());
+    assert!(program.state.domain.cleanup.work.is_none());
     assert_eq!(program.act(Action::UndoCleanup), [Effect::Storage(CleanupJob::Undo)]);
 }
 
@@ -76,7 +76,7 @@ fn a_model_that_a_session_holds_is_not_deleted() {
 #[test]
 fn rows_of_the_disk_use_ask_for_what_they_show() {
     let mut program = Program::new();
-    assert_eq!(program.act(Action::DiskUsage), [Effect::Storage(CleanupJob::Survey)]);
+    assert_eq!(program.act(Action::DiskUsage), [Effect::Storage(CleanupJob::DiskUsageReport)]);
     let request = Request::Empty { before: None };
     let beta = program.state.domain.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
     let share = |name: &str| Share { name: name.to_owned(), bytes: Bytes(5), n_models: 1 };
@@ -85,10 +85,11 @@ fn rows_of_the_disk_use_ask_for_what_they_show() {
         stores: vec![share("hf")],
         ..Usage::default()
     };
-    let tidy = |kind, request: &Request| CleanupCandidate { kind, count: 1, frees: Bytes(1), request: request.clone() };
+    let reclaimable =
+        |kind, request: &Request| CleanupCandidate { kind, count: 1, frees: Bytes(1), request: request.clone() };
     let compare = Request::Dedupe { models: Vec::new(), read: true, link_folders: false };
-    let tidy = vec![tidy(Kind::Alike, &compare), tidy(Kind::Trash, &request)];
-    hear(&mut program, StorageEvent::Surveyed(Survey { usage, tidy, ..Survey::default() }));
+    let reclaimable = vec![reclaimable(Kind::LikelyDuplicate, &compare), reclaimable(Kind::Trash, &request)];
+    hear(&mut program, StorageEvent::Surveyed(DiskUsageReport { usage, reclaimable, ..DiskUsageReport::default() }));
     // What takes long says so.
     assert_eq!(program.act(Action::Choose), [Effect::Storage(CleanupJob::Plan(compare))]);
     assert!(program.state.ui.notices.back().unwrap().text.starts_with("comparing"));

@@ -56,7 +56,7 @@ pub struct Plan {
     /// Repetitions of each cell.
     pub repetitions: u32,
     /// Count tainted repetitions as well; the rows say so.
-    pub keep_tainted: bool,
+    pub keep_disturbed: bool,
     /// Everything else.
     pub settings: SessionSettings,
 }
@@ -72,7 +72,7 @@ impl Default for Plan {
             batches: vec![2048],
             parallel: vec![1],
             repetitions: 5,
-            keep_tainted: false,
+            keep_disturbed: false,
             settings: SessionSettings::default(),
         }
     }
@@ -200,7 +200,7 @@ pub struct Row {
     /// Repetitions begun.
     pub tries: u32,
     /// Repetitions that were not taken, or were kept as tainted, by reason.
-    pub tainted: Vec<Disturbance>,
+    pub disturbed: Vec<Disturbance>,
     /// Earlier measurements under the same circumstances, oldest first, with their times in milliseconds since 1970.
     #[serde(with = "crate::portable::document")]
     pub earlier: Vec<(i64, Measured)>,
@@ -227,13 +227,13 @@ impl Row {
     /// Joules per token, or why that is not known. A repetition is charged from its request to its answer, in which a
     /// depth is read and the machine wakes up, untimed: its mean power goes with the time of the tokens that count.
     pub fn per_token(&self, is_dynamic: bool) -> Figure<Uncertain> {
-        let bills = self.repetitions.iter().map(|repetition| repetition.bill.clone());
-        let (Some(bill), Some(rate)) = (bills.reduce(|sum, one| sum.plus(&one)), self.rate()) else {
+        let bills = self.repetitions.iter().map(|repetition| repetition.energy_account.clone());
+        let (Some(energy_account), Some(rate)) = (bills.reduce(|sum, one| sum.plus(&one)), self.rate()) else {
             return Figure::unknown("nothing was measured");
         };
         let why = Figure::unknown("the repetitions were shorter than a sensor's tick");
-        let joules = bill.step(Step::Prompt, is_dynamic, &settings::Energy::default(), &why);
-        match bill.seconds() {
+        let joules = energy_account.step(Step::Prompt, is_dynamic, &settings::Energy::default(), &why);
+        match energy_account.seconds() {
             seconds if seconds > 0.0 => joules.map(|joules| joules.times(1.0 / seconds / rate.mean)),
             _ => why.map(|()| Uncertain { value: 0.0, relative: 0.0 }),
         }
@@ -283,7 +283,7 @@ pub struct Trial {
     /// What happened on the machine meanwhile.
     pub watch: Watch,
     /// What its worker was charged so far.
-    pub bill: EnergyAccount,
+    pub energy_account: EnergyAccount,
     /// The worker's times, once it has ended, and when that was.
     pub ended: Option<(wire::Measured, Moment)>,
 }
@@ -318,7 +318,7 @@ pub struct Bench {
     /// Threads that all have.
     pub threads: u32,
     /// How its workers behave towards other programs.
-    pub manners: SchedulingPolicy,
+    pub scheduling: SchedulingPolicy,
     /// The repetition that runs.
     pub trial: Option<Trial>,
     /// Since when it waits for the machine to cool down.
@@ -343,9 +343,9 @@ impl Bench {
 
     /// How its workers run, in one clause: what figures of another program must have alike to be compared.
     pub fn circumstances(&self) -> String {
-        let SchedulingPolicy { wait_policy, nice } = self.manners;
+        let SchedulingPolicy { wait_policy, nice } = self.scheduling;
         let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
-        let as_peer = if self.manners == SchedulingPolicy::default() { ", as llama-bench" } else { "" };
+        let as_peer = if self.scheduling == SchedulingPolicy::default() { ", as llama-bench" } else { "" };
         format!("{threads}, wait {}, nice {nice}{as_peer}", wait_policy.name())
     }
 

@@ -55,8 +55,8 @@ fn series(bench: &Bench, row: &Row) -> Series {
         settings: format!(
             "{} · {} nice={}",
             row.cell.key(),
-            record::settings_key(&settings, bench.threads, bench.manners.wait_policy),
-            bench.manners.nice
+            record::settings_key(&settings, bench.threads, bench.scheduling.wait_policy),
+            bench.scheduling.nice
         ),
     }
 }
@@ -72,10 +72,10 @@ fn options(settings: &SessionSettings) -> Options {
 pub fn document(bench: &Bench) -> BenchDocument {
     BenchDocument {
         threads: Some(bench.threads),
-        wait_policy: Some(bench.manners.wait_policy.name().to_owned()),
-        nice: Some(bench.manners.nice),
+        wait_policy: Some(bench.scheduling.wait_policy.name().to_owned()),
+        nice: Some(bench.scheduling.nice),
         wanted_repetitions: Some(bench.plan.repetitions),
-        keeps_tainted: bench.plan.keep_tainted,
+        keeps_disturbed: bench.plan.keep_disturbed,
         options: options(&bench.plan.settings),
         machine: bench.driver.clone(),
         cooled_s: Some(bench.cooled.as_secs_f64()),
@@ -120,7 +120,7 @@ fn document_row(bench: &Bench, row: &Row) -> BenchRow {
         joules_range: joules.and_then(Graded::range),
         joules_unknown: if let Figure::Unknown { reason, .. } = energy { Some(reason) } else { None },
         tries: Some(row.tries),
-        tainted: row.tainted.clone(),
+        disturbed: row.disturbed.clone(),
         earlier: row.earlier.iter().map(earlier).collect(),
         change: change.map(|(verdict, share)| BenchChange { verdict: verdict.to_owned(), share }),
         failed: row.failed.clone(),

@@ -14,7 +14,7 @@ pub struct Repetition {
     /// Which it was, by its request's number.
     pub id: u64,
     /// What the worker was charged meanwhile, its share of the idle energy included.
-    pub bill: EnergyAccount,
+    pub energy_account: EnergyAccount,
     /// Mean clock of the cores, MHz.
     pub mhz: Option<f64>,
     /// The hottest sensor, °C.
@@ -26,13 +26,13 @@ pub struct Repetition {
 impl Repetition {
     /// Mean power of the worker.
     pub fn watts(&self) -> Option<Graded> {
-        mean_power(&self.bill)
+        mean_power(&self.energy_account)
     }
 }
 
-fn mean_power(bill: &EnergyAccount) -> Option<Graded> {
-    let seconds = Some(bill.seconds()).filter(|seconds| *seconds > 0.0)?;
+fn mean_power(energy_account: &EnergyAccount) -> Option<Graded> {
+    let seconds = Some(energy_account.seconds()).filter(|seconds| *seconds > 0.0)?;
     let why = Figure::unknown("it was shorter than a sensor's tick");
-    let joules = bill.step(Step::Prompt, false, &settings::Energy::default(), &why);
+    let joules = energy_account.step(Step::Prompt, false, &settings::Energy::default(), &why);
     Graded::of(&joules.map(|joules| joules.times(1.0 / seconds)))
 }

@@ -12,17 +12,18 @@ pub(crate) mod repetitions {
 
     #[expect(clippy::ptr_arg, reason = "serde's signature")]
     pub(crate) fn serialize<S: Serializer>(all: &Vec<Repetition>, serializer: S) -> Result<S::Ok, S::Error> {
-        let whole =
-            |one: &Repetition| Whole(one.rate, one.seconds, one.id, one.bill.clone(), one.mhz, one.celsius, one.others);
+        let whole = |one: &Repetition| {
+            Whole(one.rate, one.seconds, one.id, one.energy_account.clone(), one.mhz, one.celsius, one.others)
+        };
         serializer.collect_seq(all.iter().map(whole))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Repetition>, D::Error> {
-        let read = |Whole(rate, seconds, id, bill, mhz, celsius, others)| Repetition {
+        let read = |Whole(rate, seconds, id, energy_account, mhz, celsius, others)| Repetition {
             rate,
             seconds,
             id,
-            bill,
+            energy_account,
             mhz,
             celsius,
             others,

@@ -51,7 +51,7 @@ pub enum Verdict<'a, T> {
     /// Nobody won it, or it can't be said who.
     None,
     /// All that finished are alike, and there are several.
-    AllAlike,
+    AllIdentical,
     /// These won it; several of them are alike.
     Won(&'a [T]),
 }
@@ -60,7 +60,7 @@ pub enum Verdict<'a, T> {
 pub fn verdict<T>(winners: &[T], n_finished: usize) -> Verdict<'_, T> {
     match winners {
         [] => Verdict::None,
-        [_, _, ..] if winners.len() == n_finished => Verdict::AllAlike,
+        [_, _, ..] if winners.len() == n_finished => Verdict::AllIdentical,
         _ => Verdict::Won(winners),
     }
 }

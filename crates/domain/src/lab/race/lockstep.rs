@@ -36,7 +36,7 @@ pub struct Step {
     /// Which token of the answer it is, from 0.
     pub index: usize,
     /// Bytes of it that all columns still say alike: it may begin before the parting.
-    pub n_alike: usize,
+    pub n_identical: usize,
     /// Its text.
     pub text: String,
     /// The likeliest tokens in its place with their probabilities, likeliest first.
@@ -55,8 +55,8 @@ pub fn divergence(columns: &[&[Token]]) -> Option<Divergence> {
     if others.is_empty() || others.iter().all(|other| other == first) {
         return None;
     }
-    let alike = |other: &&&Vec<u8>| first.iter().zip(other.iter()).take_while(|(one, other)| one == other).count();
-    let n_bytes = others.iter().map(|other| alike(&other)).min().unwrap_or(0);
+    let identical = |other: &&&Vec<u8>| first.iter().zip(other.iter()).take_while(|(one, other)| one == other).count();
+    let n_bytes = others.iter().map(|other| identical(&other)).min().unwrap_or(0);
     let mut ends: Vec<Vec<usize>> = Vec::new();
     let steps = columns
         .iter()
@@ -70,7 +70,7 @@ pub fn divergence(columns: &[&[Token]]) -> Option<Divergence> {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     let probable =
                         token.top_logprobs.iter().map(|other| (text(&other.bytes), other.probability)).collect();
-                    return Some(Step { index, n_alike: n_bytes - at, text: text(&token.bytes), probable });
+                    return Some(Step { index, n_identical: n_bytes - at, text: text(&token.bytes), probable });
                 }
                 before.push(end);
                 at = end;
@@ -79,11 +79,11 @@ pub fn divergence(columns: &[&[Token]]) -> Option<Divergence> {
         })
         .collect();
     let same_tokens = ends.windows(2).all(|pair| pair[0] == pair[1]);
-    let alike = String::from_utf8_lossy(first.get(..n_bytes).unwrap_or_default()).into_owned();
-    let skip = alike.chars().count().saturating_sub(MAX_BEFORE);
+    let identical = String::from_utf8_lossy(first.get(..n_bytes).unwrap_or_default()).into_owned();
+    let skip = identical.chars().count().saturating_sub(MAX_BEFORE);
     Some(Divergence {
         n_bytes,
-        before: alike.chars().skip(skip).collect(),
+        before: identical.chars().skip(skip).collect(),
         same_tokens,
         same_vocabulary: true,
         together: true,
@@ -93,11 +93,11 @@ pub fn divergence(columns: &[&[Token]]) -> Option<Divergence> {
 
 impl Race {
     /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
-    pub fn parting(&self, domain: &Domain) -> Option<Divergence> {
-        self.parting_of(|lane| lane.turn(domain))
+    pub fn divergence(&self, domain: &Domain) -> Option<Divergence> {
+        self.divergence_of(|lane| lane.turn(domain))
     }
 
-    fn parting_of<'a>(&'a self, turn: impl Fn(&'a Column) -> Option<&'a Turn>) -> Option<Divergence> {
+    fn divergence_of<'a>(&'a self, turn: impl Fn(&'a Column) -> Option<&'a Turn>) -> Option<Divergence> {
         let tokens: Vec<&[wire::Token]> =
             self.lanes.iter().map(|lane| turn(lane).map_or(&[][..], |turn| &turn.tokens)).collect();
         let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
@@ -106,9 +106,9 @@ impl Race {
     }
 
     /// Where the answers that have ended part, as a record keeps it; `None` for a race that was in no lockstep.
-    pub(super) fn kept_parting(&self) -> Option<DivergenceRecord> {
-        let parting = self.parting_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
-        parting.map(|parting| kept(&parting))
+    pub(super) fn kept_divergence(&self) -> Option<DivergenceRecord> {
+        let divergence = self.divergence_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
+        divergence.map(|divergence| kept(&divergence))
     }
 }
 
@@ -170,7 +170,7 @@ pub(crate) fn kept(divergence: &Divergence) -> DivergenceRecord {
         }
     };
     DivergenceRecord {
-        bytes_alike: divergence.n_bytes,
+        bytes_identical: divergence.n_bytes,
         before: divergence.before.clone(),
         same_tokens: divergence.same_tokens,
         same_vocabulary: divergence.same_vocabulary,
@@ -248,7 +248,7 @@ mod tests {
         let found = divergence(&[&columns[0], &columns[1]]).unwrap();
         assert_eq!((found.n_bytes, found.before.as_str(), found.same_tokens), (8, "The sea ", true));
         let step = found.columns[1].as_ref().unwrap();
-        assert_eq!((step.index, step.n_alike, step.text.as_str()), (2, 1, " is"));
+        assert_eq!((step.index, step.n_identical, step.text.as_str()), (2, 1, " is"));
         // Other tokens for the same text.
         let columns = [tokens(&["The sea", " was"]), tokens(&["The", " sea", " is"])];
         assert!(!divergence(&[&columns[0], &columns[1]]).unwrap().same_tokens);

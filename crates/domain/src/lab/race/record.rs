@@ -38,7 +38,7 @@ impl Race {
         let named = Self { blind: false, ..self.clone() };
         let mut document = export::complete(&named);
         document.blind = self.blind;
-        RaceRecord { document, lockstep: self.lockstep, parting: self.kept_parting(), ..RaceRecord::default() }
+        RaceRecord { document, lockstep: self.lockstep, divergence: self.kept_divergence(), ..RaceRecord::default() }
     }
 
     fn kept(&self, at: i64, body: Body) -> Record {

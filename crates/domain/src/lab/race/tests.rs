@@ -197,9 +197,9 @@ fn where_columns_part_is_kept_and_reported() {
         lane.answer.as_mut().unwrap().tokens = vec![token];
     }
     let kept = race.record(1);
-    let parting = kept.body.race().unwrap().parting.as_ref().unwrap();
-    assert_eq!((parting.bytes_alike, parting.columns[1].token.as_deref()), (1, Some(" whale")));
-    let text = serde_json::to_string(parting).unwrap();
+    let divergence = kept.body.race().unwrap().divergence.as_ref().unwrap();
+    assert_eq!((divergence.bytes_identical, divergence.columns[1].token.as_deref()), (1, Some(" whale")));
+    let text = serde_json::to_string(divergence).unwrap();
     assert!(!text.contains("two"), "the names of a blind race may be hidden later: {text}");
     for page in [html(&race), crate::record::report::html(&kept)] {
         assert!(page.contains("--concurrent --lockstep"), "it can be run again: {page}");
@@ -208,7 +208,7 @@ fn where_columns_part_is_kept_and_reported() {
     let blind = html(&Race { blind: true, vote: None, ..race.clone() });
     assert!(blind.contains("model B: token 1 is") && !blind.contains("two"), "{blind}");
     race.lockstep = false;
-    assert!(race.record(1).body.race().unwrap().parting.is_none() && !html(&race).contains("Where they part"));
+    assert!(race.record(1).body.race().unwrap().divergence.is_none() && !html(&race).contains("Where they part"));
 }
 
 #[test]
@@ -256,13 +256,13 @@ fn charged(joules: [f64; 2], shared: f64, is_modelled: bool) -> Race {
             update: 0.01,
             late: 0.0,
         };
-        let bill = EnergyAccount {
+        let energy_account = EnergyAccount {
             generation: EnergyUsed { seconds: 10.0, charges: vec![charge] },
             ..EnergyAccount::default()
         };
         let energy = Figure::measured(Joules(joules), "test");
         let turn = lane.answer.as_mut().unwrap();
-        turn.figures = Some(Figures { bill, energy, ..Figures::default() });
+        turn.figures = Some(Figures { energy_account, energy, ..Figures::default() });
     }
     race
 }

@@ -17,7 +17,7 @@ pub fn decide(ended: &[(usize, &Figures)]) -> Winners {
     let energies: Vec<(usize, Option<Graded>)> =
         ended.iter().map(|(place, figures)| (*place, energy(figures))).collect();
     let is_metered = energies.iter().all(|(_, energy)| energy.is_some_and(|energy| energy.relative.is_some()));
-    let is_modelled = ended.iter().any(|(_, figures)| figures.bill.is_modelled());
+    let is_modelled = ended.iter().any(|(_, figures)| figures.energy_account.is_modelled());
     // Those that nobody beats beyond what both may be off: several are a tie.
     let is_beaten = |energy: Option<Graded>| {
         energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
@@ -44,7 +44,7 @@ pub fn decide(ended: &[(usize, &Figures)]) -> Winners {
 fn unmetered(ended: &[(usize, &Figures)]) -> Option<String> {
     ended.iter().find_map(|(_, figures)| match &figures.energy {
         Figure::Unknown { reason, .. } => Some(reason.clone()),
-        Figure::Known { .. } if figures.bill.is_modelled() => {
+        Figure::Known { .. } if figures.energy_account.is_modelled() => {
             Some("an estimate without a sensor is not ranked".to_owned())
         }
         Figure::Known { .. } => None,

@@ -8,7 +8,7 @@ use crate::record::{BenchDocument, BenchRow};
 use crate::units::{counted, or_dash};
 
 const HEADS: [&str; 10] =
-    ["", "test", "tok/s", "± 95 %", "p50 ms", "p99 ms", "TTFT ms", "J/token", "tainted", "against earlier"];
+    ["", "test", "tok/s", "± 95 %", "p50 ms", "p99 ms", "TTFT ms", "J/token", "disturbed", "against earlier"];
 
 pub(super) fn markup(bench: &BenchDocument) -> Markup {
     let number_of = |count: Option<u32>, thing: &str| {
@@ -18,12 +18,12 @@ pub(super) fn markup(bench: &BenchDocument) -> Markup {
         (number_of(bench.threads, "thread"), number_of(bench.wanted_repetitions, "repetition"));
     let terms = format!("{} · {threads} · {repetitions}", bench.machine);
     let cells: Vec<_> = bench.rows.iter().map(cells).collect();
-    let what = if bench.keeps_tainted { "counted all the same" } else { "refused" };
+    let what = if bench.keeps_disturbed { "counted all the same" } else { "refused" };
     html! {
         (muted(&terms))
         @if let Some(note) = &bench.note { (muted(note)) }
         (table(&HEADS, &cells))
-        @if bench.rows.iter().any(|row| !row.tainted.is_empty()) {
+        @if bench.rows.iter().any(|row| !row.disturbed.is_empty()) {
             (muted(&format!("Tainted repetitions were {what}.")))
         }
         (by_depth(&bench.rows))
@@ -45,7 +45,7 @@ fn cells(row: &BenchRow) -> Vec<String> {
         number(row.step_ms.and_then(|step| step.p99)),
         number(row.ttft_ms),
         graded(row.joules()),
-        row.tainted.len().to_string(),
+        row.disturbed.len().to_string(),
         change,
     ]
 }

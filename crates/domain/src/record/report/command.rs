@@ -145,7 +145,7 @@ fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
         }
         all.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
     };
-    let keeps = if bench.keeps_tainted { " --keep-outliers" } else { "" };
+    let keeps = if bench.keeps_disturbed { " --keep-outliers" } else { "" };
     Some(format!(
         "taffrail bench {} --pp {} --tg {} --depth {} --batch-sizes {} --parallel {} -r {} -t {}{keeps}{}",
         models(record)?,

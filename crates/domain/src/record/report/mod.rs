@@ -167,7 +167,7 @@ mod tests {
         let series = Series { model: SCRIPT.to_owned(), settings: SCRIPT.to_owned(), ..Series::default() };
         let row = |depth: u32| {
             json!({
-                "name": SCRIPT, "test": SCRIPT, "tokens_per_second": 3.0, "failed": SCRIPT, "tainted": [{ "busy": 0.5 }],
+                "name": SCRIPT, "test": SCRIPT, "tokens_per_second": 3.0, "failed": SCRIPT, "disturbed": [{ "busy": 0.5 }],
                 "cell": { "n_prompt": 512, "n_generate": 0, "depth": depth, "parallel": 1, "batch": 2048 },
             })
         };
@@ -188,7 +188,7 @@ mod tests {
                     "turns": [{ "role": "user", "text": SCRIPT }], "prompt": SCRIPT, "description": SCRIPT,
                     "file": SCRIPT, "rows": [row(0), row(4096)],
                     "columns": [{ "name": SCRIPT, "text": SCRIPT, "error": { "reason": SCRIPT, "hint": SCRIPT } }],
-                    "parting": {
+                    "divergence": {
                         "said": SCRIPT, "before": SCRIPT,
                         "columns": [{
                             "token": SCRIPT, "index": 0, "probable": [{ "token": SCRIPT, "probability": 0.5 }],

@@ -41,7 +41,7 @@ pub(super) fn markup(record: &RaceRecord) -> Markup {
                 }
             }
         }
-        @if let Some(divergence) = &record.parting { (parting(divergence, &race.columns)) }
+        @if let Some(divergence) = &record.divergence { (divergence_panel(divergence, &race.columns)) }
     }
 }
 
@@ -74,14 +74,14 @@ pub(crate) fn failure(column: &RaceColumn) -> Option<String> {
 }
 
 /// Where columns in lockstep part, and what each found likely there.
-fn parting(parting: &DivergenceRecord, columns: &[RaceColumn]) -> Markup {
+fn divergence_panel(divergence: &DivergenceRecord, columns: &[RaceColumn]) -> Markup {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     html! {
         h2 { "Where they part" }
-        (muted(&parting.said))
-        (panel("the end of what all say alike", &visible(&parting.before)))
+        (muted(&divergence.said))
+        (panel("the end of what all say alike", &visible(&divergence.before)))
         div.grid {
-            @for (column, step) in columns.iter().zip(&parting.columns) {
+            @for (column, step) in columns.iter().zip(&divergence.columns) {
                 @let title = step_title(column, step);
                 @let all = likely(step);
                 @if all.is_empty() { p { (title) } }
@@ -154,7 +154,7 @@ pub(crate) fn strip(race: &RaceDocument) -> Vec<(&'static str, String)> {
         let said = match (verdict(names, n_finished), winners.most_frugal_unknown.as_deref()) {
             (Verdict::None, Some(reason)) if is_energy => format!("— ({reason})"),
             (Verdict::None, _) => "—".to_owned(),
-            (Verdict::AllAlike, _) => "all alike".to_owned(),
+            (Verdict::AllIdentical, _) => "all alike".to_owned(),
             (Verdict::Won(names), _) => names.join(" and "),
         };
         let as_far = if is_energy && names.len() > 1 { ", as far as the meters can tell" } else { "" };

@@ -676,7 +676,7 @@ fn clients_and_priorities_take_turns() {
     // Who asks, in order; in which order they begin where one runs at a time.
     let i = |name| (name, Interactive);
     let b = |name| (name, Batch);
-    for (asked, begun) in [
+    for (asked, started) in [
         (vec![i("a"), i("a"), i("a"), i("b"), i("b")], "a b a b a"),
         (vec![i("a"), i("b"), i("c"), i("a")], "a b c a"),
         (vec![b("a"), i("b"), b("a"), i("b")], "b b a a"),
@@ -698,6 +698,6 @@ fn clients_and_priorities_take_turns() {
             order.push(*name);
             bed.answer(*id);
         }
-        assert_eq!(order.join(" "), begun, "{asked:?}");
+        assert_eq!(order.join(" "), started, "{asked:?}");
     }
 }

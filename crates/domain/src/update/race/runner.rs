@@ -58,7 +58,7 @@ pub(in crate::update) fn advance(domain: &mut Domain) -> Vec<Effect> {
 /// The next step of columns that are decoded together: once each has told what it was allowed, those that are behind may
 /// go on, until they part. One that failed takes no part.
 fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
-    let has_begun = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
+    let has_started = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
     let places: Vec<usize> =
         (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
     let told = |place: &usize| {
@@ -69,7 +69,7 @@ fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
     let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
         !ended && tokens.len() < race.lanes[*place].credits
     };
-    if !has_begun || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
+    if !has_started || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
         return Vec::new();
     }
     let is_full = columns.iter().any(|(tokens, _)| tokens.len() >= MAX_STEPS);
