@@ -57,7 +57,11 @@ impl Engine {
             (self.context.0.as_ptr(), sequence.cast_signed(), if is_part { PARTIAL_ONLY } else { 0 });
         // SAFETY: the context is live and used by this thread alone; no more than the buffer's length is written.
         unsafe {
-            let mut bytes = vec![0; sys::llama_state_seq_get_size_ext(context, sequence, flags)];
+            let n_bytes = sys::llama_state_seq_get_size_ext(context, sequence, flags);
+            // Memory may be bounded; then nothing is kept.
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(n_bytes).ok()?;
+            bytes.resize(n_bytes, 0);
             let n_bytes = sys::llama_state_seq_get_data_ext(context, bytes.as_mut_ptr(), bytes.len(), sequence, flags);
             (n_bytes > 0 && n_bytes == bytes.len()).then_some(bytes)
         }

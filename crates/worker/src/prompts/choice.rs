@@ -126,9 +126,9 @@ const MAX_ENTRIES: usize = wire::MAX_CACHED_PROMPTS as usize;
 /// The most marks of a text.
 const MAX_MARKS: usize = 8;
 /// A text shorter than this is read again faster than it is worth keeping, in tokens.
-pub(crate) const MIN_KEPT: usize = 32;
+const MIN_KEPT: usize = 32;
 /// What a file has to save more than memory does, in tokens: reading and checking it takes some milliseconds.
-const MIN_GAIN: usize = 64;
+pub(crate) const MIN_GAIN: usize = 64;
 
 /// The states that are kept in memory.
 pub(crate) struct Choices<S> {

@@ -118,7 +118,7 @@ impl World {
             match self.rollback {
                 Rollback::Anywhere => {}
                 Rollback::Window(window) => {
-                    assert!(held.first == 0 || held.first + window <= n_tokens, "a corrupt window")
+                    assert!(held.first == 0 || held.first + window <= n_tokens, "a corrupt window");
                 }
                 Rollback::Nowhere => panic!("a state that can't be cut"),
             }

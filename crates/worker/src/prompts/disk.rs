@@ -36,12 +36,16 @@ pub(crate) struct Kept {
     pub(crate) summary: Summary,
 }
 
+/// What is to be written, and where.
+type Job = (PathBuf, Contents);
+type Writer = (SyncSender<Job>, JoinHandle<()>);
+
 pub(crate) struct Disk {
     folder: PathBuf,
     max_bytes: u64,
     fingerprint: [u8; 32],
     pub(crate) files: Vec<Kept>,
-    writer: Option<(SyncSender<(PathBuf, Contents)>, JoinHandle<()>)>,
+    writer: Option<Writer>,
 }
 
 impl Disk {
@@ -120,9 +124,9 @@ impl Disk {
         self.files.truncate(MAX_FILES);
     }
 
-    fn writer(&mut self) -> Option<&SyncSender<(PathBuf, Contents)>> {
+    fn writer(&mut self) -> Option<&SyncSender<Job>> {
         if self.writer.is_none() {
-            let (sender, jobs) = sync_channel::<(PathBuf, Contents)>(MAX_WAITING);
+            let (sender, jobs) = sync_channel::<Job>(MAX_WAITING);
             let (folder, max_bytes, fingerprint) = (self.folder.clone(), self.max_bytes, self.fingerprint);
             let run = move || {
                 for (path, contents) in jobs {

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -27,7 +28,7 @@ pub(crate) struct Contents {
     pub(crate) first: usize,
     /// Logits behind one more token, the last one again: what a restored state must give too.
     pub(crate) logits: Vec<f32>,
-    pub(crate) state: Vec<u8>,
+    pub(crate) state: Arc<Vec<u8>>,
     pub(crate) marks: Vec<MarkContents>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Contents {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MarkContents {
     pub(crate) n_tokens: usize,
-    pub(crate) state: Vec<u8>,
+    pub(crate) state: Arc<Vec<u8>>,
 }
 
 /// What is known of a file without reading its state.
@@ -125,10 +126,13 @@ impl Reader<'_> {
     /// The next bytes. What is declared has been compared with the file's length before.
     fn bytes(&mut self, length: u64) -> Option<Vec<u8>> {
         let length = usize::try_from(length).ok()?;
-        let mut bytes = vec![0; length];
-        for chunk in bytes.chunks_mut(CHUNK) {
-            self.file.read_exact(chunk).ok()?;
-            self.hash.update(&*chunk);
+        let mut bytes = Vec::new();
+        // Memory may be bounded.
+        bytes.try_reserve_exact(length).ok()?;
+        while bytes.len() < length {
+            let (before, most) = (bytes.len(), CHUNK.min(length - bytes.len()));
+            self.file.by_ref().take(most as u64).read_to_end(&mut bytes).ok().filter(|read| *read > 0)?;
+            self.hash.update(bytes.get(before..)?);
         }
         Some(bytes)
     }
@@ -171,10 +175,10 @@ pub(crate) fn read(file: &mut File, fingerprint: &[u8; SUM]) -> Option<Contents>
     let header = header(&mut reader, fingerprint)?;
     let tokens = reader.words(header.n_tokens, i32::from_le_bytes)?;
     let logits = reader.words(header.n_logits, f32::from_le_bytes)?;
-    let state = reader.bytes(header.n_state)?;
+    let state = Arc::new(reader.bytes(header.n_state)?);
     let mut marks = Vec::with_capacity(header.marks.len());
     for mark in &header.marks {
-        let state = reader.bytes(mark.n_state)?;
+        let state = Arc::new(reader.bytes(mark.n_state)?);
         marks.push(MarkContents { n_tokens: mark.n_tokens as usize, state });
     }
     let Reader { file, hash } = reader;
@@ -197,8 +201,8 @@ mod tests {
             tokens: vec![1, 2, 3, -4],
             first: 1,
             logits: vec![0.5, -1.5, f32::NEG_INFINITY],
-            state: (0..1000).map(|byte| byte as u8).collect(),
-            marks: vec![MarkContents { n_tokens: 2, state: vec![9; 10] }],
+            state: Arc::new((0..1000).map(|byte| byte as u8).collect()),
+            marks: vec![MarkContents { n_tokens: 2, state: Arc::new(vec![9; 10]) }],
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use wire::Load;
 
-use self::choice::{Choices, MIN_KEPT, Mark, Place, Reach, Source, State};
+use self::choice::{Choices, MIN_GAIN, Mark, Place, Reach, Source, State};
 use self::disk::{Disk, Try};
 use self::file::{Contents, MarkContents, Summary};
 use crate::backend;
@@ -149,19 +149,19 @@ impl Prompts {
 
     /// Keep a sequence on disk. Of what it held, nothing can be trusted after that.
     fn write(&mut self, engine: &mut Engine, slot: &Slot, state: &Arc<Bytes>) {
-        let first = self.first_of_state(&slot.text);
+        let first = self.first_of_state(slot.text);
         let Some(disk) = &mut self.disk else { return };
         let tokens = &slot.text.tokens;
-        if tokens.len() < MIN_KEPT || disk.has(tokens) {
+        if tokens.len() < MIN_GAIN || disk.has(tokens) {
             return;
         }
         let Some(logits) = probe(engine, slot.number, tokens) else { return };
-        let mark = |mark: &Mark<Bytes>| MarkContents { n_tokens: mark.n_tokens, state: mark.state.to_vec() };
+        let mark = |mark: &Mark<Bytes>| MarkContents { n_tokens: mark.n_tokens, state: Arc::clone(&mark.state) };
         let contents = Contents {
             tokens: tokens.clone(),
             first,
             logits,
-            state: state.to_vec(),
+            state: Arc::clone(state),
             marks: slot.text.marks.iter().map(mark).collect(),
         };
         let can_cut = self.rollback == Rollback::Anywhere;
@@ -188,7 +188,7 @@ impl Prompts {
             return false;
         }
         let Contents { tokens, first, marks, .. } = disk.keep(tried);
-        let mark = |mark: MarkContents| Mark { n_tokens: mark.n_tokens, state: Arc::new(mark.state) };
+        let mark = |mark: MarkContents| Mark { n_tokens: mark.n_tokens, state: mark.state };
         *slot.text = Text { tokens, first, marks: marks.into_iter().map(mark).collect() };
         true
     }
@@ -219,7 +219,7 @@ impl Prompts {
         slots.sort_by_key(|slot| std::cmp::Reverse(slot.last_used));
         for slot in slots {
             slot.text.first = engine.first(slot.number);
-            if slot.text.tokens.len() >= MIN_KEPT
+            if slot.text.tokens.len() >= MIN_GAIN
                 && let Some(state) = engine.state(slot.number, false)
             {
                 self.write(engine, slot, &Arc::new(state));
@@ -274,7 +274,7 @@ fn proves_true(engine: &mut Engine, number: u32, contents: &Contents, rollback: 
 fn are_same(expected: &[f32], found: &[f32]) -> bool {
     let finite = || expected.iter().copied().filter(|logit| logit.is_finite());
     let span = finite().fold(f32::NEG_INFINITY, f32::max) - finite().fold(f32::INFINITY, f32::min);
-    let is_near = |(one, other): (&f32, &f32)| one == other || (one - other).abs() <= TOLERANCE * span;
+    let is_near = |(one, other): (&f32, &f32)| one.total_cmp(other).is_eq() || (one - other).abs() <= TOLERANCE * span;
     expected.len() == found.len() && !expected.is_empty() && expected.iter().zip(found).all(is_near)
 }
 
