@@ -131,7 +131,7 @@ impl Reader<'_> {
         bytes.try_reserve_exact(length).ok()?;
         while bytes.len() < length {
             let (before, most) = (bytes.len(), CHUNK.min(length - bytes.len()));
-            self.file.by_ref().take(most as u64).read_to_end(&mut bytes).ok().filter(|read| *read > 0)?;
+            io::Read::take(&mut *self.file, most as u64).read_to_end(&mut bytes).ok().filter(|read| *read > 0)?;
             self.hash.update(bytes.get(before..)?);
         }
         Some(bytes)
