@@ -64,7 +64,7 @@ fn measure(words: &[String]) {
     };
     let ours = peer::Ours::start(&model);
     let theirs = peer::Theirs::start(&program, &model);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // The first request of ours loads the model; both are warm then.
     for target in [&ours.target, &theirs.target] {
         runtime.block_on(client::round(target, 1, 2, &client::prompts(0, false, 2)));

@@ -40,7 +40,7 @@ impl Ours {
         let list = server.send("GET", "/v1/models", &[], None).json();
         let ids: Vec<&str> = list["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
         let id = ids.iter().find(|id| !id.starts_with("ishmael")).unwrap_or_else(|| panic!("not listed: {ids:?}"));
-        let target = Target { base, model: (*id).to_owned(), http: reqwest::Client::new() };
+        let target = Target { base, model: (*id).to_owned(), http: client() };
         Self { _server: server, target }
     }
 }
@@ -60,8 +60,7 @@ impl Theirs {
         command.args(["-t", &THREADS.to_string(), "-tb", &THREADS.to_string(), "-np", &PARALLEL.to_string()]);
         command.args(["-c", &(N_CTX * PARALLEL).to_string(), "-no-kvu", "-ngl", "0", "--no-ui"]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let target =
-            Target { base: format!("http://127.0.0.1:{port}"), model: "peer".to_owned(), http: reqwest::Client::new() };
+        let target = Target { base: format!("http://127.0.0.1:{port}"), model: "peer".to_owned(), http: client() };
         let this = Self { child, target };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let begin = Instant::now();
@@ -85,4 +84,10 @@ impl Drop for Theirs {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A connection for each request: llama-server closes an idle one after five seconds, which loses the request that
+/// takes it then.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
 }
