@@ -88,7 +88,7 @@ fn print_problems(loaded: &config::Loaded) {
 fn headless(command: Command, loaded: config::Loaded) -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match command {
-        Command::Ls(arguments) => ls(&arguments, &loaded.settings.library, &mut out),
+        Command::Ls(arguments) => ls(&arguments, loaded.settings, &mut out),
         Command::Show(arguments) => show(&arguments, loaded.settings, &mut out),
         Command::Usage(arguments) => {
             cli::usage::run(&arguments, &loaded.settings.library, terminal_width(), &mut out).map(|()| Exit::Done)
@@ -106,6 +106,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         }
         Command::Cache(arguments) => cli::cache::run(&arguments, loaded.settings.engine.prompt_cache_disk, &mut out),
         Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
+        Command::Requests(arguments) => {
+            drop(out);
+            return in_runtime(cli::requests::run(&arguments, &loaded.settings, terminal_width()));
+        }
         Command::Bench(arguments) => {
             drop(out);
             return bench(&arguments, loaded.settings);
@@ -147,7 +151,8 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
     }
 }
 
-fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
+fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
+    let (aliases, settings) = (settings.models, &settings.library);
     // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
@@ -163,6 +168,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         now: Clock::start().now().unix,
         measured: measured.join().unwrap_or_default(),
         sessions: sessions.join().unwrap_or_default(),
+        aliases,
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
@@ -345,7 +351,8 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
 /// Serve dashboards and other programs, or see to the server that does.
 fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsString>) -> Exit {
     if !arguments.is_server() {
-        return in_runtime(cli::serve::about(arguments, loaded.file.as_deref().filter(|_| loaded.is_named), start));
+        let file = loaded.file.as_deref().filter(|_| loaded.is_named);
+        return in_runtime(cli::serve::about(arguments, &loaded.settings, file, start));
     }
     let problems = loaded.problems.iter().map(with_hint);
     let mut notices: Vec<String> =

@@ -1,6 +1,6 @@
 //! `taffrail ls`: all models, or those that a filter lets through.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::show::ModelView;
 use super::table::{self, Column};
 use crate::app::socket::SessionStatus;
+use domain::alias::{self, Alias};
 use domain::model::library_view::{self, Facts, LibrarySort};
 use domain::model::{Model, Status, StoreStatus};
 use domain::openness::{self, Card, Table};
@@ -36,13 +37,19 @@ pub struct Options {
     pub measured: HashMap<String, Latest>,
     /// The server's sessions, where one runs.
     pub sessions: Vec<SessionStatus>,
+    /// The user's own names for models.
+    pub aliases: BTreeMap<String, Alias>,
 }
 
 /// The column that shows once something is measured.
 const SPEED: &str = "tok/s";
 
-const COLUMNS: [Column; 10] = [
+/// The column that shows once the user has names of their own for models.
+const ALIASES: &str = "Aliases";
+
+const COLUMNS: [Column; 11] = [
     Column { title: "Model", right: false, least: Some(32), goes: 0 },
+    Column { title: ALIASES, right: false, least: Some(8), goes: 3 },
     Column { title: "Params", right: true, least: None, goes: 2 },
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
     Column { title: "Size", right: true, least: None, goes: 0 },
@@ -64,13 +71,18 @@ pub fn run(
 ) -> io::Result<()> {
     let cards = cards(models, table);
     let measured = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.rate?))).collect();
+    let aliases = alias::by_model(models, &options.aliases);
+    let aliases = |model: &Model| aliases.get(model.id.as_str()).map(Vec::as_slice).unwrap_or_default();
     let facts = Facts { measured: &measured, openness: &cards };
     let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, facts);
     let models = rows.into_iter().map(|row| (&*models[row], &*cards[&models[row].id]));
     if options.json {
         let measured = |model: &Model| options.measured.get(&model.id).copied();
-        let models = models.map(|(model, card)| ModelView::new(model, card, measured(model)));
-        let models = models.collect();
+        let view = |(model, card)| {
+            let view = ModelView::new(model, card, measured(model));
+            ListedModel { model: view, aliases: aliases(model) }
+        };
+        let models = models.map(view).collect();
         let stores = stores.iter().map(StoreView::new).collect();
         return crate::json::write(
             out,
@@ -79,12 +91,19 @@ pub fn run(
     }
     // Before anything is measured the column would be all dashes.
     let shows_speed = !measured.is_empty();
-    let columns: Vec<Column> = COLUMNS.into_iter().filter(|column| shows_speed || column.title != SPEED).collect();
+    let shows_aliases = !options.aliases.is_empty();
+    let shows = |column: &Column| match column.title {
+        SPEED => shows_speed,
+        ALIASES => shows_aliases,
+        _ => true,
+    };
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(shows).collect();
     let rows: Vec<_> = models
         .map(|(model, card)| {
             let speed = shows_speed.then(|| units::or_dash(measured.get(&model.id).copied().map(units::digits)));
             let session = options.sessions.iter().find(|session| session.model == model.id);
-            cells(model, card, speed, session, options.now)
+            let aliases = shows_aliases.then(|| aliases(model).join(", "));
+            cells(model, card, (aliases, speed), session, options.now)
         })
         .collect();
     if rows.is_empty() {
@@ -109,11 +128,18 @@ pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn cells(model: &Model, card: &Card, speed: Option<String>, session: Option<&SessionStatus>, now: i64) -> Vec<String> {
+fn cells(
+    model: &Model,
+    card: &Card,
+    (aliases, speed): (Option<String>, Option<String>),
+    session: Option<&SessionStatus>,
+    now: i64,
+) -> Vec<String> {
     let summary = model.summary.as_ref();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "—".to_owned());
-    let mut cells = vec![
-        model.name.clone(),
+    let mut cells = vec![model.name.clone()];
+    cells.extend(aliases);
+    cells.extend([
         or_dash(summary.map(|summary| summary.parameters).filter(|count| *count > 0).map(units::parameters)),
         or_dash(model.quant().map(str::to_owned)),
         model.size.to_string(),
@@ -121,7 +147,7 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, session: Option<&Ses
         or_dash(card.licence_cell()),
         model.store_names(),
         or_dash(model.used.map(|used| ago(used, now))),
-    ];
+    ]);
     cells.extend(speed);
     cells.push(match &model.status {
         _ if session.is_some_and(|session| session.phase == "loading") => "loading".to_owned(),
@@ -136,10 +162,18 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, session: Option<&Ses
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    models: Vec<ModelView<'a>>,
+    models: Vec<ListedModel<'a>>,
     stores: Vec<StoreView<'a>>,
     /// What the server has loaded, where one runs.
     sessions: &'a [SessionStatus],
+}
+
+#[derive(Serialize)]
+struct ListedModel<'a> {
+    #[serde(flatten)]
+    model: ModelView<'a>,
+    /// The user's own names for it, which programs may ask for as well.
+    aliases: &'a [&'a str],
 }
 
 #[derive(Serialize)]
@@ -284,6 +318,24 @@ mod tests {
     }
 
     #[test]
+    fn names_of_the_users_own_are_listed() {
+        let alias = |model: &str| Alias { model: model.to_owned(), ..Alias::default() };
+        let aliases = [("coder", "qwen3-8b-q4_k_m"), ("chat", "Qwen3-8B-Q4_K_M"), ("lost", "gone")];
+        let aliases: BTreeMap<String, Alias> =
+            aliases.map(|(name, model)| (name.to_owned(), alias(model))).into_iter().collect();
+        let text = listed(|options| options.aliases = aliases.clone());
+        assert!(
+            text.lines().next().is_some_and(|head| head.starts_with("Model            Aliases      Params")),
+            "{text}"
+        );
+        assert!(text.contains("Qwen3-8B-Q4_K_M  chat, coder"), "{text}");
+        let document = listed(|options| (options.aliases, options.json) = (aliases, true));
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let names = |model: usize| document["models"][model]["aliases"].to_string();
+        assert_eq!((names(0), names(1)), ("[]".to_owned(), r#"["chat","coder"]"#.to_owned()));
+    }
+
+    #[test]
     fn one_model() {
         insta::assert_snapshot!(shown(0, false), @r#"
         Qwen3-8B-Q4_K_M
@@ -412,7 +464,8 @@ mod tests {
               ],
               "card": null,
               "also": [],
-              "measured": null
+              "measured": null,
+              "aliases": []
             },
             {
               "id": "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf",
@@ -455,7 +508,8 @@ mod tests {
               ],
               "card": null,
               "also": [],
-              "measured": null
+              "measured": null,
+              "aliases": []
             }
           ],
           "stores": [

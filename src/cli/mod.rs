@@ -22,6 +22,7 @@ pub mod perplexity;
 pub mod prune;
 pub mod pull;
 pub mod race;
+pub mod requests;
 pub mod rm;
 pub mod run;
 pub mod serve;
@@ -96,6 +97,8 @@ pub enum Command {
     Serve(serve::Serve),
     /// Show how much disk the prompts take that are kept over unload and restart, or remove them
     Cache(cache::Cache),
+    /// Show the requests of the server that runs: who asks, how long it waits, what it costs
+    Requests(requests::Requests),
     /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
     Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server

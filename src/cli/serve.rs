@@ -1,6 +1,7 @@
 //! `taffrail serve`: dashboards, commands and other programs use this machine's models by one process.
 
 mod install;
+mod plan;
 mod status;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use crate::app::socket::{self, LinkError, Purpose};
 use crate::app::{App, start};
 use crate::server::StartError;
 use domain::Event;
+use domain::settings::Settings;
 
 /// Serve dashboards and other programs, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -47,6 +49,8 @@ pub struct Serve {
 enum Action {
     /// Show whether a server runs, and what it has loaded
     Status(status::Show),
+    /// Show whether a model fits, and which ones a request for it would unload
+    Plan(plan::Plan),
     /// Stop the server and its sessions
     Stop,
     /// Start the server with your session: write a systemd user unit, or a launchd agent on macOS
@@ -75,10 +79,11 @@ impl Serve {
 }
 
 /// Do what needs no server in this process. `start` is what one in the background is started with.
-pub async fn about(arguments: &Serve, config: Option<&Path>, mut start: Vec<OsString>) -> Exit {
+pub async fn about(arguments: &Serve, settings: &Settings, config: Option<&Path>, mut start: Vec<OsString>) -> Exit {
     let mut out = io::stdout().lock();
     let result = match &arguments.action {
         Some(Action::Status(arguments)) => status::show(arguments, &mut out).await,
+        Some(Action::Plan(arguments)) => Box::pin(plan::show(arguments, settings, &mut out)).await,
         Some(Action::Install(arguments)) => install::run(arguments, config, &mut out),
         Some(Action::Stop) => return status::stop().await,
         None => {

@@ -103,11 +103,12 @@ fn every_field_is_a_setting() {
         origins: _,
         require_key: _,
         remote_admin: _,
+        usage_energy: _,
         max_body: _,
         max_connections: _,
     } = server;
     let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 4 + 13 + 3 + n_session + 6 + 6 + 2 + 2 + 7 + 1 + 8);
+    assert_eq!(settings().count(), 4 + 13 + 3 + n_session + 6 + 6 + 2 + 2 + 7 + 1 + 9);
 }
 
 #[test]

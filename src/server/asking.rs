@@ -6,9 +6,10 @@ use domain::command::Refused;
 use domain::keep_alive::KeepAlive;
 use domain::settings::{Chosen, SessionSettings};
 
+use super::energy::Wanted;
 use super::error::Result;
 use super::guard::Caller;
-use super::handle::Answer;
+use super::handle::{Answer, Meter};
 use super::models::Served;
 use super::shared::Shared;
 
@@ -21,13 +22,16 @@ pub(super) struct Asking {
     pub(super) context: Option<u32>,
     /// How long the model stays loaded afterwards, where the client says so.
     pub(super) keep_alive: Option<KeepAlive>,
+    /// Whether the client is told what its answers took of energy.
+    pub(super) energy: Wanted,
 }
 
 impl Asking {
     /// By this caller through this API, with all else as the settings have it.
     pub(super) fn new(caller: Caller, api: Api) -> Self {
+        let energy = caller.energy;
         let asker = Asker { name: caller.name, agent: caller.agent, api };
-        Self { asker, context: None, keep_alive: None }
+        Self { asker, context: None, keep_alive: None, energy }
     }
 }
 
@@ -35,6 +39,7 @@ impl Shared {
     /// Have a model answer.
     pub(super) async fn ask(&self, served: &Served, generation: Generation, asking: &Asking) -> Result<Answer> {
         let (name, asking) = (served.name.clone(), asking.clone());
+        let meter = Meter::new(&self.handle, asking.energy);
         let ask = self.handle.read(move |domain| {
             let target = alias::resolve(domain, &name)?;
             let mut ask = target.ask(domain, generation, asking.asker, Priority::Interactive, asking.keep_alive);
@@ -45,7 +50,9 @@ impl Shared {
             Ok::<_, Refused>(ask)
         });
         let ask = ask.await??;
-        Ok(self.handle.ask(ask).await?)
+        let mut answer = self.handle.ask(ask).await?;
+        answer.meter = meter;
+        Ok(answer)
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::energy::Wanted;
 use super::error::{ApiError, Kind, Result};
 use super::keys::Scope;
 use super::shared::Shared;
@@ -31,6 +32,8 @@ pub(super) struct Caller {
     pub(super) agent: String,
     /// Whether it may load, unload, pull and delete models.
     pub(super) can_change: bool,
+    /// Whether it is told what its answers took of energy.
+    pub(super) energy: Wanted,
 }
 
 impl Caller {
@@ -75,6 +78,7 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
     let headers = request.headers();
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let agent = gguf::clean(agent.unwrap_or_default(), MAX_AGENT);
+    let energy = Wanted::of(headers, shared.settings.usage_energy);
     let connection = request.extensions().get::<Connection>();
     let is_local = connection.is_some_and(|connection| connection.local.ip().to_canonical().is_loopback());
     let key = secret(headers).and_then(|secret| shared.keys.find(secret));
@@ -86,7 +90,7 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
                 return Err(ApiError::new(Kind::Forbidden, message));
             }
             let can_change = key.allows(Scope::Admin) && (!shared.is_network || shared.settings.remote_admin);
-            let caller = Caller { name: key.name, agent, can_change };
+            let caller = Caller { name: key.name, agent, can_change, energy };
             if scope == Some(Scope::Admin) {
                 caller.may_change_models()?;
             }
@@ -94,7 +98,7 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
         }
         None if (is_local && !shared.is_network && !shared.settings.require_key) || scope.is_none() => {
             // Whoever needs no key is on this machine, or asks for nothing that needs one.
-            Ok(Caller { name: "local".to_owned(), agent, can_change: !shared.is_network })
+            Ok(Caller { name: "local".to_owned(), agent, can_change: !shared.is_network, energy })
         }
         None => {
             let message = "a key is needed: `Authorization: Bearer KEY`; `taffrail keys add` makes one";
@@ -117,8 +121,9 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
 fn scope(method: &Method, path: &str) -> Option<Scope> {
     const ADMIN: [&str; 5] = ["/api/pull", "/api/push", "/api/copy", "/api/delete", "/api/create"];
     match path {
-        "/health" | "/v1/health" => None,
-        "/metrics" | "/slots" => Some(Scope::Metrics),
+        // Of `/` a browser gets the status page, which holds nothing of this machine, and others get a word.
+        "/" | "/health" | "/v1/health" => None,
+        "/metrics" | "/slots" | "/status.json" => Some(Scope::Metrics),
         path if ADMIN.contains(&path) || (path.starts_with("/api/blobs/") && *method != Method::HEAD) => {
             Some(Scope::Admin)
         }

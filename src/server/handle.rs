@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::energy::{Metered, Wanted};
 use domain::Domain;
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
@@ -75,6 +76,8 @@ pub struct Ending {
     pub stop: Option<String>,
     /// Its figures.
     pub figures: Figures,
+    /// What it took of energy, where its client wants to know.
+    pub metered: Option<Metered>,
 }
 
 impl Default for Ending {
@@ -86,7 +89,7 @@ impl Default for Ending {
 impl Ending {
     /// This end, of which nothing else is known.
     pub fn of(end: End) -> Self {
-        Self { end, kind: None, stop: None, figures: Figures::default() }
+        Self { end, kind: None, stop: None, figures: Figures::default(), metered: None }
     }
 
     /// A failure for this reason.
@@ -148,11 +151,27 @@ impl AnswerSender {
     }
 }
 
+/// Where the energy of an answer comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Meter {
+    pub(super) handle: Handle,
+    pub(super) is_asked: bool,
+}
+
+impl Meter {
+    /// For a client that wants so much.
+    pub(super) fn new(handle: &Handle, wanted: Wanted) -> Option<Self> {
+        (wanted != Wanted::No).then(|| Self { handle: handle.clone(), is_asked: wanted == Wanted::Asked })
+    }
+}
+
 /// An answer that comes. Dropping it cancels the request.
 #[derive(Debug)]
 pub struct Answer {
     /// Which request.
     pub request: RequestId,
+    /// Where its energy comes from, if its client wants to know.
+    pub(super) meter: Option<Meter>,
     events: AnswerEvents,
 }
 
@@ -188,7 +207,7 @@ fn events_channel() -> (AnswerSender, AnswerEvents) {
 #[cfg(test)]
 pub(super) fn answer_channel(request: RequestId) -> (AnswerSender, Answer) {
     let (sender, events) = events_channel();
-    (sender, Answer { request, events })
+    (sender, Answer { request, meter: None, events })
 }
 
 /// The way to the program.
@@ -218,7 +237,7 @@ impl Handle {
         self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
-        Ok(Answer { request, events })
+        Ok(Answer { request, meter: None, events })
     }
 
     /// Have a query carried out. Whoever gives up waiting cancels it.

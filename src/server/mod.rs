@@ -9,6 +9,7 @@ mod asking;
 mod blobs;
 mod body;
 mod document;
+mod energy;
 mod error;
 mod guard;
 mod handle;
@@ -22,8 +23,10 @@ mod models;
 mod ollama;
 mod openai;
 mod queries;
+mod settle;
 mod shape;
 mod shared;
+mod status;
 mod stream;
 
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use energy::Metered;
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
 pub use listen::{Listener, Places, Server, StartError};
@@ -52,8 +56,12 @@ struct Description;
 /// All addresses, and the document that describes them.
 fn routes() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(Description::openapi());
-    let routes =
-        routes.merge(openai::routes()).merge(anthropic::routes()).merge(ollama::routes()).merge(llama::routes());
+    let routes = routes
+        .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(ollama::routes())
+        .merge(llama::routes())
+        .merge(status::routes());
     let (routes, described) = routes.split_for_parts();
     (routes, document::complete(described))
 }

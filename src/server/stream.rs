@@ -16,10 +16,11 @@ use futures_util::stream;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use wire::{Channel, Counters, Started, Token, ToolCall, ToolCallDelta};
+use wire::{Channel, Started, Token, ToolCall, ToolCallDelta};
 
 use super::error::{ApiError, Result};
 use super::handle::{Answer, AnswerEvent, Ending};
+use super::settle::Settling;
 
 /// How long nothing may be written into a stream: proxies and clients give up on one that stays silent longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -57,11 +58,13 @@ pub(super) struct Answers {
     /// Which is looked at first, so that none is starved.
     turn: usize,
     first: Option<(usize, AnswerEvent)>,
+    /// The answer that has ended last, while its energy is waited for.
+    settling: Option<Settling>,
 }
 
 impl Answers {
     pub(super) fn new(answers: Vec<Answer>) -> Self {
-        Self { open: answers.into_iter().map(Some).collect(), turn: 0, first: None }
+        Self { open: answers.into_iter().map(Some).collect(), turn: 0, first: None, settling: None }
     }
 
     /// Wait for the first event, for a while. An error that ends a choice before anything was written is one of the whole
@@ -78,18 +81,32 @@ impl Answers {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
+        if let Some(ended) = self.settled().await {
+            return Ok(Some(ended));
+        }
         let Some((choice, event)) = poll_fn(|context| self.poll(context)).await else { return Ok(None) };
         match event {
-            Some(AnswerEvent::Ended(ref ending)) => {
+            Some(AnswerEvent::Ended(ending)) => {
                 if let Some(error) = ApiError::of_end(&ending.end, ending.kind) {
                     return Err(error);
                 }
-                self.open[choice] = None;
-                Ok(event.map(|event| (choice, event)))
+                let answer = self.open[choice].take();
+                let Some((request, meter)) = answer.and_then(|answer| Some((answer.request, answer.meter?))) else {
+                    return Ok(Some((choice, AnswerEvent::Ended(ending))));
+                };
+                self.settling = Some(Settling { choice, ending, request, meter, since: Instant::now() });
+                Ok(self.settled().await)
             }
             Some(event) => Ok(Some((choice, event))),
             None => Err(ApiError::new(super::error::Kind::Failed, "the server is ending")),
         }
+    }
+
+    /// The answer whose energy is waited for, once that is booked. Nothing is lost where this is given up.
+    async fn settled(&mut self) -> Option<(usize, AnswerEvent)> {
+        self.settling.as_mut()?.settle().await;
+        let Settling { choice, ending, .. } = self.settling.take()?;
+        Some((choice, AnswerEvent::Ended(ending)))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Option<AnswerEvent>)>> {
@@ -192,11 +209,6 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// The figures at the end.
-    pub(super) fn counters(&self) -> Counters {
-        self.ending.as_ref().map(|ending| ending.figures.counters).unwrap_or_default()
-    }
-
     fn take(&mut self, event: AnswerEvent) {
         match event {
             AnswerEvent::Started(started) => {

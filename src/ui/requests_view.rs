@@ -1,9 +1,18 @@
 //! What shows of the requests.
 
+use domain::Domain;
 use domain::request::RequestId;
-use domain::requests::RequestSort;
+use domain::requests::{self, RequestSort, Row};
 
 use crate::ui::editor::Editor;
+use crate::ui::server::Server;
+
+/// Every request that is known, in no order. Where the server is lost, so are those that had not ended.
+pub(super) fn requests<'a>(domain: &'a Domain, server: Option<&Server>) -> impl Iterator<Item = Row<'a>> + use<'a> {
+    let is_lost = server.is_some_and(|server| server.is_lost);
+    let all = requests::all(&domain.sessions, &domain.ended_requests);
+    all.map(move |row| if is_lost { row.without_server() } else { row })
+}
 
 /// The requests' tab of the Fleet screen.
 #[derive(Debug, Clone, Default)]

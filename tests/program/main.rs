@@ -25,6 +25,8 @@ mod race;
 #[cfg(all(unix, feature = "llama"))]
 mod real_vocabulary;
 #[cfg(all(target_os = "linux", feature = "llama"))]
+mod requests;
+#[cfg(all(target_os = "linux", feature = "llama"))]
 mod server;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]

@@ -24,4 +24,6 @@ mod openapi;
 #[cfg(all(unix, feature = "llama"))]
 mod queries;
 #[cfg(all(unix, feature = "llama"))]
+mod seen;
+#[cfg(all(unix, feature = "llama"))]
 mod support;

@@ -3,6 +3,7 @@
 //! Owned here: what such a name stands for, and which model is meant by a name that a program gives. Absent: how
 //! config.toml is read, and the looser matching of the command line.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::ask::{Ask, Asker, Generation, Priority};
@@ -82,7 +83,21 @@ pub fn name_of<'a>(domain: &Domain, model: &'a Model) -> &'a str {
 
 /// The model of this id or name. Of several of one name the one that can be run, in the store that is preferred.
 fn find<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
-    let models = &domain.library.models;
+    find_in(&domain.library.models, name)
+}
+
+/// The user's own names for each of these models, by its id.
+pub fn by_model<'a>(models: &'a [Arc<Model>], aliases: &'a BTreeMap<String, Alias>) -> HashMap<&'a str, Vec<&'a str>> {
+    let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (name, alias) in aliases {
+        if let Some(model) = find_in(models, &alias.model) {
+            all.entry(&model.id).or_default().push(name);
+        }
+    }
+    all
+}
+
+fn find_in<'a>(models: &'a [Arc<Model>], name: &str) -> Option<&'a Arc<Model>> {
     let by_id = models.iter().find(|model| model.places().any(|place| place.id == name));
     by_id.or_else(|| {
         let called = models.iter().filter(|model| model.name.eq_ignore_ascii_case(name));
@@ -151,8 +166,6 @@ impl Target<'_> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::ask::Api;

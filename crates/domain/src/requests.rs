@@ -3,6 +3,7 @@
 //! Owned here: what is told of a request without its texts, those that have ended and left their sessions, the filter and
 //! the order. Absent: the life of a request (`update::session`).
 
+mod document;
 mod ended;
 mod filter;
 mod row;
@@ -10,6 +11,7 @@ mod sort;
 
 use std::cmp::Ordering;
 
+pub use document::RequestDocument;
 pub use ended::{EndedRequest, EndedRequests};
 pub use filter::Filter;
 pub use row::{Facts, RequestState, Row};

@@ -47,6 +47,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         |settings, _, value| put(&mut settings.server.remote_admin, value.flag()),
     ),
     of(
+        "usage_energy",
+        |settings, _| Value::Flag(settings.server.usage_energy),
+        |settings, _, value| put(&mut settings.server.usage_energy, value.flag()),
+    ),
+    of(
         "max_body",
         |settings, _| show_bytes(settings.server.max_body),
         |settings, _, value| put(&mut settings.server.max_body, body(value)),

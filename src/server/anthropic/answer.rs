@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::server::energy::UsageEnergy;
 use crate::server::error::ApiError;
 use crate::server::handle::{AnswerEvent, Ending};
 use crate::server::incoming::Name;
 use crate::server::shape::Shape;
 use crate::server::stream::{Translate, Whole};
 use domain::session::End;
-use wire::{Channel, Counters, Finish, Started, ToolCall, ToolCallDelta};
+use wire::{Channel, Finish, Started, ToolCall, ToolCallDelta};
 
 /// How an answer ended: the reason, and the text that ended it.
 fn stop_reason(ending: &Ending, has_calls: bool) -> (&'static str, Option<&str>) {
@@ -22,14 +23,16 @@ fn stop_reason(ending: &Ending, has_calls: bool) -> (&'static str, Option<&str>)
 }
 
 /// Input tokens are those that were not in the context already.
-fn usage(started: Option<&Started>, counters: Counters) -> Value {
+fn usage(started: Option<&Started>, ending: &Ending) -> Value {
     let (prompt, cached) = started.map_or((0, 0), |started| (started.n_prompt, started.n_cached));
-    json!({
+    let mut usage = json!({
         "input_tokens": prompt.saturating_sub(cached),
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": cached,
-        "output_tokens": counters.n_generated,
-    })
+        "output_tokens": ending.figures.counters.n_generated,
+    });
+    UsageEnergy::of(ending.metered.as_ref()).tell(&mut usage);
+    usage
 }
 
 fn tool_use(call: &ToolCall) -> Value {
@@ -80,7 +83,7 @@ impl Events {
             "content": [],
             "stop_reason": null,
             "stop_sequence": null,
-            "usage": usage(Some(&started), Counters::default()),
+            "usage": usage(Some(&started), &Ending::default()),
         });
         self.started = Some(started);
         event("message_start", json!({"message": message}), out);
@@ -162,7 +165,7 @@ impl Translate for Events {
                 self.close(out);
                 let (reason, stop) = stop_reason(&ending, self.has_calls);
                 let delta = json!({"stop_reason": reason, "stop_sequence": stop});
-                let usage = usage(self.started.as_ref(), ending.figures.counters);
+                let usage = usage(self.started.as_ref(), &ending);
                 event("message_delta", json!({"delta": delta, "usage": usage}), out);
             }
         }
@@ -198,7 +201,7 @@ impl Translate for Events {
             "content": content,
             "stop_reason": reason,
             "stop_sequence": stop,
-            "usage": usage(answer.started.as_ref(), ending.figures.counters),
+            "usage": usage(answer.started.as_ref(), &ending),
         })
     }
 }

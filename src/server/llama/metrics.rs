@@ -10,8 +10,11 @@ use axum::response::{IntoResponse, Response};
 use crate::server::error::Result;
 use crate::server::shared::Shared;
 use domain::Domain;
-use domain::request::Stage;
-use domain::session::Session;
+use domain::energy::per_session;
+use domain::figure::Figure;
+use domain::request::{Request, Stage, Step};
+use domain::session::totals::{self, Histogram};
+use domain::session::{Session, Totals};
 
 /// Figures of all sessions.
 #[utoipa::path(
@@ -25,7 +28,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-/// A metric: its names, its help, its type and its value of a session.
+/// A metric of one value for a session: its names, its help, its type and the value.
 struct Metric {
     names: &'static [&'static str],
     help: &'static str,
@@ -33,22 +36,74 @@ struct Metric {
     value: fn(&Session) -> Option<f64>,
 }
 
+/// A distribution: its name, its help, the bounds of its buckets and where it comes from.
+struct Distribution {
+    name: &'static str,
+    help: &'static str,
+    bounds: &'static [f64],
+    of: fn(&Totals) -> &Histogram,
+}
+
+/// How many of something a session has.
+type Count = fn(&Totals) -> u64;
+
 fn n_in(session: &Session, is_in: fn(&Stage) -> bool) -> f64 {
     session.requests.iter().filter(|request| is_in(&request.stage)).count() as f64
 }
 
+/// So many per second, where there was any time.
+fn rate(count: u64, micros: u64) -> Option<f64> {
+    (micros > 0).then(|| count as f64 * 1e6 / micros as f64)
+}
+
+/// The share of the context that running requests have filled; `None` where no context is made.
+fn context_used(session: &Session) -> Option<f64> {
+    let n_ctx = f64::from(session.loaded.as_ref()?.n_ctx) * session.n_sequences() as f64;
+    let filled = |request: &Request| match request.step() {
+        Some(Step::Prompt { n_done, .. }) => n_done,
+        _ => request.figures.counters.n_past,
+    };
+    let running = session.requests.iter().filter(|request| request.is_running());
+    let used: f64 = running.map(|request| f64::from(filled(request))).sum();
+    (n_ctx > 0.0).then(|| (used / n_ctx).min(1.0))
+}
+
 static METRICS: &[Metric] = &[
     Metric {
-        names: &["llamacpp:prompt_tokens_total", "vllm:prompt_tokens_total"],
-        help: "Prompt tokens evaluated.",
+        names: &["llamacpp:prompt_tokens_total"],
+        help: "Prompt tokens evaluated, those that the context had already excluded.",
         kind: "counter",
         value: |session| Some(session.n_prompt as f64),
+    },
+    Metric {
+        names: &["llamacpp:prompt_seconds_total"],
+        help: "Time spent evaluating prompts, in seconds.",
+        kind: "counter",
+        value: |session| Some(session.totals.prompt_us as f64 / 1e6),
     },
     Metric {
         names: &["llamacpp:tokens_predicted_total", "vllm:generation_tokens_total"],
         help: "Tokens generated.",
         kind: "counter",
         value: |session| Some(session.n_generated as f64),
+    },
+    Metric {
+        names: &["llamacpp:tokens_predicted_seconds_total"],
+        help: "Time spent generating tokens, in seconds; answers at the same time count each.",
+        kind: "counter",
+        value: |session| Some(session.totals.generation_us as f64 / 1e6),
+    },
+    Metric {
+        names: &["llamacpp:prompt_tokens_seconds"],
+        help: "Prompt tokens evaluated per second of evaluating them.",
+        kind: "gauge",
+        value: |session| rate(session.n_prompt, session.totals.prompt_us),
+    },
+    Metric {
+        names: &["llamacpp:predicted_tokens_seconds"],
+        help: "Tokens generated per second, of the last tick or the last answer.",
+        kind: "gauge",
+        value: Session::rate,
     },
     Metric {
         names: &["llamacpp:requests_processing", "vllm:num_requests_running"],
@@ -63,10 +118,22 @@ static METRICS: &[Metric] = &[
         value: |session| Some(n_in(session, |stage| *stage == Stage::Queued)),
     },
     Metric {
-        names: &["llamacpp:predicted_tokens_seconds"],
-        help: "Tokens generated per second, of the last tick or the last answer.",
+        names: &["vllm:kv_cache_usage_perc"],
+        help: "Share of the context that running requests have filled. 1 means 100 percent.",
         kind: "gauge",
-        value: Session::rate,
+        value: context_used,
+    },
+    Metric {
+        names: &["vllm:prompt_tokens_total", "vllm:prefix_cache_queries_total"],
+        help: "Prompt tokens of requests that have ended, those that the context had already included.",
+        kind: "counter",
+        value: |session| Some(session.totals.n_prompt as f64),
+    },
+    Metric {
+        names: &["vllm:prefix_cache_hits_total"],
+        help: "Prompt tokens of requests that have ended which the context had already.",
+        kind: "counter",
+        value: |session| Some(session.totals.n_cached as f64),
     },
     Metric {
         names: &["taffrail_session_resident_bytes"],
@@ -76,23 +143,105 @@ static METRICS: &[Metric] = &[
     },
 ];
 
+static DISTRIBUTIONS: &[Distribution] = &[
+    Distribution {
+        name: "vllm:request_queue_time_seconds",
+        help: "Time until a request began, in seconds.",
+        bounds: totals::SHORT,
+        of: |totals| &totals.queue_time,
+    },
+    Distribution {
+        name: "vllm:time_to_first_token_seconds",
+        help: "Time from a request's arrival to its first token, in seconds.",
+        bounds: totals::SHORT,
+        of: |totals| &totals.time_to_first_token,
+    },
+    Distribution {
+        name: "vllm:request_time_per_output_token_seconds",
+        help: "Mean time of an answer from token to token, in seconds.",
+        bounds: totals::TOKEN,
+        of: |totals| &totals.time_per_token,
+    },
+    Distribution {
+        name: "vllm:e2e_request_latency_seconds",
+        help: "Time from a request's arrival to the end of its answer, in seconds.",
+        bounds: totals::LONG,
+        of: |totals| &totals.latency,
+    },
+];
+
 fn text(domain: &Domain) -> String {
     let mut out = String::new();
     for metric in METRICS {
         for name in metric.names {
             let values = domain.sessions.iter().filter_map(|session| Some((session, (metric.value)(session)?)));
-            // What is unknown has no line.
-            let mut values = values.peekable();
-            if values.peek().is_none() {
-                continue;
-            }
-            let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {}", metric.help, metric.kind);
-            for (session, value) in values {
-                let _ = writeln!(out, "{name}{{model_name=\"{}\"}} {value}", label(&session.name));
-            }
+            let lines = values.map(|(session, value)| format!("{name}{{{}}} {value}", labels(session)));
+            write(name, metric.kind, metric.help, lines, &mut out);
         }
     }
+    let ends: [(&str, Count); 4] = [
+        ("stop", |totals| totals.n_stopped),
+        ("length", |totals| totals.n_length),
+        ("abort", |totals| totals.n_cancelled),
+        ("error", |totals| totals.n_failed),
+    ];
+    let name = "vllm:request_success_total";
+    let lines = domain.sessions.iter().flat_map(|session| {
+        let line = move |(reason, count): (&str, Count)| {
+            let count = count(&session.totals);
+            format!("{name}{{{},finished_reason=\"{reason}\"}} {count}", labels(session))
+        };
+        ends.into_iter().map(line)
+    });
+    write(name, "counter", "Requests that have ended, by how.", lines, &mut out);
+    for distribution in DISTRIBUTIONS {
+        let lines = domain.sessions.iter().flat_map(|session| buckets(distribution, session));
+        write(distribution.name, "histogram", distribution.help, lines, &mut out);
+    }
+    energy(domain, &mut out);
     out
+}
+
+/// Write a metric. One of which nothing is known has no line at all.
+fn write(name: &str, kind: &str, help: &str, lines: impl Iterator<Item = String>, out: &mut String) {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for line in lines {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+}
+
+/// The lines of a distribution.
+fn buckets(distribution: &Distribution, session: &Session) -> Vec<String> {
+    let Distribution { name, bounds, of, .. } = distribution;
+    let (histogram, labels) = (of(&session.totals), labels(session));
+    // As the clients of Prometheus write them: 1.0 rather than 1.
+    let bucket = |(bound, count)| format!("{name}_bucket{{{labels},le=\"{bound:?}\"}} {count}");
+    let mut lines: Vec<String> = histogram.cumulative(bounds).map(bucket).collect();
+    let Histogram { count, sum, .. } = histogram;
+    lines.push(format!("{name}_bucket{{{labels},le=\"+Inf\"}} {count}"));
+    lines.push(format!("{name}_sum{{{labels}}} {sum}"));
+    lines.push(format!("{name}_count{{{labels}}} {count}"));
+    lines
+}
+
+/// What the sessions' answers took so far, with its grade. A session of which nothing was metered has no line.
+fn energy(domain: &Domain, out: &mut String) {
+    let name = "taffrail_session_energy_joules_total";
+    let lines = domain.sessions.iter().filter_map(|session| {
+        let Figure::Known { value, grade, .. } = per_session(session, &domain.settings.energy).energy else {
+            return None;
+        };
+        Some(format!("{name}{{{},grade=\"{}\"}} {}", labels(session), grade.word(), value.value))
+    });
+    write(name, "counter", "Gross energy of the session's answers, in joules.", lines, out);
+}
+
+/// What names a session: two of one model differ by the number that vLLM has for its engines.
+fn labels(session: &Session) -> String {
+    format!("model_name=\"{}\",engine=\"{}\"", label(&session.name), session.id.0)
 }
 
 /// A label's value, escaped as the format wants it.

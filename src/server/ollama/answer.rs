@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::server::energy::UsageEnergy;
 use crate::server::error::ApiError;
 use crate::server::handle::{AnswerEvent, Ending};
 use crate::server::shape::Shape;
@@ -81,6 +82,12 @@ impl Lines {
         line["prompt_eval_duration"] = json!(counters.prompt_us.saturating_mul(1000));
         line["eval_count"] = json!(counters.n_generated);
         line["eval_duration"] = json!(counters.generation_us.saturating_mul(1000));
+        // The API has no usage; whoever wants the energy finds it where the others have it.
+        let mut usage = json!({});
+        UsageEnergy::of(ending.metered.as_ref()).tell(&mut usage);
+        if usage.as_object().is_some_and(|usage| !usage.is_empty()) {
+            line["usage"] = usage;
+        }
     }
 
     /// What is said where the model was loaded or unloaded, and nothing answered.

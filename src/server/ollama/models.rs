@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,16 +13,17 @@ use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::models::{Served, named, served};
 use crate::server::shared::Shared;
+use crate::server::status;
 use domain::model::{Digest, Model};
 use domain::session::Phase;
 
 /// The version of Ollama whose API this follows: clients ask for at least some version before they use a feature.
 const VERSION: &str = "0.13.0";
 
-/// That the server is there, in the words that clients look for.
+/// That the server is there, in the words that clients look for; a browser gets the status page.
 #[utoipa::path(get, path = "/", tag = "ollama", responses((status = 200, description = "It is")))]
-pub(super) async fn root() -> &'static str {
-    "Ollama is running"
+pub(super) async fn root(headers: HeaderMap) -> Response {
+    if status::is_wanted(&headers) { status::page() } else { "Ollama is running".into_response() }
 }
 
 /// Which version of the API this is.

@@ -49,7 +49,7 @@ impl Chunks {
 
     /// What comes last.
     pub(super) fn finish(&self, out: &mut String) {
-        if self.include_usage {
+        if self.usage.is_told(self.include_usage) {
             let mut chunk = self.of(&json!([]));
             chunk["usage"] = self.usage.json();
             sse(&chunk, out);

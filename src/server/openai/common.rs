@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::server::energy::UsageEnergy;
 use crate::server::error::{ApiError, Result};
 use crate::server::handle::Ending;
 use crate::server::stream::Whole;
 use domain::session::End;
-use wire::{Counters, Finish};
+use wire::Finish;
 
 /// What an answer's `system_fingerprint` says: what made it.
 pub(super) const FINGERPRINT: &str = concat!("taffrail-", env!("CARGO_PKG_VERSION"));
@@ -52,12 +53,13 @@ pub(super) fn finish_reason(ending: &Ending, has_calls: bool) -> &'static str {
 }
 
 /// What answers took together: prompt tokens are those of one of them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Usage {
     pub(super) prompt: u32,
     pub(super) cached: u32,
     pub(super) generated: u32,
     pub(super) reasoning: u32,
+    energy: UsageEnergy,
 }
 
 impl Usage {
@@ -66,7 +68,9 @@ impl Usage {
         self.cached = self.cached.max(started.n_cached);
     }
 
-    pub(super) fn ended(&mut self, counters: &Counters) {
+    pub(super) fn ended(&mut self, ending: &Ending) {
+        let counters = &ending.figures.counters;
+        self.energy.ended(ending.metered.as_ref());
         self.generated = self.generated.saturating_add(counters.n_generated);
         self.reasoning = self.reasoning.saturating_add(counters.n_reasoning);
     }
@@ -75,13 +79,18 @@ impl Usage {
         let mut usage = Self::default();
         for answer in answers {
             answer.started.iter().for_each(|started| usage.started(started));
-            usage.ended(&answer.counters());
+            answer.ending.iter().for_each(|ending| usage.ended(ending));
         }
         usage
     }
 
-    pub(super) fn json(self) -> Value {
-        json!({
+    /// Whether a stream tells it: where the client has asked for usage, or for what only usage has.
+    pub(super) fn is_told(&self, include_usage: bool) -> bool {
+        include_usage || self.energy.is_asked()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let mut usage = json!({
             "prompt_tokens": self.prompt,
             "completion_tokens": self.generated,
             "total_tokens": u64::from(self.prompt) + u64::from(self.generated),
@@ -92,7 +101,9 @@ impl Usage {
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
-        })
+        });
+        self.energy.tell(&mut usage);
+        usage
     }
 }
 

@@ -218,7 +218,7 @@ impl Translate for Answer {
                 self.choice(choice, &text, logprobs.as_ref(), None, out);
             }
             AnswerEvent::Ended(ending) => {
-                self.chunks.usage.ended(&ending.figures.counters);
+                self.chunks.usage.ended(&ending);
                 self.choice(choice, "", None, Some(finish_reason(&ending, false)), out);
             }
         }

@@ -13,13 +13,14 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::requests_view;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::{Action, Mode};
 use domain::figure::{Figure, Uncertain};
 use domain::request::RequestId;
-use domain::requests::{self, RequestSort, RequestState, Row};
+use domain::requests::{RequestSort, RequestState, Row};
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -99,7 +100,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 }
 
 fn find(state: &State, id: RequestId) -> Option<Row<'_>> {
-    requests::find(&state.domain.sessions, &state.domain.ended_requests, id)
+    requests_view::requests(&state.domain, state.ui.server.as_ref()).find(|row| row.id == id)
 }
 
 /// How many there are, or the filter.
@@ -109,8 +110,9 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         let count = format!("{} of {} ", view.rows.len(), counted(view.n_all, "request"));
         return super::library::filter_row(canvas, area, &view.filter, view.filtering, &count);
     }
-    let open = state.domain.sessions.iter().flat_map(|session| &session.requests).filter(|request| request.is_open());
-    let (running, waiting): (Vec<_>, Vec<_>) = open.partition(|request| request.is_running());
+    let all = requests_view::requests(&state.domain, state.ui.server.as_ref());
+    let (running, waiting): (Vec<_>, Vec<_>) =
+        all.filter(Row::is_open).partition(|row| row.state > RequestState::Queued);
     let (n_running, n_waiting) = (running.len(), waiting.len());
     let n_ended = view.n_all.saturating_sub(n_running + n_waiting);
     let text = format!("Requests · {n_running} running · {n_waiting} waiting · {n_ended} ended");
@@ -175,7 +177,7 @@ fn state_cell<'a>(canvas: &Canvas<'_>, request: &Row<'_>) -> Spans<'a> {
         RequestState::Cancelling => ("◌", Meaning::Warn),
         RequestState::Done => ("✓", Meaning::Muted),
         RequestState::Cancelled => ("○", Meaning::Muted),
-        RequestState::Failed => ("✕", Meaning::Bad),
+        RequestState::Failed | RequestState::Lost => ("✕", Meaning::Bad),
     };
     let word = match request.state {
         RequestState::Done => request.finish().unwrap_or("done"),

@@ -83,6 +83,7 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
     // Nobody takes what is written now.
     client.ui.fleet.focus = Focus::Table;
     client.ui.race.typing = false;
+    super::requests::follow(client);
     refuse_unanswered(client);
     let question = format!("{how}. Attach again? A server that is gone is started.");
     client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Reattach });

@@ -7,6 +7,7 @@ use domain::requests::{self, Facts, RequestSort, Row};
 use super::Client;
 use super::step::step;
 use crate::ui::editor::Editor;
+use crate::ui::requests_view;
 use crate::ui::{Effect, Focus, Screen};
 
 /// Show the requests, or the sessions again.
@@ -22,13 +23,14 @@ pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
 /// Filter and sort the requests; a selection that shows no longer goes to the row at its place.
 pub(super) fn list(client: &mut Client<'_>) {
     let domain = client.domain;
+    let server = client.ui.server.clone();
     let view = &mut client.ui.requests;
     let place = view.chosen.and_then(|chosen| view.rows.iter().position(|id| *id == chosen)).unwrap_or(0);
     let facts = Facts { now: domain.now, energy: &domain.settings.energy };
-    let all = requests::all(&domain.sessions, &domain.ended_requests);
-    let rows = requests::listed(all, view.filter.text(), (view.sort, view.reverse), facts);
+    let all = || requests_view::requests(domain, server.as_ref());
+    let rows = requests::listed(all(), view.filter.text(), (view.sort, view.reverse), facts);
     view.rows = rows.iter().map(|row| row.id).collect();
-    view.n_all = requests::all(&domain.sessions, &domain.ended_requests).count();
+    view.n_all = all().count();
     if !view.chosen.is_some_and(|chosen| view.rows.contains(&chosen)) {
         view.chosen = view.rows.get(place.min(view.rows.len().saturating_sub(1))).copied();
     }
@@ -39,8 +41,9 @@ pub(super) fn follow(client: &mut Client<'_>) {
     if client.ui.screen != Screen::Fleet || !client.ui.requests.shown {
         return;
     }
-    let (domain, view) = (client.domain, &mut client.ui.requests);
-    let now = || requests::all(&domain.sessions, &domain.ended_requests).map(|row| (row.id, row.is_open()));
+    let (domain, server) = (client.domain, client.ui.server.clone());
+    let view = &mut client.ui.requests;
+    let now = || requests_view::requests(domain, server.as_ref()).map(|row| (row.id, row.is_open()));
     if !now().eq(view.known.iter().copied()) {
         view.known = now().collect();
         list(client);
@@ -120,5 +123,5 @@ pub(super) fn reverse(client: &mut Client<'_>) -> Vec<Effect> {
 
 fn chosen<'a>(client: &Client<'a>) -> Option<Row<'a>> {
     let id: RequestId = client.ui.requests.chosen?;
-    requests::find(&client.domain.sessions, &client.domain.ended_requests, id)
+    requests_view::requests(client.domain, client.ui.server.as_ref()).find(|row| row.id == id)
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::figure::{Grade, Graded, UNKNOWN};
+use crate::energy::Report;
+use crate::figure::{Figure, Grade, Graded, UNKNOWN};
 
 /// How an energy came about, or why it is unknown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,22 @@ pub enum Provenance {
 }
 
 impl Provenance {
+    /// Of a report's energy.
+    pub fn of(report: &Report) -> Self {
+        match &report.energy {
+            Figure::Known { value, grade, source } => Self::Known {
+                grade: *grade,
+                relative_uncertainty: Some(value.relative),
+                range_joules: Some(value.range()),
+                boundary: Some(report.boundary.clone()),
+                coverage: Some(report.coverage.clone()),
+                source: Some(source.clone()),
+                metered_s: Some(report.metered),
+            },
+            Figure::Unknown { reason, remedy } => Self::unknown(Some(reason.clone()), remedy.clone()),
+        }
+    }
+
     /// Of an energy that is unknown.
     pub fn unknown(reason: Option<String>, remedy: Option<String>) -> Self {
         Self::Unknown { grade: UNKNOWN.to_owned(), reason, remedy }

@@ -163,18 +163,7 @@ pub(crate) fn energy(session: &Session, request: &Request, settings: &settings::
             grade: load.map_or(UNKNOWN, Graded::word).to_owned(),
             relative_uncertainty: load.and_then(|load| load.relative),
         },
-        provenance: match report.energy {
-            Figure::Known { value, grade, source } => Provenance::Known {
-                grade,
-                relative_uncertainty: Some(value.relative),
-                range_joules: Some(value.range()),
-                boundary: Some(report.boundary),
-                coverage: Some(report.coverage),
-                source: Some(source),
-                metered_s: Some(report.metered),
-            },
-            Figure::Unknown { reason, remedy } => Provenance::unknown(Some(reason), remedy),
-        },
+        provenance: Provenance::of(&report),
     }
 }
 

@@ -45,6 +45,8 @@ pub enum RequestState {
     Cancelled,
     /// It ended with an error.
     Failed,
+    /// Its server was lost before it had ended: what became of it is not known.
+    Lost,
 }
 
 impl RequestState {
@@ -60,6 +62,7 @@ impl RequestState {
             Self::Done => "done",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
+            Self::Lost => "lost",
         }
     }
 
@@ -138,6 +141,12 @@ impl<'a> Row<'a> {
             n_prompt: n_prompt(request),
             figures: &request.figures,
         }
+    }
+
+    /// The same where its server is gone: nothing more is known of one that had not ended.
+    #[must_use]
+    pub fn without_server(self) -> Self {
+        if self.is_open() { Self { state: RequestState::Lost, ..self } } else { self }
     }
 
     /// Whether it has not ended.

@@ -5,9 +5,11 @@ mod demand;
 pub mod memory_account;
 pub mod placement;
 pub mod roofline;
+pub mod totals;
 mod turn;
 
 pub use crate::ids::{SessionId, WorkerId};
+pub use totals::Totals;
 pub use turn::{End, Turn};
 
 use std::sync::{Arc, LazyLock};
@@ -97,6 +99,8 @@ pub struct Session {
     pub n_generated: u64,
     /// Prompt tokens evaluated over the session's life.
     pub n_prompt: u64,
+    /// What it has answered, as metrics tell it.
+    pub totals: Totals,
     /// What all its answers were charged.
     pub energy_account: EnergyAccount,
     /// What loading its model was charged, which is no answer's.
@@ -207,6 +211,7 @@ impl Session {
             tokens_at_tick: 0,
             n_generated: 0,
             n_prompt: 0,
+            totals: Totals::default(),
             energy_account: EnergyAccount::default(),
             load: EnergyAccount::default(),
             standby: Joules(0.0),

@@ -12,6 +12,7 @@ pub const DEFAULT_PORT: u16 = 11437;
 
 /// How other programs are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 pub struct Server {
     /// Whether a dashboard attaches to this user's server, starting one where none runs.
     pub attach: bool,
@@ -25,6 +26,8 @@ pub struct Server {
     pub require_key: bool,
     /// Whether clients on other machines may load, unload, pull and delete models, with a key of that scope.
     pub remote_admin: bool,
+    /// Whether all clients are told what their answers took of energy, and not only those that ask for it.
+    pub usage_energy: bool,
     /// The longest body of a request.
     pub max_body: Bytes,
     /// Connections at once; more wait until one is closed.
@@ -40,6 +43,7 @@ impl Default for Server {
             origins: Vec::new(),
             require_key: false,
             remote_admin: false,
+            usage_energy: false,
             max_body: Bytes(64 << 20),
             max_connections: 512,
         }

@@ -458,6 +458,8 @@ impl Session {
         self.timer.end(id.0, now.uptime);
         let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
         request.end(end, now);
+        let Some(request) = self.requests.iter().find(|request| request.id == id) else { return };
+        self.totals.ended(request);
         let answer = request.answer.clone();
         if request.client == Client::Chat {
             self.turns.push(answer);

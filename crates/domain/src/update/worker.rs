@@ -296,6 +296,7 @@ impl Session {
         self.demand.served.charge(&client, &before, &counters);
         self.n_generated += u64::from(counters.n_generated.saturating_sub(before.n_generated));
         self.n_prompt += u64::from(counters.n_prompt.saturating_sub(before.n_prompt));
+        self.totals.counted(&before, &counters);
         self.n_past = counters.n_past;
     }
 

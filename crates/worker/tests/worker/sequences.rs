@@ -195,7 +195,7 @@ fn one_cache_for_all_has_the_same_room_and_gives_as_many_tokens_each() {
         assert_eq!((seen.finish, seen.counters.n_past), (Some(Finish::ContextFull), 512), "request {id}");
     }
     // Alone an answer is what it is in a cache of its own, and its beginning is found again.
-    let request = greedy(4, PROMPTS[0], 60);
+    let request = greedy(4, PROMPTS[0], 10);
     let (mut worker, _) = Worker::ready(&load);
     assert_eq!(worker.answer(&request).text, alone(&small(), std::slice::from_ref(&request)).remove(0).text);
     let again = worker.answer(&Generate { id: 5, ..request });

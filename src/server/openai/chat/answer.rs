@@ -110,7 +110,7 @@ impl Translate for Answer {
                 }
             }
             AnswerEvent::Ended(ending) => {
-                self.chunks.usage.ended(&ending.figures.counters);
+                self.chunks.usage.ended(&ending);
                 let finish = finish_reason(&ending, self.has_calls[choice]);
                 self.delta(choice, &json!({}), None, Some(finish), out);
             }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::server::energy::UsageEnergy;
 use crate::server::handle::Ending;
 use crate::server::incoming::Name;
 use crate::server::stream::Whole;
 use domain::session::End;
-use wire::{Counters, Finish, Started, ToolCall};
+use wire::{Finish, Started, ToolCall};
 
 /// What names a response.
 #[derive(Debug, Clone)]
@@ -47,15 +48,18 @@ impl Status {
     }
 }
 
-pub(super) fn usage(started: Option<&Started>, counters: Counters) -> Value {
+pub(super) fn usage(started: Option<&Started>, ending: &Ending) -> Value {
     let (prompt, cached) = started.map_or((0, 0), |started| (started.n_prompt, started.n_cached));
-    json!({
+    let counters = &ending.figures.counters;
+    let mut usage = json!({
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": cached},
         "output_tokens": counters.n_generated,
         "output_tokens_details": {"reasoning_tokens": counters.n_reasoning},
         "total_tokens": u64::from(prompt) + u64::from(counters.n_generated),
-    })
+    });
+    UsageEnergy::of(ending.metered.as_ref()).tell(&mut usage);
+    usage
 }
 
 impl Head {
@@ -93,7 +97,7 @@ impl Head {
         for call in &answer.tool_calls {
             output.push(self.call(output.len(), call, status));
         }
-        self.response(status, &output, &usage(answer.started.as_ref(), ending.figures.counters))
+        self.response(status, &output, &usage(answer.started.as_ref(), &ending))
     }
 
     /// The item of this place that says this; nothing yet where that is to come.

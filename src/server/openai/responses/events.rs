@@ -7,7 +7,7 @@ use crate::server::error::ApiError;
 use crate::server::handle::{AnswerEvent, Ending};
 use crate::server::shape::Shape;
 use crate::server::stream::{Translate, Whole};
-use wire::{Channel, Counters, Started, ToolCall, ToolCallDelta};
+use wire::{Channel, Started, ToolCall, ToolCallDelta};
 
 /// The item that is being written.
 enum Open {
@@ -155,7 +155,7 @@ impl Events {
             self.open_message(out);
         }
         self.close(status, out);
-        let usage = usage(self.started.as_ref(), ending.figures.counters);
+        let usage = usage(self.started.as_ref(), ending);
         let response = self.head.response(status, &self.output, &usage);
         let name = if status == Status::Incomplete { "response.incomplete" } else { "response.completed" };
         self.write(name, json!({"response": response}), out);
@@ -196,7 +196,7 @@ impl Translate for Events {
 
     fn error(&mut self, error: &ApiError, out: &mut String) {
         let body = Shape::OpenAi.body(error);
-        let usage = usage(self.started.as_ref(), Counters::default());
+        let usage = usage(self.started.as_ref(), &Ending::default());
         let mut response = self.head.response(Status::Failed, &self.output, &usage);
         response["error"] = json!({"code": "server_error", "message": error.message});
         let event = json!({"code": body["error"]["code"], "message": error.message, "param": error.field});

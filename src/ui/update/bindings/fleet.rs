@@ -3,6 +3,7 @@
 use domain::session::{Phase, Session};
 
 use super::{Binding, HIDDEN, Hint, bind, first_when, shown, text, when};
+use crate::ui::requests_view;
 use crate::ui::update::{graphs, list, race, requests, screen, session};
 use crate::ui::{Action, Screen, SessionTab, State};
 
@@ -14,6 +15,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::RaceMarked, &["R"], |state| when(state.ui.race.entries.len() > 1, "race"), race::race_marked)
         .anywhere(),
     bind(Action::Stop, &["x"], stop, session::stop).anywhere(),
+    TURN,
     bind(
         Action::NextTab,
         &["right", "l"],
@@ -25,7 +27,6 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Copy, &["y", "ctrl-y"], copy, session::copy).anywhere(),
     bind(Action::Sort, &["s"], |state| when(n_rows(state) > 1, "sort"), list::sort_sessions),
     bind(Action::Filter, &["/"], |state| when(n_rows(state) > 1, "filter"), list::filter_sessions),
-    TURN,
     bind(Action::PauseGraphs, &["f"], pause, graphs::pause).anywhere(),
     bind(Action::Restart, &["r"], restart, session::restart).anywhere(),
     bind(Action::Configure, &["c"], |state| when(has_session(state), "settings"), session::configure),
@@ -94,7 +95,7 @@ fn back_from_requests(state: &State) -> Hint {
 /// Whether the selected request has not ended.
 fn is_open(state: &State) -> bool {
     let chosen = state.ui.requests.chosen;
-    let find = |id| domain::requests::find(&state.domain.sessions, &state.domain.ended_requests, id);
+    let find = |id| requests_view::requests(&state.domain, state.ui.server.as_ref()).find(|row| row.id == id);
     chosen.and_then(find).is_some_and(|row| row.is_open())
 }
 

@@ -19,6 +19,25 @@ fn attached() -> Program {
     program
 }
 
+#[test]
+fn requests_that_had_not_ended_are_lost_with_the_server() {
+    let mut program = attached();
+    let session = program.state.domain.sessions[0].id;
+    let what = domain::command::What::SendPrompt { session, text: "hello".to_owned() };
+    program.happens(Event::Command(Command { id: CommandId(FIRST + (1 << 32) + 1), what }));
+    program.act(Action::Fleet);
+    program.act(Action::Requests);
+    let states = |program: &Program| {
+        let state = &program.state;
+        let all = crate::ui::requests_view::requests(&state.domain, state.ui.server.as_ref());
+        all.map(|row| row.state.word()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&program), ["prefill"]);
+    program.happens(ScreenEvent::Lost("The server has ended".to_owned()));
+    assert_eq!(states(&program), ["lost"]);
+    assert_eq!(program.state.ui.requests.known.iter().map(|(_, is_open)| *is_open).collect::<Vec<_>>(), [false]);
+}
+
 fn sent(program: &mut Program) -> Vec<Command> {
     let sent = |effect| if let ScreenEffect::Send(command) = effect { Some(command) } else { None };
     std::mem::take(&mut program.screen).into_iter().filter_map(sent).collect()
