@@ -104,6 +104,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Cache(arguments) => cli::cache::run(&arguments, loaded.settings.engine.prompt_cache_disk, &mut out),
         Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Requests(arguments) => {
             drop(out);

@@ -18,6 +18,8 @@ mod attach;
 #[cfg(unix)]
 mod cleanup;
 #[cfg(unix)]
+mod kv;
+#[cfg(unix)]
 mod lab;
 #[cfg(unix)]
 mod library;
@@ -63,6 +65,7 @@ const GROUPS: &[Group] = &[
     ("bench", true, lab::bench),
     ("bench-parallel", true, lab::parallel),
     ("sequences", true, sequences::measure),
+    ("kv", true, kv::measure),
     ("together", true, sessions::together),
     ("beside", true, sessions::beside),
     ("cancel", true, sessions::cancel),

@@ -56,7 +56,7 @@ pub(crate) fn measure(given: &Given) {
 }
 
 /// A worker without a supervisor.
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -64,37 +64,34 @@ struct Worker {
 
 impl Worker {
     fn start(model: &Path, n_threads: u32, n_parallel: u32) -> Self {
+        Self::load(load(model, n_threads, n_parallel))
+    }
+
+    pub(crate) fn load(load: Load) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
         command.arg("worker").env("GGML_NO_BACKTRACE", "1").stderr(Stdio::null());
         command.env(WAIT_POLICY.0, WAIT_POLICY.1);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut worker = Self { child, input, output };
-        worker.send([Request::Load(Load {
-            path: model.to_owned(),
-            n_ctx: N_CTX,
-            n_batch: 2048,
-            n_ubatch: 512,
-            n_threads,
-            n_gpu_layers: Some(0),
-            cache_type_k: CacheType::F16,
-            cache_type_v: CacheType::F16,
-            flash_attention: FlashAttention::Auto,
-            mmap: true,
-            mlock: false,
-            n_parallel,
-        })]);
+        worker.send([Request::Load(load)]);
         while !matches!(worker.event(), Event::Loaded(_)) {}
         worker
     }
 
+    /// Unload the model as a supervisor does.
+    pub(crate) fn stop(mut self) {
+        self.send([Request::Shutdown]);
+        self.child.wait().unwrap();
+    }
+
     /// Send requests so that the worker reads them at once.
-    fn send(&mut self, requests: impl IntoIterator<Item = Request>) {
+    pub(crate) fn send(&mut self, requests: impl IntoIterator<Item = Request>) {
         let frames: Vec<u8> = requests.into_iter().flat_map(|request| wire::encode(&request).unwrap()).collect();
         self.input.write_all(&frames).unwrap();
     }
 
-    fn event(&mut self) -> Event {
+    pub(crate) fn event(&mut self) -> Event {
         match wire::read(&mut self.output).unwrap() {
             Some(Event::Failed(failure)) => panic!("{}", failure.message),
             Some(event) => event,
@@ -133,6 +130,27 @@ impl Worker {
             }
         }
         f64::from(n_generated) / first.map_or(f64::NAN, |first| first.elapsed().as_secs_f64())
+    }
+}
+
+/// How a model is loaded here.
+pub(crate) fn load(model: &Path, n_threads: u32, n_parallel: u32) -> Load {
+    Load {
+        path: model.to_owned(),
+        n_ctx: N_CTX,
+        n_batch: 2048,
+        n_ubatch: 512,
+        n_threads,
+        n_gpu_layers: Some(0),
+        cache_type_k: CacheType::F16,
+        cache_type_v: CacheType::F16,
+        flash_attention: FlashAttention::Auto,
+        mmap: true,
+        mlock: false,
+        n_parallel,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     }
 }
 

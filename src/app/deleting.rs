@@ -42,7 +42,7 @@ impl Deleting {
     /// Have a plan made.
     pub(super) fn start(&mut self, app: &mut App, models: Vec<Arc<Model>>, reply: Reply) {
         // Whoever asked may have left: then nobody hears why.
-        if self.running.is_some() {
+        if self.running.as_ref().is_some_and(|running| !running.reply.is_closed()) {
             let refused = Refused::new(Cause::BUSY, "another model is being deleted");
             return drop(reply.send(Err(refused)));
         }

@@ -1,10 +1,11 @@
 //! The effects that write or remove files. All of it happens on the writer's thread; what comes of it is an event.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{App, baselines, export, recording, save, scratch_dir};
-use crate::{config, library};
+use crate::{atomic_file, config, library};
 use domain::Event;
 use domain::alias::Alias;
 use domain::download::Order;
@@ -39,9 +40,10 @@ impl App {
 
     /// Keep the names for models that programs made.
     pub(super) fn keep_aliases(&mut self, aliases: BTreeMap<String, Alias>) {
-        let Some(path) = config::models::made_file() else { return };
+        let Some(path) = config::made_file() else { return };
         self.write("the names for models", move || {
-            let error = config::models::write(&path, &aliases).err()?;
+            let text = config::models::made_text(&aliases).map_err(io::Error::other);
+            let error = text.and_then(|text| atomic_file::replace(&path, text.as_bytes())).err()?;
             Some(Event::Failed(format!("{} can't be written: {error}", path.display())))
         });
     }

@@ -20,6 +20,7 @@ mod hub;
 pub mod log;
 pub mod open;
 mod prepare;
+pub mod prompts;
 pub mod recording;
 pub mod replay;
 pub mod running;
@@ -455,7 +456,8 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, load, scheduling } => {
+            Effect::Spawn { worker, model, mut load, scheduling } => {
+                load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 let n_gpu_layers = load.n_gpu_layers;
                 self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
             }

@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod cache;
 pub mod cleanup;
 pub mod config;
 pub mod dedupe;
@@ -94,6 +95,8 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Show how much disk the prompts take that are kept over unload and restart, or remove them
+    Cache(cache::Cache),
     /// Show the requests of the server that runs: who asks, how long it waits, what it costs
     Requests(requests::Requests),
     /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other

@@ -65,7 +65,7 @@ impl Sources {
         Self {
             named: named.is_some(),
             file: named.or_else(user_file),
-            made: models::made_file(),
+            made: made_file(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -103,6 +103,11 @@ impl Loaded {
 /// Where the user's own config.toml belongs on this system; `None` where no home directory is known.
 pub fn user_file() -> Option<PathBuf> {
     Some(etcetera::choose_base_strategy().ok()?.config_dir().join("taffrail").join("config.toml"))
+}
+
+/// The file with names for models that programs made, in the program's data folder; `None` where no home directory is known.
+pub fn made_file() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("taffrail").join("models.toml"))
 }
 
 /// Read all layers and merge them.

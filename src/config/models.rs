@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use etcetera::BaseStrategy as _;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -12,29 +11,22 @@ use super::problem::nearest;
 use super::schema::MODELS;
 use super::value::Value;
 use super::{MAX_FILE_BYTES, Merge, Origin, read};
-use crate::atomic_file;
 use domain::alias::Alias;
 use domain::settings::{SESSION_FIELDS, SessionSettings};
 
 /// Keys of such a section that are no settings of a session.
 const OWN: [&str; 3] = ["model", "system", "template_options"];
 
-/// The file with names that programs made, in the program's data folder; `None` where no home directory is known.
-pub fn made_file() -> Option<PathBuf> {
-    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("taffrail").join("models.toml"))
-}
-
-/// What stands at the top of that file.
+/// What stands at the top of the file with names that programs made.
 const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which go before these.\n\n";
 
-/// Write that file.
-pub fn write(path: &Path, aliases: &BTreeMap<String, Alias>) -> io::Result<()> {
+/// What stands in that file.
+pub fn made_text(aliases: &BTreeMap<String, Alias>) -> Result<String, toml::ser::Error> {
     let line = |(key, value): (String, Value)| Some((key, toml_value(&value)?));
     let section = |alias: &Alias| toml::Value::Table(entries(alias).into_iter().filter_map(line).collect());
     let sections: toml::Table = aliases.iter().map(|(name, alias)| (name.clone(), section(alias))).collect();
     let document = toml::Table::from_iter([(MODELS.to_owned(), toml::Value::Table(sections))]);
-    let text = toml::to_string(&document).map_err(io::Error::other)?;
-    atomic_file::replace(path, format!("{MADE}{text}").as_bytes())
+    toml::to_string(&document).map(|text| format!("{MADE}{text}"))
 }
 
 fn toml_value(value: &Value) -> Option<toml::Value> {

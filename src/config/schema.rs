@@ -12,6 +12,7 @@ pub use self::setting::Setting;
 use self::setting::put;
 use super::value::{Value, show_bytes};
 use domain::settings::{SESSION_FIELDS, Settings, StoreFolder};
+use domain::units::Bytes;
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
@@ -249,6 +250,12 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.engine.stop_timeout, value.seconds(1, 60)),
     },
     Setting {
+        section: "engine",
+        key: "prompt_cache_disk_mib",
+        get: |settings, _| Value::Number((settings.engine.prompt_cache_disk.0 >> 20).to_string()),
+        set: |settings, _, value| put(&mut settings.engine.prompt_cache_disk, mebibytes(value)),
+    },
+    Setting {
         section: "bench",
         key: "wait_policy",
         get: |settings, _| name_of(WAIT_POLICIES, settings.bench.wait_policy),
@@ -381,6 +388,11 @@ fn currency(value: &Value) -> Result<String, String> {
         .filter(|word| (1..=8).contains(&word.chars().count()) && !word.chars().any(|c| c.is_control() || c == ' '))
         .map(str::to_owned)
         .ok_or_else(|| "must be a currency such as EUR or €: 1 to 8 characters without a space".to_owned())
+}
+
+/// A mebibyte to as many as the largest disks have.
+fn mebibytes(value: &Value) -> Result<Bytes, String> {
+    Ok(Bytes(u64::from(value.whole(0, 1 << 30)?) << 20))
 }
 
 fn seconds(time: Duration) -> Value {

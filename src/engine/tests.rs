@@ -60,6 +60,7 @@ impl Stage {
             start_timeout: Duration::from_millis(700),
             hang_timeout: Duration::from_secs(2),
             stop_timeout: Duration::from_millis(300),
+            prompt_cache_disk: domain::units::Bytes(0),
             ..settings::Engine::default()
         };
         Self { engine: Engine::new(program, settings, sender), news, folder }
@@ -102,6 +103,9 @@ fn load() -> Load {
         mmap: true,
         mlock: false,
         n_parallel: 1,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     }
 }
 

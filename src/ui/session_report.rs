@@ -233,6 +233,9 @@ pub(super) fn memory(domain: &Domain, session: &Session) -> Memory {
     lines.0.push(Line::Gap);
     let (used, all) = (tokens(u64::from(session.n_past)), tokens(u64::from(session.n_ctx())));
     lines.text("context", format!("{used} of {all} tokens in use"));
+    if estimate.prompt_cache > Bytes(0) {
+        lines.amount("prompt cache", estimate.prompt_cache, "at most");
+    }
     let warning = misplaced(domain, session).map(|misplaced| format!("! {}", misplaced.reason()));
     Memory { warning, devices, lines: lines.0 }
 }

@@ -1,10 +1,13 @@
 //! Models fetched, made, given other names and deleted by Ollama's API.
 
+use std::io::Read as _;
+use std::time::Duration;
+
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::fake_hub::{FakeHub, Repo};
+use crate::fake_hub::{FakeHub, Repo, Wrong};
 use crate::support::{Home, MODEL, Reply, Server};
 
 const REPOSITORY: &str = "pequod/whale-GGUF";
@@ -66,6 +69,28 @@ fn a_model_is_pulled_by_its_name_on_the_hub_and_answers_by_it() {
     assert!(gone.status == 404 && gone.json()["error"].as_str().unwrap().contains("pequod/gone"), "{gone:?}");
     let last = server.post("/api/pull", &json!({"model": "hf.co/pequod/gone"})).lines().pop().unwrap();
     assert!(last["error"].as_str().unwrap().contains("pequod/gone"), "{last}");
+}
+
+#[test]
+fn a_client_that_hangs_up_pauses_its_download_and_the_next_resumes_it() {
+    let content = starter();
+    let hub = FakeHub::start(vec![Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &content)])]);
+    hub.fault("GET", "/resolve/", 1, Wrong::Drip(20_000, Duration::from_millis(20)));
+    let home = Home::new();
+    home.write("config/taffrail/config.toml", &format!("[hub]\nendpoint = \"{}\"\n", hub.endpoint));
+    let server = home.serve(&[]);
+    let request = json!({"model": format!("hf.co/{REPOSITORY}:Q8_0")});
+    let mut stream = server.raw(&server.request("/api/pull", &request));
+    let (mut text, mut part) = (String::new(), [0; 512]);
+    while !text.contains("completed") {
+        let n_read = stream.read(&mut part).unwrap();
+        assert!(n_read > 0, "{text}");
+        text.push_str(&String::from_utf8_lossy(&part[..n_read]));
+    }
+    drop(stream);
+    crate::support::wait_until("it is fetched", || server.post("/api/pull", &request).text.contains("success"));
+    let resumed = hub.seen().into_iter().filter_map(|seen| seen.range).any(|range| !range.starts_with("bytes=0-"));
+    assert!(resumed, "{:?}", hub.seen());
 }
 
 #[test]

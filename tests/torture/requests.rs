@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
-use crate::cases::say;
+use crate::cases::{pass, say};
 use crate::server::{Home, MODEL, Server, wait_until};
 
 /// Requests and clients, in CI and in `./dev torture`.
@@ -136,7 +136,7 @@ fn read(mut stream: TcpStream, is_slow: bool) -> Option<String> {
             Ok(n_read) => all.extend_from_slice(&part[..n_read]),
             Err(_) => return None,
         }
-        std::thread::park_timeout(Duration::from_millis(1));
+        pass(Duration::from_millis(1));
     }
 }
 

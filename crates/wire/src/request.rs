@@ -102,6 +102,28 @@ pub struct Load {
     /// Sequences that are decoded together, each with a context of `n_ctx` tokens: the most requests that run at once.
     #[serde(default = "one")]
     pub n_parallel: u32,
+    /// One KV cache for all sequences rather than one for each: more tokens per second with several, but an answer then
+    /// depends on what else runs. Each sequence has `n_ctx` tokens all the same.
+    #[serde(default)]
+    pub kv_unified: bool,
+    /// Bytes of memory for the states of prompts that had to leave their sequence, and for places to roll back to; 0 keeps none.
+    #[serde(default)]
+    pub prompt_cache: u64,
+    /// Where states of prompts are kept on disk; `None` keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_prompts: Option<KeptPrompts>,
+}
+
+/// The most states that [`Load::prompt_cache`] keeps in memory, those to roll back to not counted.
+pub const MAX_CACHED_PROMPTS: u64 = 8;
+
+/// Where states of prompts are kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPrompts {
+    /// The folder, which several workers may share; it is made where it is missing.
+    pub folder: PathBuf,
+    /// The most bytes that all files there may have; the oldest go first.
+    pub max_bytes: u64,
 }
 
 fn one() -> u32 {

@@ -9,6 +9,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// The one control block of this process.
 pub(crate) static CONTROL: Control = Control {
     stopping: AtomicBool::new(false),
+    finishing: AtomicBool::new(false),
+    finishes: AtomicBool::new(false),
     is_pointless: AtomicBool::new(false),
     n_threads: AtomicU32::new(1),
     n_decodes: AtomicU64::new(0),
@@ -20,6 +22,10 @@ pub(crate) static CONTROL: Control = Control {
 
 pub(crate) struct Control {
     stopping: AtomicBool,
+    /// What is to be kept for the next load is being kept: the end waits for it.
+    finishing: AtomicBool,
+    /// The end is to wait for that.
+    finishes: AtomicBool,
     /// Every request of the decode call that runs is cancelled. Read from within the call, so it takes no lock.
     is_pointless: AtomicBool,
     n_threads: AtomicU32,
@@ -187,7 +193,21 @@ impl Control {
 
     /// Whether what runs now is to be left. Asked by llama.cpp before each node of a graph.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.is_pointless.load(Relaxed) || self.is_stopping()
+        self.is_pointless.load(Relaxed) || self.is_stopping() && !self.finishing.load(Relaxed)
+    }
+
+    /// Whether something is to be kept before the process ends.
+    pub(crate) fn set_finishes(&self, finishes: bool) {
+        self.finishes.store(finishes, Relaxed);
+    }
+
+    pub(crate) fn finishes(&self) -> bool {
+        self.finishes.load(Relaxed)
+    }
+
+    /// All that ran has ended; from here on decode calls are for what is to be kept.
+    pub(crate) fn begin_finish(&self) {
+        self.finishing.store(true, Relaxed);
     }
 
     /// Something changed that the engine's thread may have to act on.
@@ -254,6 +274,8 @@ mod tests {
         let state = State { requests: Vec::new(), n_parallel: 1, is_alone: false, n_changes: 0 };
         let control = Control {
             stopping: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
+            finishes: AtomicBool::new(false),
             is_pointless: AtomicBool::new(false),
             n_threads: AtomicU32::new(1),
             n_decodes: AtomicU64::new(0),

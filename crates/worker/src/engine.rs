@@ -4,6 +4,8 @@
 //! process. Absent: what to decode and when. The model is `llama-cpp-2`'s (see `model`); the context is our own, over the
 //! sys crate, because there the abort callback and the pointer that the ledger needs are hidden.
 
+mod state;
+
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -18,6 +20,8 @@ use crate::contention::{self, Contention};
 use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::model::{Model, ONLY_ENCODES, cannot_chat};
 use crate::{ledger, log};
+
+pub(crate) use self::state::Rollback;
 
 /// The longest context that is tried, in tokens: several times what any model was trained for. llama.cpp goes on
 /// allocating at 2·10⁹.
@@ -270,7 +274,7 @@ impl Engine {
     }
 
     /// How many positions a sequence holds.
-    fn n_past(&self, sequence: u32) -> usize {
+    pub(crate) fn n_past(&self, sequence: u32) -> usize {
         // SAFETY: the context is live.
         let last = unsafe { sys::llama_memory_seq_pos_max(self.memory(), sequence.cast_signed()) };
         usize::try_from(last + 1).unwrap_or(0)
@@ -410,7 +414,8 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     let n_parallel = load.n_parallel.max(1);
     let n_ctx = if load.n_ctx == 0 { n_ctx_train.min(MAX_CONTEXT / n_parallel) } else { load.n_ctx };
     let (per_call, at_once) = batch_sizes(load, n_ctx);
-    // Not one cache for all sequences (`kv_unified`): with it an answer depends on what else runs.
+    // One cache for all sequences has the same room, so that each has its whole context.
+    params.kv_unified = load.kv_unified && n_parallel > 1;
     params.n_ctx = n_ctx.saturating_mul(n_parallel);
     // Room for a whole chunk of a prompt next to the other sequences' tokens.
     params.n_batch = per_call + n_parallel - 1;

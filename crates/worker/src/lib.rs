@@ -59,6 +59,8 @@ mod out;
 #[cfg(feature = "llama")]
 mod process;
 #[cfg(feature = "llama")]
+mod prompts;
+#[cfg(feature = "llama")]
 mod run;
 #[cfg(feature = "llama")]
 mod scheduler;

@@ -89,6 +89,8 @@ fn read(out: &Out, to_engine: &SyncSender<Task>) {
     let mut input = io::stdin().lock();
     loop {
         match input.read(&mut buffer) {
+            // After a shutdown, which has its own bound.
+            Ok(0) if CONTROL.is_stopping() && CONTROL.finishes() => return,
             Ok(0) => process::end(0),
             Ok(n) => decoder.push(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -124,6 +126,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
             // Here, so that a change that comes during the load isn't overwritten.
             CONTROL.set_threads(load.n_threads);
             CONTROL.set_parallel(load.n_parallel);
+            CONTROL.set_finishes(load.kept_prompts.is_some());
             Task::Load(Box::new(load))
         }
         Request::Generate(generate) if CONTROL.begin(generate.id) => {
@@ -162,12 +165,17 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
 /// How long the engine may take to stop. What it does ends within a step of it; one that is stuck never ends.
 const STOP: Duration = Duration::from_millis(500);
 
+/// How long keeping prompts for the next load may take: what has been written whole by then is kept. A supervisor waits
+/// longer.
+const FINISH: Duration = Duration::from_secs(2);
+
 /// End the process soon, whatever the engine does meanwhile.
 fn end_soon() {
     // Without a thread the supervisor ends the process, somewhat later.
     let _ = std::thread::Builder::new().name("end".to_owned()).spawn(|| {
         let since = Instant::now();
-        while let Some(left) = STOP.checked_sub(since.elapsed()) {
+        let limit = if CONTROL.finishes() { FINISH } else { STOP };
+        while let Some(left) = limit.checked_sub(since.elapsed()) {
             std::thread::park_timeout(left);
         }
         process::end(0);
@@ -191,6 +199,7 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
                     }
                 }
                 Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) if CONTROL.is_stopping() && CONTROL.finishes() => break,
                 // The reader is gone.
                 Err(TryRecvError::Disconnected) => return ExitCode::FAILURE,
             }
@@ -198,6 +207,10 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
         // Where the worker is to stop, this ends all that runs.
         let is_changed = scheduler.as_mut().is_some_and(Scheduler::step);
         if CONTROL.is_stopping() {
+            if let Some(scheduler) = scheduler.as_mut().filter(|_| CONTROL.finishes()) {
+                CONTROL.begin_finish();
+                scheduler.finish();
+            }
             return ExitCode::SUCCESS;
         }
         if !is_changed {

@@ -41,6 +41,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What `launch` is asked. A key for the server, where it needs one, is in `TAFFRAIL_API_KEY`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "TAFFRAIL_API_KEY in the environment is the key for a server that needs one.")]
 pub struct Launch {
     /// The program; `env` prints the variables for any other
     pub program: Program,
@@ -221,10 +222,10 @@ impl Wanted {
 
     fn with(name: String, model: &Model, settings: SessionSettings, arguments: &Launch) -> Self {
         let trained = model.summary.as_ref().and_then(|summary| summary.context_length);
-        let usual = trained.map_or(CONTEXT, |trained| CONTEXT.min(u32::try_from(trained).unwrap_or(CONTEXT)));
+        let most = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
         // What is said here goes before what the name stands for, and that before what agents usually need.
         let chosen = Some(settings.context).filter(|_| settings.is_context_chosen.0);
-        let context = arguments.ctx_size.or(chosen).unwrap_or(usual);
+        let context = arguments.ctx_size.or(chosen).unwrap_or(CONTEXT).min(most);
         let settings = SessionSettings { context, is_context_chosen: Chosen(true), ..settings };
         let short = trained.filter(|trained| *trained < u64::from(CONTEXT));
         Self { name, id: model.id.clone(), settings, short }

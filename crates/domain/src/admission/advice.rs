@@ -49,7 +49,8 @@ pub fn advice(domain: &Domain, model: &Model) -> Vec<Advice> {
     let needed = admission::memory_estimate(model, &settings);
     let experts = Bytes(summary.routed_bytes);
     if summary.active_parameters().is_some() && needed.weights >= LARGE {
-        let rest = needed.total().saturating_sub(experts);
+        // Prompts are cached in main memory.
+        let rest = needed.total().saturating_sub(experts).saturating_sub(needed.prompt_cache);
         say(
             false,
             format!(

@@ -34,15 +34,19 @@ impl AdmissionError {
 impl std::fmt::Display for AdmissionError {
     /// The figures as one sentence without its subject.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let MemoryEstimate { weights, context, compute, program, by_size } = self.needed;
+        let MemoryEstimate { weights, context, compute, program, prompt_cache, by_size } = self.needed;
         let (total, free) = (self.needed.total(), self.free);
         if by_size {
             write!(f, "would need about {total} (an estimate by the size of its file; its header can't be read)")?;
         } else {
             write!(
                 f,
-                "would need about {total} (weights {weights}, context {context}, compute {compute}, program {program})"
+                "would need about {total} (weights {weights}, context {context}, compute {compute}, program {program}"
             )?;
+            if prompt_cache > Bytes(0) {
+                write!(f, ", up to {prompt_cache} of cached prompts")?;
+            }
+            write!(f, ")")?;
         }
         write!(f, ", but {free} are free")?;
         let Self { available, promised, others, reserve, .. } = self;

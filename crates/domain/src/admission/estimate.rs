@@ -18,6 +18,9 @@ pub struct MemoryEstimate {
     /// The worker's program and the vocabulary.
     #[serde(default)]
     pub program: Bytes,
+    /// The most that prompts which left their place in the KV cache are kept in.
+    #[serde(default)]
+    pub prompt_cache: Bytes,
     /// Without a header that can be read, the weights are the size of the files: an estimate, and the rest is not known.
     #[serde(default)]
     pub by_size: bool,
@@ -26,7 +29,7 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// All of it.
     pub fn total(self) -> Bytes {
-        self.weights + self.context + self.compute + self.program
+        self.weights + self.context + self.compute + self.program + self.prompt_cache
     }
 }
 
@@ -42,8 +45,15 @@ pub fn memory_estimate(model: &Model, settings: &SessionSettings) -> MemoryEstim
         context: Bytes(estimate.kv.unwrap_or(0)),
         compute: Bytes(estimate.compute_high),
         program: Bytes(estimate.program),
+        prompt_cache: prompt_cache(settings, estimate.kv.unwrap_or(0)),
         by_size: false,
     }
+}
+
+/// What the prompt cache can take at most: its budget, or what as many prompts take as it keeps, each as long as the context.
+fn prompt_cache(settings: &SessionSettings, kv: u64) -> Bytes {
+    let longest = kv / u64::from(settings.parallel.max(1));
+    settings.prompt_cache.min(Bytes(longest.saturating_mul(wire::MAX_CACHED_PROMPTS)))
 }
 
 /// The header's formulas with these settings; `None` without a header.

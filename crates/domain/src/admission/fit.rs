@@ -312,7 +312,7 @@ mod tests {
             [
                 "with the experts on the processor (368 GB in main memory), a GPU needs 11.5 GB for the rest at 8192 tokens \
              (llama.cpp's --cpu-moe)",
-                "free here: 63.0 GB in memory, 23.0 GB in GPU 0: too little for 379 GB",
+                "free here: 63.0 GB in memory, 23.0 GB in GPU 0: too little for 380 GB",
                 "its makers advise temperature 0.6, top-p 0.95 and no system prompt; 8k to 32k of context are usual",
             ]
         );

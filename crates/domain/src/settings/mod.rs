@@ -172,6 +172,8 @@ pub struct Engine {
     pub hang_timeout: Duration,
     /// How long a worker may take to stop when asked, before it is killed.
     pub stop_timeout: Duration,
+    /// The most that states of prompts kept on disk take together, over unload and restart; 0 keeps none.
+    pub prompt_cache_disk: Bytes,
 }
 
 /// What an OpenMP thread does while it waits for the others.
@@ -332,6 +334,7 @@ impl Default for Engine {
             start_timeout: Duration::from_mins(1),
             hang_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(3),
+            prompt_cache_disk: Bytes(0),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
 use crate::keep_alive::{KeepAlive, NoTime};
+use crate::units::Bytes;
 
 /// How one session runs.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -18,6 +19,10 @@ pub struct SessionSettings {
     pub ubatch: u32,
     /// The most answers at once, each with a context of its own.
     pub parallel: u32,
+    /// One KV cache for all answers of the session rather than one for each.
+    pub kv_unified: bool,
+    /// The most memory for the states of prompts that had to leave their place in the KV cache.
+    pub prompt_cache: Bytes,
     /// Threads; `None` takes the session's share of the budget.
     pub threads: Option<u32>,
     /// Layers on GPUs; `None` puts there what fits.
@@ -60,6 +65,9 @@ impl PartialEq for Residence {
 /// The fields of [`Residence`], which say nothing of an answer.
 pub const RESIDENCE: [&str; 2] = ["keep_alive", "pinned"];
 
+/// The most memory that prompts may be kept in, MiB: a tebibyte, more than any machine of this kind has.
+const MAX_PROMPT_CACHE_MIB: u32 = 1 << 20;
+
 /// The most answers of one session at once: what llama.cpp can decode together at most.
 pub const MAX_PARALLEL: u32 = 256;
 
@@ -93,6 +101,8 @@ impl Default for SessionSettings {
             batch: 2048,
             ubatch: 512,
             parallel: 1,
+            kv_unified: false,
+            prompt_cache: Bytes(256 << 20),
             threads: None,
             gpu_layers: None,
             cache_type_k: CacheType::F16,
@@ -130,6 +140,14 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "batch", help: "tokens per call of llama.cpp" },
     Field { name: "ubatch", help: "tokens computed at once" },
     Field { name: "parallel", help: "most answers at once, each with a context of its own" },
+    Field {
+        name: "kv_unified",
+        help: "one KV cache for all answers: more tokens per second at once, but an answer then depends on what else runs",
+    },
+    Field {
+        name: "prompt_cache_mib",
+        help: "memory that keeps prompts for later answers to go on from, MiB; 0 keeps only those of the last answers",
+    },
     Field { name: "max_tokens", help: "most tokens of one answer; auto goes on until the context is full" },
     Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest or stop" },
     Field { name: "temperature", help: "0 always takes the likeliest token; auto asks the file" },
@@ -159,6 +177,8 @@ impl SessionSettings {
             "batch" => self.batch.to_string(),
             "ubatch" => self.ubatch.to_string(),
             "parallel" => self.parallel.to_string(),
+            "kv_unified" => self.kv_unified.to_string(),
+            "prompt_cache_mib" => (self.prompt_cache.0 >> 20).to_string(),
             "threads" => auto(self.threads),
             "gpu_layers" => auto(self.gpu_layers),
             "cache_type_k" => cache_type_name(self.cache_type_k).to_owned(),
@@ -199,6 +219,8 @@ impl SessionSettings {
             "batch" => self.batch = whole(text, 1, 1 << 16)?,
             "ubatch" => self.ubatch = whole(text, 1, 1 << 16)?,
             "parallel" => self.parallel = whole(text, 1, MAX_PARALLEL)?,
+            "kv_unified" => self.kv_unified = flag(text)?,
+            "prompt_cache_mib" => self.prompt_cache = Bytes(u64::from(whole(text, 0, MAX_PROMPT_CACHE_MIB)?) << 20),
             "threads" => self.threads = or_auto(text, |text| whole(text, 1, 1024))?,
             "gpu_layers" => self.gpu_layers = or_auto(text, |text| whole(text, 0, 10_000))?,
             "cache_type_k" => self.cache_type_k = cache_type(text)?,

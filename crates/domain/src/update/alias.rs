@@ -17,11 +17,10 @@ pub(super) fn set(domain: &mut Domain, name: String, alias: Alias) -> Result<Vec
     }
     match domain.settings.models.get(&name) {
         Some(known) if !known.is_made => return invalid(format!("[models.{name}] of config.toml has this name")),
-        Some(_) => {}
         None if domain.settings.models.len() >= Alias::MAX => {
             return invalid(format!("there are {} names for models already", Alias::MAX));
         }
-        None => {}
+        _ => {}
     }
     alias::resolve(domain, &alias.model)?;
     let mut settings = SessionSettings::default();

@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::settings::SessionSettings;
 
 /// The request to load a model that runs with these settings. The driver fills in the path of a model that is written out
-/// first.
+/// first, and where states of prompts are kept.
 pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) -> Load {
     Load {
         path: model.path().cloned().unwrap_or_default(),
@@ -21,5 +21,8 @@ pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) ->
         mmap: settings.mmap && model.can_be_mapped(),
         mlock: settings.mlock,
         n_parallel: settings.parallel.max(1),
+        kv_unified: settings.kv_unified,
+        prompt_cache: settings.prompt_cache.0,
+        kept_prompts: None,
     }
 }

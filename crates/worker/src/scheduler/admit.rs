@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use wire::{Event, Failure, FailureKind, Generate, Prompt, Sampling, Started};
 
+use super::Scheduler;
 use super::answer::{Answer, Kind, Stage};
-use super::{Scheduler, Sequence};
 use crate::backend;
 use crate::constrain::Constraint;
 use crate::control::CONTROL;
-use crate::engine::Engine;
 use crate::growth;
 use crate::log;
 use crate::sampler::{self, Sampler};
@@ -55,14 +54,15 @@ impl Scheduler {
             self.bounded = growth::bound(growth::MAX_GROWTH);
         }
         let Checked { sampling, rendered, prompt } = check(&request, &mut self.session)?;
-        let Some(place) = choose(&self.sequences, &prompt, &self.session.engine) else {
+        if self.sequences.iter().all(|sequence| sequence.answer.is_some()) {
             return Err(super::busy());
-        };
+        }
         let n_room = self.session.engine.n_ctx() - prompt.len();
         let constraint = Constraint::new(self.session.engine.model(), &request, rendered.hold.as_ref(), n_room)?;
+        let prepared = self.prompts.prepare(&mut self.session.engine, &mut super::slots(&mut self.sequences), &prompt);
+        let Some((place, n_cached)) = prepared else { return Err(super::busy()) };
         self.n_admitted += 1;
         let sequence = &mut self.sequences[place];
-        let n_cached = sequence.reuse(&prompt, &mut self.session.engine);
         sequence.last_used = self.n_admitted;
         self.out.send(&Event::Started(Started {
             id: request.id,
@@ -89,39 +89,6 @@ impl Scheduler {
         }));
         Ok(())
     }
-}
-
-impl Sequence {
-    /// Keep the tokens that the sequence shares with a prompt, and drop the others; how many are kept. The prompt's last
-    /// token is always evaluated again, since its logits are wanted.
-    fn reuse(&mut self, prompt: &[i32], engine: &mut Engine) -> usize {
-        let n_kept = self.n_shared(prompt);
-        let n_kept = if engine.keep(self.number, n_kept) { n_kept } else { 0 };
-        self.tokens.truncate(n_kept);
-        n_kept
-    }
-
-    fn n_shared(&self, prompt: &[i32]) -> usize {
-        let shared = prompt.iter().zip(&self.tokens).take_while(|(new, old)| new == old).count();
-        shared.min(prompt.len().saturating_sub(1))
-    }
-}
-
-/// The free sequence for a prompt: the one that holds most of it, else the one that was used longest ago. One that would
-/// lose more than it saves isn't taken for its content: what all prompts share, such as the begin-of-text token, is no
-/// reason to drop a conversation that may go on.
-fn choose(sequences: &[Sequence], prompt: &[i32], engine: &Engine) -> Option<usize> {
-    let free = || sequences.iter().enumerate().filter(|(_, sequence)| sequence.answer.is_none());
-    let usable = |sequence: &Sequence| {
-        let n_shared = sequence.n_shared(prompt);
-        if engine.can_keep(sequence.number, n_shared) { n_shared } else { 0 }
-    };
-    let best = free()
-        .map(|(place, sequence)| (usable(sequence), sequence, place))
-        .filter(|(n_usable, sequence, _)| *n_usable > 0 && *n_usable >= sequence.tokens.len() - n_usable)
-        .min_by_key(|(n_usable, sequence, _)| (usize::MAX - n_usable, sequence.last_used));
-    let oldest = || free().min_by_key(|(_, sequence)| sequence.last_used).map(|(place, _)| place);
-    best.map(|(.., place)| place).or_else(oldest)
 }
 
 /// Whether a request is within its bounds, and its prompt as tokens.

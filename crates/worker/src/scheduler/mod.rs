@@ -30,11 +30,13 @@ use crate::growth::Bounded;
 use crate::log;
 use crate::micros::micros;
 use crate::out::Out;
+use crate::prompts::{Prompts, Slot, Text};
 use crate::session::Session;
 
 pub(crate) struct Scheduler {
     session: Session,
     sequences: Vec<Sequence>,
+    prompts: Prompts,
     batch: Batch,
     /// While an answer with a grammar runs.
     bounded: Option<Bounded>,
@@ -47,8 +49,8 @@ pub(crate) struct Scheduler {
 struct Sequence {
     /// llama.cpp's number of it.
     number: u32,
-    /// The tokens at its positions.
-    tokens: Vec<i32>,
+    /// The tokens at its positions, and places to go back to.
+    text: Text,
     /// The number of the request that it had last; 0 before the first.
     last_used: u64,
     /// Its tokens are to be dropped when its request has ended.
@@ -62,13 +64,15 @@ impl Scheduler {
         let (session, loaded) = Session::load(llama, load, out)?;
         let sequences = (0..session.engine.n_parallel()).map(|number| Sequence {
             number,
-            tokens: Vec::new(),
+            text: Text::default(),
             last_used: 0,
             clear_at_end: false,
             answer: None,
         });
         let sequences = sequences.collect();
-        Ok((Self { session, sequences, batch: Batch::default(), bounded: None, n_admitted: 0, out }, loaded))
+        let prompts = Prompts::new(load, &session.engine);
+        let (batch, bounded) = (Batch::default(), None);
+        Ok((Self { session, sequences, prompts, batch, bounded, n_admitted: 0, out }, loaded))
     }
 
     /// Score a chunk of a text. No sequence is touched.
@@ -108,8 +112,9 @@ impl Scheduler {
         });
     }
 
-    /// Drop the tokens of all sequences; of one that answers, when it has ended.
+    /// Drop the tokens of all sequences, of one that answers when it has ended, and the states that are kept.
     pub(crate) fn clear_cache(&mut self) {
+        self.prompts.clear();
         for sequence in &mut self.sequences {
             if sequence.answer.is_some() {
                 sequence.clear_at_end = true;
@@ -117,6 +122,11 @@ impl Scheduler {
                 sequence.clear(&mut self.session.engine);
             }
         }
+    }
+
+    /// Keep what the sequences hold for the next load, where that is wanted. They hold nothing afterwards.
+    pub(crate) fn finish(&mut self) {
+        self.prompts.finish(&mut self.session.engine, &mut slots(&mut self.sequences));
     }
 
     /// Do what can be done now; `false` where nothing can be until something changes.
@@ -142,7 +152,7 @@ impl Scheduler {
 
     /// End a request that was cancelled, or draw its next token; whether anything came of it.
     fn prepare(&mut self, place: usize) -> bool {
-        let Sequence { tokens, answer, .. } = &mut self.sequences[place];
+        let Sequence { text, answer, .. } = &mut self.sequences[place];
         let Some(answer) = answer else { return false };
         if CONTROL.is_cancelled(answer.request.id) {
             self.end(place, Ok(Finish::Cancelled));
@@ -151,7 +161,7 @@ impl Scheduler {
         if matches!(answer.stage, Stage::Decode { .. }) {
             return false;
         }
-        match answer.draw(&mut self.session, tokens) {
+        match answer.draw(&mut self.session, &text.tokens) {
             Ok(Drawn::Waits) => return false,
             Ok(Drawn::Again) => {}
             Ok(Drawn::Next(tokens, kind)) => answer.stage = Stage::Decode { tokens, n_done: 0, kind },
@@ -184,7 +194,12 @@ impl Scheduler {
             let sequence = &mut self.sequences[part.sequence];
             let is_prompt = sequence.account(decoded, part.n_tokens, spent, &mut self.session.engine);
             match decoded {
-                Decoded::Done => sequence.proceed(part.n_tokens, n_before - 1, self.out),
+                Decoded::Done => {
+                    sequence.proceed(part.n_tokens, n_before - 1, self.out);
+                    if is_prompt {
+                        self.prompts.mark(&mut self.session.engine, sequence.number, &mut sequence.text);
+                    }
+                }
                 Decoded::Aborted => self.end(part.sequence, Ok(Finish::Cancelled)),
                 Decoded::Full if !is_prompt => self.end(part.sequence, Ok(Finish::ContextFull)),
                 Decoded::Full | Decoded::Failed(_) => self.end(part.sequence, Err(&reason)),
@@ -198,7 +213,7 @@ impl Scheduler {
         let Some(mut answer) = sequence.answer.take() else { return };
         let id = answer.request.id;
         answer.stream.finish(ended == Ok(Finish::Stop));
-        answer.stream.counters.n_past = sequence.tokens.len() as u32;
+        answer.stream.counters.n_past = sequence.text.tokens.len() as u32;
         let event = match ended {
             Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },
             Err(reason) => {
@@ -231,8 +246,13 @@ impl Scheduler {
 impl Sequence {
     fn clear(&mut self, engine: &mut Engine) {
         engine.clear(self.number);
-        self.tokens.clear();
+        self.text.clear();
         self.clear_at_end = false;
+    }
+
+    fn slot(&mut self) -> Slot<'_> {
+        let Self { number, text, last_used, answer, .. } = self;
+        Slot { number: *number, text, is_free: answer.is_none(), last_used: *last_used }
     }
 
     /// What it has to decode, if anything.
@@ -246,8 +266,8 @@ impl Sequence {
     fn fill(&self, n_tokens: usize, batch: &mut Batch) -> Option<u64> {
         let answer = self.answer.as_ref()?;
         let Stage::Decode { tokens, n_done, .. } = &answer.stage else { return None };
-        for (position, token) in (self.tokens.len()..).zip(tokens.iter().skip(*n_done).take(n_tokens)) {
-            let is_last = position + 1 == self.tokens.len() + n_tokens;
+        for (position, token) in (self.text.tokens.len()..).zip(tokens.iter().skip(*n_done).take(n_tokens)) {
+            let is_last = position + 1 == self.text.tokens.len() + n_tokens;
             batch.push(*token, position as u32, self.number, is_last);
         }
         Some(answer.request.id)
@@ -258,21 +278,21 @@ impl Sequence {
         let Some(answer) = &mut self.answer else { return false };
         let Stage::Decode { tokens, n_done, kind } = &answer.stage else { return false };
         let is_prompt = *kind == Kind::Prompt;
-        let n_before = self.tokens.len();
+        let n_before = self.text.tokens.len();
         if matches!(decoded, Decoded::Done | Decoded::Aborted) {
-            self.tokens.extend(tokens.iter().skip(*n_done).take(n_tokens));
+            self.text.tokens.extend(tokens.iter().skip(*n_done).take(n_tokens));
         }
         if decoded == Decoded::Aborted {
             let n_past = engine.resync_after_abort(self.number);
-            self.tokens.truncate(n_past);
+            self.text.truncate(n_past);
         }
         let counters = &mut answer.stream.counters;
         counters.decode_us += spent;
         if is_prompt {
             counters.prompt_us += spent;
-            counters.n_prompt += self.tokens.len().saturating_sub(n_before) as u32;
+            counters.n_prompt += self.text.tokens.len().saturating_sub(n_before) as u32;
         }
-        counters.n_past = self.tokens.len() as u32;
+        counters.n_past = self.text.tokens.len() as u32;
         is_prompt
     }
 
@@ -286,9 +306,14 @@ impl Sequence {
             answer.stage = Stage::Draw(Logits::At(last));
         }
         if is_prompt {
-            out.send(&Event::Prompt { id: answer.request.id, n_done: self.tokens.len() as u32 });
+            out.send(&Event::Prompt { id: answer.request.id, n_done: self.text.tokens.len() as u32 });
         }
     }
+}
+
+/// The sequences as a prompt looks for one.
+fn slots(sequences: &mut [Sequence]) -> Vec<Slot<'_>> {
+    sequences.iter_mut().map(Sequence::slot).collect()
 }
 
 /// The refusal of a request for which there is no sequence.

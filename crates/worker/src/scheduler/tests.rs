@@ -22,6 +22,9 @@ fn load() -> Load {
         mmap: true,
         mlock: false,
         n_parallel: 3,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 mod models;
+mod prompts;
 mod resident;
 mod sequences;
 
@@ -77,6 +78,9 @@ fn load(path: &Path, n_ctx: u32, cache: CacheType, flash_attention: bool) -> Loa
         mmap: true,
         mlock: false,
         n_parallel: 1,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     }
 }
 

@@ -5,8 +5,9 @@ use gguf::testing::Builder;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-/// The one text that is a token of all these models.
+/// The two texts that are tokens of all these models.
 pub(crate) const WORD: &str = "x";
+pub(crate) const OTHER: &str = "y";
 
 /// A model under construction: its architecture's keys and tensors.
 struct Recipe {
@@ -27,7 +28,11 @@ impl Recipe {
             .string("tokenizer.ggml.pre", "gpt-2")
             .strings(
                 "tokenizer.ggml.tokens",
-                (0..vocabulary).map(|token| if token == 3 { WORD.to_owned() } else { format!("t{token}") }),
+                (0..vocabulary).map(|token| match token {
+                    3 => WORD.to_owned(),
+                    4 => OTHER.to_owned(),
+                    token => format!("t{token}"),
+                }),
             )
             .i32s("tokenizer.ggml.token_type", (0..vocabulary).map(|_| 1))
             .strings("tokenizer.ggml.merges", ["t 1"])

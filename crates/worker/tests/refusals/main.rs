@@ -35,6 +35,9 @@ fn load(path: &Path) -> End {
         mmap: true,
         mlock: false,
         n_parallel: 1,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     };
     wire::write(child.stdin.as_mut().unwrap(), &Request::Load(load)).unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());

@@ -190,6 +190,9 @@ fn small() -> Load {
         mmap: true,
         mlock: false,
         n_parallel: 1,
+        kv_unified: false,
+        prompt_cache: 0,
+        kept_prompts: None,
     }
 }
 

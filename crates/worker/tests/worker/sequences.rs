@@ -183,6 +183,26 @@ fn each_sequence_has_the_whole_context() {
 }
 
 #[test]
+fn one_cache_for_all_has_the_same_room_and_gives_as_many_tokens_each() {
+    let context = |loaded: &Loaded| loaded.ledger.devices.iter().map(|device| device.context).sum::<u64>();
+    let separate = Worker::ready(&parallel(3)).1;
+    let load = Load { kv_unified: true, ..parallel(3) };
+    let (mut worker, loaded) = Worker::ready(&load);
+    assert_eq!((loaded.n_ctx, context(&loaded)), (512, context(&separate)));
+    worker.generate_all((1..=3).map(|id| Generate { max_tokens: None, ..raw(id, PROMPTS[id as usize], 0) }));
+    for (id, seen) in worker.gather(3) {
+        assert_eq!((seen.finish, seen.counters.n_past), (Some(Finish::ContextFull), 512), "request {id}");
+    }
+    // Alone an answer is what it is in a cache of its own, and its beginning is found again.
+    let request = greedy(4, PROMPTS[0], 10);
+    let (mut worker, _) = Worker::ready(&load);
+    assert_eq!(worker.answer(&request).text, alone(&small(), std::slice::from_ref(&request)).remove(0).text);
+    let again = worker.answer(&Generate { id: 5, ..request });
+    let started = again.started.unwrap();
+    assert_eq!(started.n_cached + 1, started.n_prompt);
+}
+
+#[test]
 fn small_batches_do_for_many_sequences() {
     for (n_batch, n_ubatch) in [(1, 1), (2, 2), (512, 1), (64, 64)] {
         let load = Load { n_batch, n_ubatch, ..parallel(6) };

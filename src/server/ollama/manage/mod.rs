@@ -41,7 +41,7 @@ pub(super) struct Gone;
 impl Lines {
     /// Tell something.
     pub(super) async fn tell(&self, line: Value) -> std::result::Result<(), Gone> {
-        self.0.send(line).await.map_err(|_| Gone)
+        self.0.send(line).await.ok().ok_or(Gone)
     }
 
     /// Wait until whoever asked is gone.
