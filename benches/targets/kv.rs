@@ -50,6 +50,7 @@ fn ask(worker: &mut Worker, id: u64, text: &str) -> (u32, u32, f64) {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
     })]);

@@ -111,6 +111,7 @@ impl Worker {
                 grammar: None,
                 stop: Vec::new(),
                 n_top_logprobs: 0,
+                logit_bias: Vec::new(),
                 credits: None,
                 min_room: 0,
             })

@@ -214,9 +214,9 @@ fn ended(domain: &Domain, id: RequestId) -> Option<Ending> {
         return None;
     }
     let end = request.answer.end.clone().unwrap_or_else(|| End::failed("the request ended without an answer"));
-    // Which of several it was is not told.
-    let stop = match (&end, &request.stop[..]) {
-        (End::Finished(Finish::StopText), [one]) => Some(one.clone()),
+    // One of the model's store's is none that the client knows of.
+    let stop = match &end {
+        End::Finished(Finish::StopText(place)) => request.stop.get(*place as usize).cloned(),
         _ => None,
     };
     Some(Ending { stop, figures: request.figures.clone(), ..Ending::of(end) })

@@ -23,6 +23,8 @@ const STOP: usize = 1024;
 const GRAMMAR: usize = 1 << 20;
 /// How deep a schema may be nested: its converter recurses.
 const SCHEMA_DEPTH: usize = 64;
+/// The most tokens that are biased.
+pub(super) const LOGIT_BIAS: usize = 1024;
 /// The most tools.
 pub(super) const TOOLS: usize = 1024;
 /// The longest name of a tool, in bytes.
@@ -41,6 +43,12 @@ pub(super) fn stop(field: &str, mut stop: Vec<String>) -> Result<Vec<String>> {
     }
     stop.iter().try_for_each(|one| text(field, one, STOP))?;
     Ok(stop)
+}
+
+/// How many of the last tokens penalties look at; -1 stands for all of the context.
+pub(super) fn window(field: &str, n_tokens: Option<i32>) -> Result<Option<u32>> {
+    let n_tokens = super::body::within(field, n_tokens, -1, i32::MAX)?;
+    Ok(n_tokens.map(|n_tokens| u32::try_from(n_tokens).unwrap_or(u32::MAX)))
 }
 
 /// A grammar that an answer must follow; an empty one leaves it free.

@@ -23,6 +23,7 @@ mod openai;
 mod openapi;
 #[cfg(all(unix, feature = "llama"))]
 mod queries;
+mod sampling;
 #[cfg(all(unix, feature = "llama"))]
 mod seen;
 #[cfg(all(unix, feature = "llama"))]

@@ -3,7 +3,7 @@
 //! Absent: which session answers and when (`update::demand`), and how a request reads in each API.
 
 use serde::{Deserialize, Serialize};
-use wire::{Prompt, Sampling};
+use wire::{LogitBias, Prompt, Sampling};
 
 use crate::keep_alive::KeepAlive;
 use crate::request::form::Form;
@@ -34,6 +34,8 @@ pub struct Generation {
     pub prompt: Prompt,
     /// The samplers; what is `None` comes from the session's settings.
     pub sampling: Sampling,
+    /// Tokens that are made more or less likely.
+    pub logit_bias: Vec<LogitBias>,
     /// The most tokens; `None` takes the session's.
     pub max_tokens: Option<u32>,
     /// What the answer must look like.
@@ -47,8 +49,8 @@ pub struct Generation {
 impl Generation {
     /// An answer to this prompt, with all else as the session has it.
     pub fn new(prompt: Prompt) -> Self {
-        let (sampling, stop) = (Sampling::default(), Vec::new());
-        Self { prompt, sampling, max_tokens: None, form: None, stop, n_top_logprobs: 0 }
+        let (sampling, logit_bias, stop) = (Sampling::default(), Vec::new(), Vec::new());
+        Self { prompt, sampling, logit_bias, max_tokens: None, form: None, stop, n_top_logprobs: 0 }
     }
 }
 

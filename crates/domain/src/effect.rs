@@ -11,6 +11,7 @@ use crate::units::Bytes;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "an effect is executed at once, and few wait at a time")]
 pub enum Effect {
     /// Answer a client's command.
     Reply(super::command::Reply),

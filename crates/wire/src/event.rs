@@ -289,8 +289,8 @@ pub struct Measured {
 pub enum Finish {
     /// The model ended its turn.
     Stop,
-    /// It wrote one of the request's stop texts.
-    StopText,
+    /// It wrote one of the request's stop texts: the one at this place.
+    StopText(u32),
     /// `max_tokens` were generated.
     Length,
     /// The context is full.

@@ -9,6 +9,7 @@ use crate::{Chat, Message, Query};
 /// A request; one frame each, answered by [`crate::Event`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
+#[expect(clippy::large_enum_variant, reason = "nearly all requests are of the large kind, and each is sent at once")]
 pub enum Request {
     /// Load a weight file and make a context. Once per worker, first.
     Load(Load),
@@ -170,6 +171,9 @@ pub struct Generate {
     pub max_tokens: Option<u32>,
     /// How the next token is chosen.
     pub sampling: Sampling,
+    /// Tokens that are made more or less likely, before all samplers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logit_bias: Vec<LogitBias>,
     /// What the answer must look like; `None` leaves it free. Reasoning is free, and is closed when half of the room is used
     /// up, so that an answer comes.
     pub grammar: Option<Grammar>,
@@ -260,7 +264,8 @@ impl FromIterator<Message> for Prompt {
     }
 }
 
-/// Sampler settings. The chain runs in this order: penalty, top-k, top-p, min-p, temperature, draw.
+/// Sampler settings. The chain runs in llama.cpp's order: biases, penalties, top-n-sigma, top-k, typical-p, top-p, min-p, XTC,
+/// temperature, draw. With Mirostat it is biases, penalties, temperature, Mirostat.
 /// `None` leaves a setting to the file's `general.sampling.*`, then to the default named here.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -273,8 +278,59 @@ pub struct Sampling {
     pub top_p: Option<f32>,
     /// Keep those at least p times as likely as the likeliest. Default 0.05.
     pub min_p: Option<f32>,
-    /// Divide the logits of tokens in the last 64 by this; 1 is off. Default 1.
+    /// Keep those whose surprise is nearest to the expected one, until together they reach p; 1 is off. Default 1.
+    pub typical_p: Option<f32>,
+    /// Keep those whose logit is at most so many standard deviations below the greatest; 0 is off. Default 0.
+    pub top_n_sigma: Option<f32>,
+    /// How often the likeliest are left out, 0 to 1, where a less likely one reaches [`Self::xtc_threshold`]. Default 0.
+    pub xtc_probability: Option<f32>,
+    /// How likely a token must be for the likelier ones to be left out; above 0.5 is off. Default 0.1.
+    pub xtc_threshold: Option<f32>,
+    /// Divide the logits of tokens in the window by this; 1 is off. Default 1.
     pub repeat_penalty: Option<f32>,
+    /// Subtract this from the logit of a token for each time that it stands in the window. Default 0.
+    pub frequency_penalty: Option<f32>,
+    /// Subtract this once from the logit of a token that stands in the window. Default 0.
+    pub presence_penalty: Option<f32>,
+    /// How many of the last tokens, the prompt's among them, the penalties look at: their window. Default 64.
+    pub repeat_last_n: Option<u32>,
+    /// Mirostat: 0 is off, 1 or 2 the version. Default 0.
+    pub mirostat: Option<u32>,
+    /// The surprise that Mirostat aims at, in bits. Default 5.
+    pub mirostat_tau: Option<f32>,
+    /// How fast Mirostat learns. Default 0.1.
+    pub mirostat_eta: Option<f32>,
     /// Seed of the draw; `None` takes a new one each time, reported in [`crate::Started`].
     pub seed: Option<u32>,
+}
+
+impl Sampling {
+    /// Everything is left open.
+    pub const OPEN: Self = Self {
+        temperature: None,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+        typical_p: None,
+        top_n_sigma: None,
+        xtc_probability: None,
+        xtc_threshold: None,
+        repeat_penalty: None,
+        frequency_penalty: None,
+        presence_penalty: None,
+        repeat_last_n: None,
+        mirostat: None,
+        mirostat_tau: None,
+        mirostat_eta: None,
+        seed: None,
+    };
+}
+
+/// A token that is made more or less likely.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LogitBias {
+    /// The token, by its number in the model's vocabulary.
+    pub token: u32,
+    /// What is added to its logit.
+    pub bias: f32,
 }

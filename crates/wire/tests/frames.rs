@@ -34,6 +34,7 @@ fn request() -> impl Strategy<Value = Request> {
                     grammar: None,
                     stop: Vec::new(),
                     n_top_logprobs: 0,
+                    logit_bias: Vec::new(),
                     credits: None,
                     min_room: 0,
                 })
@@ -164,6 +165,7 @@ fn a_message_above_the_limit_is_not_sent() {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
     };

@@ -5,9 +5,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     CacheType, Channel, Chat, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind,
-    Finish, FlashAttention, Generate, Grammar, Hello, Input, Ledger, Load, Loaded, Measure, Measured, Message, Piece,
-    Prompt, Queried, Query, QueryJob, QueryResult, Request, Role, Sampling, Score, Scored, Started, Tool, ToolCall,
-    ToolCallDelta, ToolChoice, Weight,
+    Finish, FlashAttention, Generate, Grammar, Hello, Input, Ledger, Load, Loaded, LogitBias, Measure, Measured,
+    Message, Piece, Prompt, Queried, Query, QueryJob, QueryResult, Request, Role, Sampling, Score, Scored, Started,
+    Tool, ToolCall, ToolCallDelta, ToolChoice, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -27,7 +27,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 9);
+    assert_eq!(wire::VERSION, 10);
 }
 
 #[test]
@@ -65,10 +65,11 @@ fn requests() {
                 grammar: None,
                 stop: Vec::new(),
                 n_top_logprobs: 0,
+                logit_bias: vec![LogitBias { token: 7, bias: -1.5 }],
                 credits: None,
                 min_room: 0,
             }),
-            r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
+            r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":7},"logit_bias":[{"token":7,"bias":-1.5}],"grammar":null}"#,
         ),
         (
             Request::Score(Score {
@@ -98,13 +99,14 @@ fn requests() {
                 prompt: Prompt::Raw("Call me".into()),
                 max_tokens: None,
                 sampling: Sampling::default(),
+                logit_bias: vec![LogitBias { token: 7, bias: -1.5 }],
                 grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
                 stop: vec!["\n\n".into()],
                 n_top_logprobs: 5,
                 credits: None,
                 min_room: 0,
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_top_logprobs":5}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null},"logit_bias":[{"token":7,"bias":-1.5}],"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_top_logprobs":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
@@ -215,11 +217,11 @@ fn events() {
         (Event::Loading { fraction: 0.5 }, r#"{"event":"loading","fraction":0.5}"#),
         (
             Event::Loaded(Box::new(loaded)),
-            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"load_us":8,"load_cpu_us":9}"#,
+            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null},"load_us":8,"load_cpu_us":9}"#,
         ),
         (
             Event::Started(Started { id: 1, n_prompt: 2, n_cached: 3, sampling: Sampling::default() }),
-            r#"{"event":"started","id":1,"n_prompt":2,"n_cached":3,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null}}"#,
+            r#"{"event":"started","id":1,"n_prompt":2,"n_cached":3,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null}}"#,
         ),
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
@@ -294,9 +296,9 @@ fn every_name() {
         (CacheType::Q4_0, "q4_0"),
     ]);
     check_names(&[(FlashAttention::Auto, "auto"), (FlashAttention::On, "on"), (FlashAttention::Off, "off")]);
+    assert_eq!(serde_json::to_string(&Finish::StopText(3)).unwrap(), r#"{"stop_text":3}"#);
     check_names(&[
         (Finish::Stop, "stop"),
-        (Finish::StopText, "stop_text"),
         (Finish::Length, "length"),
         (Finish::ContextFull, "context_full"),
         (Finish::Cancelled, "cancelled"),

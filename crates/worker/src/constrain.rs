@@ -7,7 +7,7 @@
 //! would leave nothing for the answer. Then the closing tag is put into the text as if the model had written it. A JSON
 //! document that comes near the end of the room is brought to its own end: one that is cut off is of no use.
 
-use wire::{Failure, Generate, Grammar as Wanted};
+use wire::{Failure, Finish, Generate, Grammar as Wanted};
 
 use crate::chat::Hold;
 use crate::chat::common::Trigger;
@@ -21,6 +21,8 @@ const CLOSERS: [&[u8]; 3] = [b"}", b"]", b"\""];
 /// The part of the room that is kept for a document's end, and its bounds in tokens.
 const CLOSING_PART: u32 = 6;
 const CLOSING: (u32, u32) = (8, 32);
+/// The tokens that are kept for the end of a call.
+const CLOSING_CALL: u32 = 12;
 
 /// Tokens of white space that may stand between the reasoning and what the grammar holds.
 const MAX_BLANKS: u32 = 4;
@@ -37,6 +39,10 @@ pub(crate) struct Constraint {
     closers: Vec<i32>,
     /// With so many tokens left they are taken.
     n_closing: u32,
+    /// It holds calls of tools.
+    is_of_calls: bool,
+    /// It was brought to its end before the model did that.
+    is_cut: bool,
 }
 
 /// Which part of an answer a grammar is about.
@@ -45,7 +51,7 @@ enum Scope {
     Answer { calls: Option<Calls>, opening: Option<String> },
     /// Calls of tools, from a trigger on.
     Calls,
-    /// All of it. What opens a call is put in place of text before the call.
+    /// All of it. What opens a call is put in place of what the grammar forbids before the call.
     Whole { opening: Option<String> },
 }
 
@@ -77,7 +83,7 @@ pub(crate) enum Verdict {
     Forbidden,
     /// This text takes its place.
     Put(String),
-    /// The same, and the grammar goes on with it.
+    /// The same as far as the grammar allows it, which goes on with it.
     PutHeld(String),
 }
 
@@ -109,7 +115,9 @@ impl Constraint {
             }
         };
         let n_room = u32::try_from(n_room).unwrap_or(u32::MAX).min(request.max_tokens.unwrap_or(u32::MAX));
-        let is_json = matches!(request.grammar, Some(Wanted::JsonSchema(_))) && matches!(scope, Scope::Answer { .. });
+        let is_forced = matches!(hold, Some(Hold::Whole { .. } | Hold::Answer { .. }));
+        let is_json = is_forced || matches!(request.grammar, Some(Wanted::JsonSchema(_)));
+        let n_closing = if is_forced { CLOSING_CALL } else { (n_room / CLOSING_PART).clamp(CLOSING.0, CLOSING.1) };
         Ok(Some(Self {
             grammar,
             scope,
@@ -117,8 +125,42 @@ impl Constraint {
             has_begun: false,
             n_blanks: 0,
             closers: if is_json { model.tokens_of(&CLOSERS) } else { Vec::new() },
-            n_closing: (n_room / CLOSING_PART).clamp(CLOSING.0, CLOSING.1),
+            n_closing,
+            is_of_calls: is_forced || matches!(hold, Some(Hold::Lazy { .. })) && request.grammar.is_none(),
+            is_cut: false,
         }))
+    }
+
+    /// Whether the answer ends where the model would go on with what the grammar forbids: once the calls are whole, any other
+    /// token says that there are no more.
+    pub(crate) fn is_over(&mut self, model: &Model) -> bool {
+        self.is_of_calls && model.end().is_some_and(|end| self.grammar.allows(end))
+    }
+
+    /// Why an answer ends that is at its end near the limit: a document could have gone on, and so could calls that were brought
+    /// to their end.
+    pub(crate) fn closed(&self) -> Finish {
+        if self.is_of_calls && !self.is_cut { Finish::Stop } else { Finish::Length }
+    }
+
+    /// Go on in the grammar with a text, as far as it allows that; what of it that is, if anything.
+    pub(crate) fn accept_text(&mut self, text: &str, model: &Model) -> Result<Option<String>, String> {
+        let (mut accepted, mut piece, mut n_accepted) = (Vec::new(), Vec::new(), 0);
+        let tokens = model.tokenize_bare(text);
+        for token in &tokens {
+            if !self.grammar.allows(*token) {
+                break;
+            }
+            self.accept(*token)?;
+            model.piece(*token, true, &mut piece);
+            accepted.extend_from_slice(&piece);
+            n_accepted += 1;
+        }
+        Ok(match n_accepted {
+            0 => None,
+            n if n == tokens.len() => Some(text.to_owned()),
+            _ => Some(String::from_utf8_lossy(&accepted).into_owned()),
+        })
     }
 
     /// Whether a document is to be brought to its end, since there is room for so few more tokens.
@@ -134,6 +176,7 @@ impl Constraint {
         let is_text = allowed.first() == Some(&true) && allowed.get(1) == Some(&true);
         let skipped = if is_text { CLOSERS.len() - 1 } else { 0 };
         let closer = self.closers.iter().zip(allowed).skip(skipped).find(|(_, allowed)| *allowed);
+        self.is_cut |= closer.is_some();
         closer.map_or(Closing::Open, |(token, _)| Closing::By(*token))
     }
 
@@ -166,32 +209,22 @@ impl Constraint {
                 if let Some(closing) = stream.splitter().closing().filter(|_| is_open && is_over) {
                     return Verdict::PutHeld(closing.trim_end().to_owned());
                 }
-                let begins_reasoning =
-                    stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
-                if is_open || begins_reasoning || text.trim().is_empty() && !model.is_end(token) {
-                    return allowed(&mut self.grammar, token);
-                }
-                // The answer begins here.
-                return match opening.take() {
-                    Some(opening) if !opening.starts_with(text.trim_start()) || text.trim().is_empty() => {
-                        Verdict::PutHeld(opening)
+                if self.grammar.allows(token) {
+                    let begins_reasoning =
+                        stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
+                    if !is_open && !begins_reasoning && !text.trim().is_empty() {
+                        *opening = None;
                     }
-                    _ => allowed(&mut self.grammar, token),
-                };
+                    return Verdict::Allowed;
+                }
+                // The model would answer in words.
+                let opening = if is_open { None } else { opening.take() };
+                return opening.map_or(Verdict::Forbidden, Verdict::PutHeld);
             }
-            Scope::Answer { calls, opening } => {
+            Scope::Answer { calls, .. } => {
                 let begins = !self.has_begun && stream.splitter().closing().is_none() && !text.trim().is_empty();
                 let opens =
                     |calls: &mut Calls| calls.openings.iter().any(|opening| opening.starts_with(text.trim_start()));
-                let begins_reasoning =
-                    stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
-                if begins
-                    && !begins_reasoning
-                    && let Some(opening) = opening.take().filter(|opening| !opening.starts_with(text.trim_start()))
-                {
-                    self.has_begun = true;
-                    return Verdict::PutHeld(opening);
-                }
                 if begins
                     && calls.as_mut().is_some_and(opens)
                     && !self.grammar.allows(token)
@@ -199,6 +232,7 @@ impl Constraint {
                 {
                     self.grammar = calls.grammar;
                     self.scope = Scope::Calls;
+                    self.is_of_calls = true;
                     self.closers.clear();
                     return allowed(&mut self.grammar, token);
                 }
@@ -227,6 +261,9 @@ impl Constraint {
             }
         }
         if self.grammar.allows(token) {
+            if !text.trim().is_empty() {
+                self.take_opening();
+            }
             return Verdict::Allowed;
         }
         if !self.has_begun
@@ -245,7 +282,15 @@ impl Constraint {
             self.n_blanks += 1;
             return Verdict::Free;
         }
-        Verdict::Forbidden
+        self.take_opening().map_or(Verdict::Forbidden, Verdict::PutHeld)
+    }
+
+    /// What opens a call, where none was opened yet.
+    fn take_opening(&mut self) -> Option<String> {
+        match &mut self.scope {
+            Scope::Answer { opening, .. } | Scope::Whole { opening } => opening.take(),
+            Scope::Calls => None,
+        }
     }
 }
 

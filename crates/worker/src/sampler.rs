@@ -2,15 +2,17 @@
 //!
 //! Owned here: the chain that `wire::Sampling` names, in its order and with llama.cpp's arithmetic, and which of
 //! request, file and default wins. It is our own because llama.cpp's chain first copies the whole vocabulary into an
-//! array of candidates for every token, which for a small model costs as much as a layer. Absent: grammars, logit
-//! biases, the other samplers.
+//! array of candidates for every token, which for a small model costs as much as a layer. Absent: grammars, and llama.cpp's
+//! other samplers (DRY, dynamic temperature, adaptive p).
+
+mod narrow;
+mod penalty;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
-use wire::Sampling;
+use wire::{LogitBias, Sampling};
 
-/// How many of the last tokens the repeat penalty looks at.
-pub const N_PENALISED: usize = 64;
+use penalty::Penalties;
 
 /// The settings where neither the request nor the file has one.
 const DEFAULT: Sampling = Sampling {
@@ -18,34 +20,68 @@ const DEFAULT: Sampling = Sampling {
     top_k: Some(40),
     top_p: Some(0.95),
     min_p: Some(0.05),
+    typical_p: Some(1.0),
+    top_n_sigma: Some(0.0),
+    xtc_probability: Some(0.0),
+    xtc_threshold: Some(0.1),
     repeat_penalty: Some(1.0),
+    frequency_penalty: Some(0.0),
+    presence_penalty: Some(0.0),
+    repeat_last_n: Some(64),
+    mirostat: Some(0),
+    mirostat_tau: Some(5.0),
+    mirostat_eta: Some(0.1),
     seed: None,
 };
 
 /// Each setting of `request`, else of `file`, else the default; the seed is the request's alone.
 pub fn resolve(request: &Sampling, file: &Sampling) -> Sampling {
-    Sampling {
-        temperature: request.temperature.or(file.temperature).or(DEFAULT.temperature),
-        top_k: request.top_k.or(file.top_k).or(DEFAULT.top_k),
-        top_p: request.top_p.or(file.top_p).or(DEFAULT.top_p),
-        min_p: request.min_p.or(file.min_p).or(DEFAULT.min_p),
-        repeat_penalty: request.repeat_penalty.or(file.repeat_penalty).or(DEFAULT.repeat_penalty),
-        seed: request.seed,
+    macro_rules! first {
+        ($($field:ident),*) => {
+            Sampling { $($field: request.$field.or(file.$field).or(DEFAULT.$field),)* seed: request.seed }
+        };
     }
+    first!(
+        temperature,
+        top_k,
+        top_p,
+        min_p,
+        typical_p,
+        top_n_sigma,
+        xtc_probability,
+        xtc_threshold,
+        repeat_penalty,
+        frequency_penalty,
+        presence_penalty,
+        repeat_last_n,
+        mirostat,
+        mirostat_tau,
+        mirostat_eta
+    )
 }
 
 /// What is wrong with these settings, as a sentence without a full stop.
 pub fn check(sampling: &Sampling) -> Result<(), String> {
-    let within = |name: &str, value: Option<f32>, low: f32, high: f32| match value {
-        Some(value) if !(low..=high).contains(&value) => {
-            Err(format!("{name} must be between {low} and {high}, and is {value}"))
+    for (name, value, low, high) in [
+        ("temperature", sampling.temperature, 0.0, 100.0),
+        ("top-p", sampling.top_p, 0.0, 1.0),
+        ("min-p", sampling.min_p, 0.0, 1.0),
+        ("typical-p", sampling.typical_p, 0.0, 1.0),
+        ("top-n-sigma", sampling.top_n_sigma, 0.0, 1000.0),
+        ("xtc probability", sampling.xtc_probability, 0.0, 1.0),
+        ("xtc threshold", sampling.xtc_threshold, 0.0, 1.0),
+        ("repeat penalty", sampling.repeat_penalty, 0.01, 100.0),
+        ("frequency penalty", sampling.frequency_penalty, -100.0, 100.0),
+        ("presence penalty", sampling.presence_penalty, -100.0, 100.0),
+        ("mirostat", sampling.mirostat.map(|version| version as f32), 0.0, 2.0),
+        ("mirostat tau", sampling.mirostat_tau, 0.0, 100.0),
+        ("mirostat eta", sampling.mirostat_eta, 0.0, 1.0),
+    ] {
+        if let Some(value) = value.filter(|value| !(low..=high).contains(value)) {
+            return Err(format!("{name} must be between {low} and {high}, and is {value}"));
         }
-        _ => Ok(()),
-    };
-    within("temperature", sampling.temperature, 0.0, 100.0)?;
-    within("top-p", sampling.top_p, 0.0, 1.0)?;
-    within("min-p", sampling.min_p, 0.0, 1.0)?;
-    within("repeat penalty", sampling.repeat_penalty, 0.01, 100.0)
+    }
+    Ok(())
 }
 
 /// One token that may come next.
@@ -63,6 +99,15 @@ impl Candidate {
     }
 }
 
+/// Mirostat's settings, and how surprising a token may be now, in bits.
+#[derive(Debug, Clone, Copy)]
+struct Mirostat {
+    version: u32,
+    tau: f32,
+    eta: f32,
+    most: f32,
+}
+
 /// Draws tokens with one generation's settings.
 #[derive(Debug)]
 pub struct Sampler {
@@ -71,7 +116,12 @@ pub struct Sampler {
     top_k: usize,
     top_p: f32,
     min_p: f32,
-    repeat_penalty: f32,
+    typical_p: f32,
+    top_n_sigma: f32,
+    /// How often, and from which probability on.
+    xtc: (f32, f32),
+    mirostat: Option<Mirostat>,
+    penalties: Penalties,
     random: Pcg64Mcg,
     candidates: Vec<Candidate>,
 }
@@ -80,21 +130,34 @@ impl Sampler {
     /// A sampler for checked settings; an open one takes its default, an open seed 0.
     pub fn new(sampling: &Sampling) -> Self {
         let sampling = resolve(sampling, &DEFAULT);
+        let tau = sampling.mirostat_tau.unwrap_or(5.0);
+        let mirostat = |version| Mirostat { version, tau, eta: sampling.mirostat_eta.unwrap_or(0.1), most: 2.0 * tau };
         Self {
             temperature: sampling.temperature.unwrap_or(0.0),
             top_k: sampling.top_k.unwrap_or(0) as usize,
             top_p: sampling.top_p.unwrap_or(1.0),
             min_p: sampling.min_p.unwrap_or(0.0),
-            repeat_penalty: sampling.repeat_penalty.unwrap_or(1.0),
+            typical_p: sampling.typical_p.unwrap_or(1.0),
+            top_n_sigma: sampling.top_n_sigma.unwrap_or(0.0),
+            xtc: (sampling.xtc_probability.unwrap_or(0.0), sampling.xtc_threshold.unwrap_or(0.1)),
+            mirostat: sampling.mirostat.filter(|version| *version > 0).map(mirostat),
+            penalties: Penalties::new(&sampling),
             random: Pcg64Mcg::seed_from_u64(u64::from(sampling.seed.unwrap_or(0))),
             candidates: Vec::new(),
         }
     }
 
+    /// The same with tokens that are made more or less likely.
+    #[must_use]
+    pub fn biased(mut self, bias: &[LogitBias]) -> Self {
+        self.penalties.bias = bias.to_vec();
+        self
+    }
+
     /// The next token, given the logits of all and the tokens so far; `None` where no logit is a number.
-    /// The logits of penalised tokens are changed in place.
+    /// The logits of biased and penalised tokens are changed in place.
     pub fn sample(&mut self, logits: &mut [f32], tokens: &[i32]) -> Option<u32> {
-        self.penalise(logits, &tokens[tokens.len().saturating_sub(N_PENALISED)..]);
+        self.penalties.apply(logits, tokens);
         self.sample_again(logits)
     }
 
@@ -104,36 +167,38 @@ impl Sampler {
             self.keep_top(logits, 1);
             return self.candidates.first().map(|first| first.token);
         }
-        match self.top_k {
-            0 if self.top_p < 1.0 => self.keep_nucleus_of_all(logits),
-            0 => self.keep_all(logits),
-            k => {
-                self.keep_top(logits, k);
-                self.keep_nucleus(None);
-            }
+        if let Some(mirostat) = self.mirostat {
+            return self.draw_by_surprise(logits, mirostat);
         }
+        self.keep(logits);
         let most = self.candidates.first()?.logit;
         if self.min_p > 0.0 {
             let least = most + self.min_p.ln();
             self.candidates.retain(|candidate| candidate.logit >= least);
         }
-        self.draw(most)
+        let (probability, threshold) = self.xtc;
+        if probability > 0.0 && threshold <= 0.5 && self.random.random::<f32>() < probability {
+            self.leave_likeliest_out(threshold);
+        }
+        self.draw().map(|candidate| candidate.token)
     }
 
-    /// Make each distinct token of `recent` less likely.
-    fn penalise(&self, logits: &mut [f32], recent: &[i32]) {
-        #[expect(clippy::float_cmp, reason = "this very number is the setting's off")]
-        if self.repeat_penalty == 1.0 {
-            return;
+    /// Candidates: those that top-n-sigma, top-k, typical-p and top-p leave, the likeliest first.
+    fn keep(&mut self, logits: &[f32]) {
+        let is_narrowed = self.typical_p < 1.0 || self.top_n_sigma > 0.0;
+        match self.top_k {
+            0 if is_narrowed => self.keep_top(logits, logits.len()),
+            0 if self.top_p < 1.0 => return self.keep_nucleus_of_all(logits),
+            0 => return self.keep_all(logits),
+            k => self.keep_top(logits, k),
         }
-        for (idx, token) in recent.iter().enumerate() {
-            if recent[..idx].contains(token) {
-                continue;
-            }
-            if let Some(logit) = usize::try_from(*token).ok().and_then(|token| logits.get_mut(token)) {
-                *logit = if *logit <= 0.0 { *logit * self.repeat_penalty } else { *logit / self.repeat_penalty };
-            }
+        if self.top_n_sigma > 0.0 {
+            self.keep_within_deviations(logits);
         }
+        if self.typical_p < 1.0 {
+            self.keep_typical();
+        }
+        self.keep_nucleus(None);
     }
 
     /// Candidates: the `k` likeliest, likeliest first. One pass that looks closer only at blocks which hold a logit
@@ -210,23 +275,26 @@ impl Sampler {
     }
 
     /// Draw one of the candidates by its weight at this temperature.
-    fn draw(&mut self, most: f32) -> Option<u32> {
+    fn draw(&mut self) -> Option<Candidate> {
+        let most = self.candidates.first()?.logit;
         let weight = |candidate: &Candidate| f64::from(((candidate.logit - most) / self.temperature).exp());
         let whole: f64 = self.candidates.iter().map(weight).sum();
         let mut left = self.random.random::<f64>() * whole;
         for candidate in &self.candidates {
             left -= weight(candidate);
             if left < 0.0 {
-                return Some(candidate.token);
+                return Some(*candidate);
             }
         }
-        self.candidates.first().map(|candidate| candidate.token)
+        self.candidates.first().copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     const ALL: Sampling = Sampling {
@@ -234,8 +302,8 @@ mod tests {
         top_k: Some(0),
         top_p: Some(1.0),
         min_p: Some(0.0),
-        repeat_penalty: Some(1.0),
         seed: Some(1),
+        ..Sampling::OPEN
     };
 
     /// How often each token comes in 20,000 draws, in percent.
@@ -263,9 +331,72 @@ mod tests {
             ("top-p of nothing keeps one", Sampling { top_p: Some(0.0), ..ALL }, &[], [0, 100, 0, 0]),
             ("min-p", Sampling { min_p: Some(0.5), ..ALL }, &[], [0, 62, 38, 0]),
             ("penalty", Sampling { repeat_penalty: Some(2.0), ..ALL }, &[1, 1, 2], [19, 46, 16, 19]),
+            ("frequency", Sampling { frequency_penalty: Some(1.0), ..ALL }, &[1, 1, 2], [26, 18, 29, 26]),
+            ("presence", Sampling { presence_penalty: Some(1.0), ..ALL }, &[1, 1, 2], [20, 37, 22, 20]),
+            (
+                "penalties without a window",
+                Sampling { repeat_last_n: Some(0), presence_penalty: Some(1.0), ..ALL },
+                &[1],
+                [10, 50, 30, 10],
+            ),
+            (
+                "a window of one",
+                Sampling { repeat_last_n: Some(1), presence_penalty: Some(9.0), ..ALL },
+                &[2, 1],
+                [20, 0, 60, 20],
+            ),
+            // Entropy is 1.17 nats: the surprise of 0.3, 1.2, is nearest to it.
+            ("typical-p", Sampling { typical_p: Some(0.2), ..ALL }, &[], [0, 0, 100, 0]),
+            ("top-n-sigma", Sampling { top_n_sigma: Some(1.0), ..ALL }, &[], [0, 62, 38, 0]),
+            ("xtc", Sampling { xtc_probability: Some(1.0), xtc_threshold: Some(0.2), ..ALL }, &[], [20, 0, 60, 20]),
+            (
+                "xtc that is off",
+                Sampling { xtc_probability: Some(1.0), xtc_threshold: Some(0.6), ..ALL },
+                &[],
+                [10, 50, 30, 10],
+            ),
+            (
+                "mirostat 2",
+                Sampling { mirostat: Some(2), mirostat_tau: Some(0.6), mirostat_eta: Some(0.0), ..ALL },
+                &[],
+                [0, 100, 0, 0],
+            ),
         ] {
             for (share, expected) in shares(&sampling, &logits, tokens).into_iter().zip(expected) {
                 assert!((share - expected).abs() <= 1, "{name}: {share} % rather than {expected} %");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bias_bans_a_token_or_forces_it() {
+        let draw = |sampling: Sampling, token, bias| {
+            let mut sampler = Sampler::new(&sampling).biased(&[LogitBias { token, bias }]);
+            (0..200).map(|_| sampler.sample(&mut [1.0, 3.0, 2.0, 0.0], &[]).unwrap()).collect::<BTreeSet<_>>()
+        };
+        for sampling in [ALL, Sampling { temperature: Some(0.0), ..ALL }, Sampling { mirostat: Some(1), ..ALL }] {
+            assert!(!draw(sampling, 1, -100.0).contains(&1));
+            assert_eq!(draw(sampling, 3, 100.0), [3].into());
+        }
+        // One that there is not has no effect here.
+        assert_eq!(draw(Sampling { temperature: Some(0.0), ..ALL }, 9, 100.0), [1].into());
+    }
+
+    #[test]
+    fn mirostat_holds_its_surprise() {
+        // A vocabulary with a long tail.
+        let logits: Vec<f32> = (1..2000_u16).map(|rank| -f32::from(rank).ln()).collect();
+        let whole: f32 = logits.iter().map(|logit| logit.exp()).sum();
+        let surprise = |token: u32| -(logits[token as usize].exp() / whole).log2();
+        for version in [1, 2] {
+            for tau in [3.0, 6.0] {
+                let sampling = Sampling { mirostat: Some(version), mirostat_tau: Some(tau), ..ALL };
+                let mut sampler = Sampler::new(&sampling);
+                let drawn: Vec<f32> =
+                    (0..4000).map(|_| surprise(sampler.sample(&mut logits.clone(), &[]).unwrap())).collect();
+                let mean = drawn[1000..].iter().sum::<f32>() / 3000.0;
+                // Of the truncated distribution it is the surprise that is held, which is somewhat less.
+                assert!((mean - tau).abs() < 1.5, "{version}: {mean} rather than {tau}");
             }
         }
     }
@@ -285,7 +416,7 @@ mod tests {
     #[test]
     fn the_penalty_forgets_after_64_tokens() {
         let mut tokens = vec![0; 1];
-        tokens.extend([1; N_PENALISED - 1]);
+        tokens.extend([1; 63]);
         let sampling = Sampling { temperature: Some(0.0), repeat_penalty: Some(4.0), ..ALL };
         let mut sampler = Sampler::new(&sampling);
         assert_eq!(sampler.sample(&mut [3.0, 1.0, 2.0], &tokens), Some(2));
@@ -319,6 +450,9 @@ mod tests {
             (Sampling { top_p: Some(1.5), ..ALL }, "top-p"),
             (Sampling { min_p: Some(-0.1), ..ALL }, "min-p"),
             (Sampling { repeat_penalty: Some(0.0), ..ALL }, "repeat penalty"),
+            (Sampling { frequency_penalty: Some(f32::INFINITY), ..ALL }, "frequency penalty"),
+            (Sampling { mirostat: Some(3), ..ALL }, "mirostat"),
+            (Sampling { xtc_threshold: Some(-1.0), ..ALL }, "xtc threshold"),
         ] {
             assert!(check(&sampling).unwrap_err().starts_with(name));
         }

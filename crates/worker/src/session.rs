@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{
-    Chat, Event, Failure, FailureKind, Load, Loaded, Measure, Measured, Prompt, Query, QueryJob, QueryResult, Sampling,
-    Score,
+    Chat, Event, Failure, FailureKind, Load, Loaded, LogitBias, Measure, Measured, Prompt, Query, QueryJob,
+    QueryResult, Sampling, Score,
 };
 
 use crate::backend::fail;
@@ -157,6 +157,21 @@ impl Session {
         Ok(QueryResult::Detokenized { text: model.detokenize(tokens) })
     }
 
+    /// Refuse biases of tokens that there are none of.
+    pub(crate) fn check_bias(&self, bias: &[LogitBias]) -> Result<(), Failure> {
+        let model = self.engine.model();
+        if bias.len() > MAX_BIASES {
+            let message = format!("logit_bias has {} tokens, and {MAX_BIASES} are the most", bias.len());
+            return Err(fail(FailureKind::Request, message, "give fewer"));
+        }
+        let is_token = |token: u32| i32::try_from(token).is_ok_and(|token| model.is_token(token));
+        let wrong = bias.iter().find(|one| !is_token(one.token) || !one.bias.is_finite());
+        wrong.map_or(Ok(()), |one| {
+            let message = format!("logit_bias names the token {}, and this model has none of that number", one.token);
+            Err(fail(FailureKind::Request, message, "`/tokenize` tells the tokens of a text"))
+        })
+    }
+
     fn apply_template(&mut self, chat: Chat) -> Result<QueryResult, Failure> {
         let prompt = Prompt::Chat(chat);
         let rendered = self
@@ -203,17 +218,21 @@ impl Session {
         self.tags.iter().copied().chain(preserved).collect()
     }
 
-    /// Stop texts that are one special token each. Its text is no part of an answer, so it is not looked for there.
-    pub(crate) fn stop_tokens(&self, stop: &[String]) -> Vec<i32> {
+    /// Stop texts that are one special token each, with their places. Its text is no part of an answer, so it is not looked for there.
+    pub(crate) fn stop_tokens(&self, stop: &[String]) -> Vec<(i32, u32)> {
         let model = self.engine.model();
         let mut shown = Vec::new();
         let mut is_hidden = |token: &i32| {
             model.piece(*token, false, &mut shown);
             shown.is_empty()
         };
-        stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()
+        let single = (0..).zip(stop).filter_map(|(place, text)| Some((model.single_token(text)?, place)));
+        single.filter(|(token, _)| is_hidden(token)).collect()
     }
 }
+
+/// The most tokens that a request may bias: each is looked up at every step.
+const MAX_BIASES: usize = 4096;
 
 /// The longest text of a query in bytes: its tokens, spelled out, fit a frame, and cutting it up holds answers up for a
 /// fraction of a second.
@@ -254,14 +273,23 @@ fn file_sampling(model: &Model) -> Sampling {
     let number = |key: &str| model.metadata(key)?.trim().parse::<f32>().ok();
     let checked = |sampling: Sampling| sampler::check(&sampling).map_or_else(|_| Sampling::default(), |()| sampling);
     let none = Sampling::default();
+    let whole = |key: &str| number(key).filter(|number| *number >= 0.0).map(|number| number as u32);
     Sampling {
         temperature: checked(Sampling { temperature: number("general.sampling.temp"), ..none }).temperature,
-        top_k: number("general.sampling.top_k").filter(|k| *k >= 0.0).map(|k| k as u32),
+        top_k: whole("general.sampling.top_k"),
         top_p: checked(Sampling { top_p: number("general.sampling.top_p"), ..none }).top_p,
         min_p: checked(Sampling { min_p: number("general.sampling.min_p"), ..none }).min_p,
+        xtc_probability: checked(Sampling { xtc_probability: number("general.sampling.xtc_probability"), ..none })
+            .xtc_probability,
+        xtc_threshold: checked(Sampling { xtc_threshold: number("general.sampling.xtc_threshold"), ..none })
+            .xtc_threshold,
         repeat_penalty: checked(Sampling { repeat_penalty: number("general.sampling.penalty_repeat"), ..none })
             .repeat_penalty,
-        seed: None,
+        repeat_last_n: whole("general.sampling.penalty_last_n"),
+        mirostat: checked(Sampling { mirostat: whole("general.sampling.mirostat"), ..none }).mirostat,
+        mirostat_tau: checked(Sampling { mirostat_tau: number("general.sampling.mirostat_tau"), ..none }).mirostat_tau,
+        mirostat_eta: checked(Sampling { mirostat_eta: number("general.sampling.mirostat_eta"), ..none }).mirostat_eta,
+        ..none
     }
 }
 

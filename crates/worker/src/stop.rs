@@ -6,17 +6,18 @@
 /// Looks for stop texts in an answer as it streams.
 #[derive(Debug, Default)]
 pub struct Stopper {
-    texts: Vec<String>,
+    /// Each with its place in the list that was given.
+    texts: Vec<(u32, String)>,
     /// The begin of a stop text, perhaps.
     held: String,
-    stopped: bool,
+    stopped: Option<u32>,
 }
 
 impl Stopper {
     /// Look for these; empty ones would stop everything and don't count.
     pub fn new(texts: &[String]) -> Self {
-        let texts = texts.iter().filter(|text| !text.is_empty()).cloned().collect();
-        Self { texts, held: String::new(), stopped: false }
+        let texts = (0..).zip(texts).filter(|(_, text)| !text.is_empty());
+        Self { texts: texts.map(|(place, text)| (place, text.clone())).collect(), held: String::new(), stopped: None }
     }
 
     /// Whether there are any to look for.
@@ -26,26 +27,32 @@ impl Stopper {
 
     /// Whether one was found: what comes after is not emitted.
     pub fn has_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// The place of the one that was found.
+    pub fn stopped_by(&self) -> Option<u32> {
         self.stopped
     }
 
     /// Take text and give it on, except for a stop text, what comes after one, and an end that may be the begin of one.
     pub fn push(&mut self, text: &str, mut emit: impl FnMut(&str)) {
-        if self.stopped {
+        if self.has_stopped() {
             return;
         }
         if self.texts.is_empty() {
             return emit(text);
         }
         self.held.push_str(text);
-        let found = self.texts.iter().filter_map(|text| self.held.find(text.as_str())).min();
-        let n_sure = found.unwrap_or_else(|| self.held.len() - self.n_begun());
+        // Of two that begin at the same place the first in the list counts.
+        let found = self.texts.iter().filter_map(|(place, text)| Some((self.held.find(text.as_str())?, *place))).min();
+        let n_sure = found.map_or_else(|| self.held.len() - self.n_begun(), |(at, _)| at);
         let sure: String = self.held.drain(..n_sure).collect();
         if !sure.is_empty() {
             emit(&sure);
         }
-        if found.is_some() {
-            self.stopped = true;
+        if let Some((_, place)) = found {
+            self.stopped = Some(place);
             self.held.clear();
         }
     }
@@ -60,10 +67,10 @@ impl Stopper {
 
     /// How many bytes at the end may be the begin of a stop text.
     fn n_begun(&self) -> usize {
-        let longest = self.texts.iter().map(String::len).max().unwrap_or(0);
+        let longest = self.texts.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
         let is_begin = |n: &usize| {
             let end = self.held.as_bytes().get(self.held.len() - n..).unwrap_or_default();
-            self.texts.iter().any(|text| text.as_bytes().starts_with(end))
+            self.texts.iter().any(|(_, text)| text.as_bytes().starts_with(end))
         };
         // An end that begins in the middle of a character is the begin of no text.
         (1..=self.held.len().min(longest)).rev().find(is_begin).unwrap_or(0)
@@ -75,27 +82,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn answer(stops: &[&str], pieces: impl IntoIterator<Item = String>) -> (String, bool) {
+    fn answer(stops: &[&str], pieces: impl IntoIterator<Item = String>) -> (String, Option<u32>) {
         let stops: Vec<_> = stops.iter().map(|stop| (*stop).to_owned()).collect();
         let (mut stopper, mut text) = (Stopper::new(&stops), String::new());
         for piece in pieces {
             stopper.push(&piece, |sure| text.push_str(sure));
         }
         stopper.finish(|sure| text.push_str(sure));
-        (text, stopper.has_stopped())
+        (text, stopper.stopped_by())
     }
 
     #[test]
     fn an_answer_ends_before_a_stop_text() {
         for (stops, text, expected, stopped) in [
-            (&["whale"][..], "the white whale swims", "the white ", true),
-            (&["whale"], "the white wha", "the white wha", false),
-            (&["\n\n", "###"], "one\ntwo###\n\n", "one\ntwo", true),
-            (&["aab"], "aaab", "a", true),
-            (&["é!"], "caféé!", "café", true),
-            (&["", "x"], "abc", "abc", false),
-            (&[], "abc", "abc", false),
-            (&["abc", "b"], "abd", "a", true),
+            (&["whale"][..], "the white whale swims", "the white ", Some(0)),
+            (&["whale"], "the white wha", "the white wha", None),
+            (&["\n\n", "###"], "one\ntwo###\n\n", "one\ntwo", Some(1)),
+            (&["aab"], "aaab", "a", Some(0)),
+            (&["é!"], "caféé!", "café", Some(0)),
+            (&["", "x"], "abc", "abc", None),
+            (&["", "x"], "axc", "a", Some(1)),
+            (&["bc", "b"], "abc", "a", Some(0)),
+            (&[], "abc", "abc", None),
+            (&["abc", "b"], "abd", "a", Some(1)),
         ] {
             assert_eq!(answer(stops, [text.to_owned()]), (expected.to_owned(), stopped), "{text} whole");
             let characters = text.chars().map(String::from);
@@ -110,7 +119,7 @@ mod tests {
             let characters: Vec<char> = text.chars().collect();
             let chunks = characters.chunks(size).map(|chunk| chunk.iter().collect::<String>());
             let (found, stopped) = answer(&stops, chunks);
-            prop_assert_eq!(stopped, stops.iter().any(|stop| text.contains(stop)));
+            prop_assert_eq!(stopped.is_some(), stops.iter().any(|stop| text.contains(stop)));
             // With several stop texts, one that is whole first wins over one that began first.
             prop_assert!(text.starts_with(&found));
             prop_assert!(stops.iter().all(|stop| !found.contains(stop)));

@@ -153,9 +153,9 @@ impl<'a> Stream<'a> {
         answers
     }
 
-    /// Whether a stop text has come.
-    pub(crate) fn has_stopped(&self) -> bool {
-        self.stopper.has_stopped()
+    /// The place of the stop text that has come.
+    pub(crate) fn stopped_by(&self) -> Option<u32> {
+        self.stopper.stopped_by()
     }
 
     /// Report a token along with the text.

@@ -16,7 +16,7 @@ fn stop_reason(ending: &Ending, has_calls: bool) -> (&'static str, Option<&str>)
     match ending.end {
         End::Finished(Finish::Length) => ("max_tokens", None),
         End::Finished(Finish::ContextFull) => ("model_context_window_exceeded", None),
-        End::Finished(Finish::StopText) => ("stop_sequence", ending.stop.as_deref()),
+        End::Finished(Finish::StopText(_)) if ending.stop.is_some() => ("stop_sequence", ending.stop.as_deref()),
         _ if has_calls => ("tool_use", None),
         _ => ("end_turn", None),
     }

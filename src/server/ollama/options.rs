@@ -26,7 +26,16 @@ pub(super) struct Options {
     top_k: Option<i64>,
     top_p: Option<f32>,
     min_p: Option<f32>,
+    typical_p: Option<f32>,
     repeat_penalty: Option<f32>,
+    /// How many of the last tokens the penalties look at: 64 where nothing is said, -1 for all.
+    repeat_last_n: Option<i32>,
+    frequency_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    /// 0 is off, 1 or 2 the version.
+    mirostat: Option<u32>,
+    mirostat_tau: Option<f32>,
+    mirostat_eta: Option<f32>,
     /// The seed of the draw.
     seed: Option<i64>,
     /// Texts that end the answer.
@@ -69,9 +78,17 @@ impl Options {
                 top_k: options.top_k.and_then(|top_k| u32::try_from(top_k).ok()),
                 top_p: within("options.top_p", options.top_p, 0.0, 1.0)?,
                 min_p: within("options.min_p", options.min_p, 0.0, 1.0)?,
+                typical_p: within("options.typical_p", options.typical_p, 0.0, 1.0)?,
                 repeat_penalty: within("options.repeat_penalty", options.repeat_penalty, 0.1, 10.0)?,
+                repeat_last_n: limits::window("options.repeat_last_n", options.repeat_last_n)?,
+                frequency_penalty: within("options.frequency_penalty", options.frequency_penalty, -2.0, 2.0)?,
+                presence_penalty: within("options.presence_penalty", options.presence_penalty, -2.0, 2.0)?,
+                mirostat: within("options.mirostat", options.mirostat, 0, 2)?,
+                mirostat_tau: within("options.mirostat_tau", options.mirostat_tau, 0.0, 100.0)?,
+                mirostat_eta: within("options.mirostat_eta", options.mirostat_eta, 0.0, 1.0)?,
                 // Below 0 it is left open; seeds of 64 bits are taken by their lower half.
                 seed: options.seed.filter(|seed| *seed >= 0).map(|seed| seed as u32),
+                ..Sampling::OPEN
             },
             stop: limits::stop("options.stop", stop)?,
         })

@@ -1,12 +1,14 @@
 //! `/v1/completions`: text that goes on, without a chat template.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chunks::Chunks;
 use super::common::{finish_reason, sse};
-use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
+use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions, logit_bias};
 use crate::server::asking::of_choice;
 use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
@@ -38,6 +40,8 @@ pub(super) struct Request {
     /// Tell so many of the likeliest tokens at each step.
     #[schema(minimum = 0, maximum = 5)]
     logprobs: Option<u32>,
+    /// Only as many as `n`: none is thrown away.
+    best_of: Option<u32>,
     /// Begin the text with the prompt.
     echo: Option<bool>,
     /// Not supported: what comes behind the text.
@@ -56,9 +60,41 @@ pub(super) struct Request {
     /// Keep tokens at least so likely, as a share of the likeliest.
     #[schema(minimum = 0.0, maximum = 1.0)]
     min_p: Option<f32>,
-    /// Weaken the tokens of the last 64 by this factor.
+    /// Keep tokens whose surprise is nearest to the expected one, until they reach this.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    typical_p: Option<f32>,
+    /// Keep tokens within so many standard deviations of the greatest logit; 0 or -1 is off.
+    #[schema(minimum = -1.0, maximum = 1000.0)]
+    top_n_sigma: Option<f32>,
+    /// How often the likeliest tokens are left out.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    xtc_probability: Option<f32>,
+    /// How likely another token must be for that.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    xtc_threshold: Option<f32>,
+    /// Weaken tokens that stand in the text by this factor.
     #[schema(minimum = 0.1, maximum = 10.0)]
     repeat_penalty: Option<f32>,
+    /// How many of the last tokens the penalties look at, 64 where nothing is said; -1 is all.
+    #[schema(minimum = -1)]
+    repeat_last_n: Option<i32>,
+    /// Weaken tokens by this for each time that they stand in the text.
+    #[schema(minimum = -2.0, maximum = 2.0)]
+    frequency_penalty: Option<f32>,
+    /// Weaken tokens that stand in the text by this.
+    #[schema(minimum = -2.0, maximum = 2.0)]
+    presence_penalty: Option<f32>,
+    /// Make tokens, by their numbers, more or less likely: -100 bans one, 100 forces it.
+    logit_bias: Option<BTreeMap<String, f32>>,
+    /// Mirostat in place of top-k, top-p and the like: 1 or 2; 0 is off.
+    #[schema(minimum = 0, maximum = 2)]
+    mirostat: Option<u32>,
+    /// The surprise that Mirostat aims at, in bits.
+    #[schema(minimum = 0.0, maximum = 100.0)]
+    mirostat_tau: Option<f32>,
+    /// How fast Mirostat learns.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    mirostat_eta: Option<f32>,
     /// The seed of the draw.
     seed: Option<i64>,
     /// A grammar in llama.cpp's GBNF that the text must follow.
@@ -134,6 +170,9 @@ fn read(request: Request) -> Result<Read> {
     if request.suffix.is_some_and(|suffix| !suffix.is_empty()) {
         return Err(ApiError::field("suffix", "is not supported: no text can be put between two"));
     }
+    if request.best_of.is_some_and(|best_of| best_of != n) {
+        return Err(ApiError::field("best_of", "must be the same as `n`: completions are not compared"));
+    }
     let n_logprobs = within("logprobs", request.logprobs, 0, 5)?;
     let echo = request.echo.unwrap_or(false);
     if echo && n_logprobs.is_some() {
@@ -144,11 +183,22 @@ fn read(request: Request) -> Result<Read> {
         top_p: request.top_p,
         top_k: request.top_k,
         min_p: request.min_p,
+        typical_p: request.typical_p,
+        top_n_sigma: request.top_n_sigma,
+        xtc_probability: request.xtc_probability,
+        xtc_threshold: request.xtc_threshold,
         repeat_penalty: request.repeat_penalty,
+        repeat_last_n: request.repeat_last_n,
+        frequency_penalty: request.frequency_penalty,
+        presence_penalty: request.presence_penalty,
+        mirostat: request.mirostat,
+        mirostat_tau: request.mirostat_tau,
+        mirostat_eta: request.mirostat_eta,
         seed: request.seed,
     };
     let generation = Generation {
         sampling: samplers.read()?,
+        logit_bias: logit_bias(request.logit_bias)?,
         max_tokens: Some(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)),
         form: limits::grammar("grammar", request.grammar)?,
         stop: OneOrMany::stop(request.stop)?,

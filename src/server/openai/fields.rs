@@ -1,5 +1,7 @@
 //! Fields that several of `OpenAI`'s requests have.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
 use crate::server::limits;
 use domain::request::form::Form;
-use wire::{Sampling, Token};
+use wire::{LogitBias, Sampling, Token};
 
 /// The likeliest tokens that a worker is asked for: `OpenAI`'s API tells how likely a token was that is among these.
 pub(super) const N_LIKELY: u32 = 20;
@@ -56,7 +58,17 @@ pub(super) struct Samplers {
     pub(super) top_p: Option<f32>,
     pub(super) top_k: Option<u32>,
     pub(super) min_p: Option<f32>,
+    pub(super) typical_p: Option<f32>,
+    pub(super) top_n_sigma: Option<f32>,
+    pub(super) xtc_probability: Option<f32>,
+    pub(super) xtc_threshold: Option<f32>,
     pub(super) repeat_penalty: Option<f32>,
+    pub(super) repeat_last_n: Option<i32>,
+    pub(super) frequency_penalty: Option<f32>,
+    pub(super) presence_penalty: Option<f32>,
+    pub(super) mirostat: Option<u32>,
+    pub(super) mirostat_tau: Option<f32>,
+    pub(super) mirostat_eta: Option<f32>,
     pub(super) seed: Option<i64>,
 }
 
@@ -67,11 +79,35 @@ impl Samplers {
             top_p: within("top_p", self.top_p, 0.0, 1.0)?,
             top_k: within("top_k", self.top_k, 0, 1_000_000)?,
             min_p: within("min_p", self.min_p, 0.0, 1.0)?,
+            typical_p: within("typical_p", self.typical_p, 0.0, 1.0)?,
+            top_n_sigma: within("top_n_sigma", self.top_n_sigma, -1.0, 1000.0)?.map(|sigma| sigma.max(0.0)),
+            xtc_probability: within("xtc_probability", self.xtc_probability, 0.0, 1.0)?,
+            xtc_threshold: within("xtc_threshold", self.xtc_threshold, 0.0, 1.0)?,
             repeat_penalty: within("repeat_penalty", self.repeat_penalty, 0.1, 10.0)?,
+            repeat_last_n: limits::window("repeat_last_n", self.repeat_last_n)?,
+            frequency_penalty: within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
+            presence_penalty: within("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
+            mirostat: within("mirostat", self.mirostat, 0, 2)?,
+            mirostat_tau: within("mirostat_tau", self.mirostat_tau, 0.0, 100.0)?,
+            mirostat_eta: within("mirostat_eta", self.mirostat_eta, 0.0, 1.0)?,
             // Seeds of 64 bits are taken by their lower half.
             seed: self.seed.map(|seed| seed as u32),
         })
     }
+}
+
+/// Tokens that are made more or less likely: their numbers, as texts, with what is added to their logits.
+pub(super) fn logit_bias(bias: Option<BTreeMap<String, f32>>) -> Result<Vec<LogitBias>> {
+    let bias = bias.unwrap_or_default();
+    if bias.len() > limits::LOGIT_BIAS {
+        return Err(ApiError::field("logit_bias", format!("must have {} tokens at most", limits::LOGIT_BIAS)));
+    }
+    let read = |(token, bias): (String, f32)| {
+        let wrong = || ApiError::field("logit_bias", "must map the numbers of tokens to biases from -100 to 100");
+        let token = token.parse().map_err(|_| wrong())?;
+        if (-100.0..=100.0).contains(&bias) { Ok(LogitBias { token, bias }) } else { Err(wrong()) }
+    };
+    bias.into_iter().map(read).collect()
 }
 
 /// What an answer must look like.

@@ -258,7 +258,7 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
         }
     }
     let (text, meaning) = match &turn.end {
-        None | Some(End::Finished(Finish::Stop | Finish::StopText)) => return,
+        None | Some(End::Finished(Finish::Stop | Finish::StopText(_))) => return,
         Some(End::Finished(Finish::Length)) => ("cut off at max_tokens".to_owned(), Meaning::Warn),
         Some(End::Finished(Finish::ContextFull)) => ("cut off: the context is full".to_owned(), Meaning::Warn),
         Some(End::Finished(Finish::Cancelled)) => ("cancelled".to_owned(), Meaning::Warn),

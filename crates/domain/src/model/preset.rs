@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-pub use super::parameters::Preset;
-use wire::{Message, Role, Sampling};
+pub use super::parameters::{Preset, over};
+use wire::{Message, Role};
 
 use crate::model::{Model, Store};
 use crate::settings::SessionSettings;
@@ -61,18 +61,6 @@ pub fn conversation(model: &Model, own: &[Message]) -> Vec<Message> {
         }
     }
     all
-}
-
-/// The samplers of `own`, and where it leaves one open that of `below`.
-pub fn over(own: Sampling, below: &Sampling) -> Sampling {
-    Sampling {
-        temperature: own.temperature.or(below.temperature),
-        top_k: own.top_k.or(below.top_k),
-        top_p: own.top_p.or(below.top_p),
-        min_p: own.min_p.or(below.min_p),
-        repeat_penalty: own.repeat_penalty.or(below.repeat_penalty),
-        seed: own.seed.or(below.seed),
-    }
 }
 
 /// Texts as a line shows them: quoted, control characters escaped.

@@ -31,7 +31,7 @@ impl Finished {
     /// Of what the worker says.
     pub fn of(finish: wire::Finish) -> Self {
         match finish {
-            wire::Finish::Stop | wire::Finish::StopText => Self::Stop,
+            wire::Finish::Stop | wire::Finish::StopText(_) => Self::Stop,
             wire::Finish::Length => Self::Length,
             wire::Finish::ContextFull => Self::ContextFull,
             wire::Finish::Cancelled => Self::Cancelled,

@@ -28,7 +28,7 @@ const MAX_TITLE: usize = 200;
 pub fn finish(request: &Request) -> Option<(&'static str, &'static str)> {
     match request.answer.end.as_ref()? {
         End::Finished(Finish::Stop) => Some(("stop", "")),
-        End::Finished(Finish::StopText) => Some(("stop", " · stopped at a stop text")),
+        End::Finished(Finish::StopText(_)) => Some(("stop", " · stopped at a stop text")),
         End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
         End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
         End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
@@ -56,7 +56,7 @@ pub fn why_empty(request: &Request) -> Option<String> {
             "the answer ended within its reasoning: the context is full, and nothing is left for an answer".to_owned()
         }
         (true, _) => "the answer ended within its reasoning".to_owned(),
-        (false, Finish::StopText) => "the answer is empty: it began with a stop text".to_owned(),
+        (false, Finish::StopText(_)) => "the answer is empty: it began with a stop text".to_owned(),
         (false, Finish::Stop) => "the answer is empty: the model ended its turn at once".to_owned(),
         (false, _) => "the answer is empty".to_owned(),
     })
@@ -97,7 +97,7 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
         reasoning: was_asked.then(|| turn.reasoning.clone()),
         tool_calls: turn.tool_calls.clone(),
         finish: finish.map(Finished::of),
-        stopped_at_stop_text: finish == Some(Finish::StopText),
+        stopped_at_stop_text: matches!(finish, Some(Finish::StopText(_))),
         json_schema: request.form.as_ref().and_then(Form::schema).map(|schema| {
             let breach = breach(request);
             SchemaResult { obeyed: breach.is_none(), breach, not_held: schema.loose.clone() }

@@ -181,8 +181,8 @@ impl<'a> Row<'a> {
     /// How it ended, as APIs call it; `None` before.
     pub fn finish(&self) -> Option<&'static str> {
         Some(match self.end? {
-            End::Finished(Finish::Stop | Finish::StopText) if self.calls_tools => "tool_calls",
-            End::Finished(Finish::Stop | Finish::StopText) => "stop",
+            End::Finished(Finish::Stop | Finish::StopText(_)) if self.calls_tools => "tool_calls",
+            End::Finished(Finish::Stop | Finish::StopText(_)) => "stop",
             End::Finished(Finish::Length) => "length",
             End::Finished(Finish::ContextFull) => "context_full",
             End::Finished(Finish::Cancelled) => "cancelled",

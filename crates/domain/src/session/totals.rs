@@ -94,7 +94,7 @@ impl Totals {
     /// A request has ended.
     pub(crate) fn ended(&mut self, request: &Request) {
         let is_answered = match &request.answer.end {
-            Some(End::Finished(Finish::Stop | Finish::StopText)) => {
+            Some(End::Finished(Finish::Stop | Finish::StopText(_))) => {
                 self.n_stopped += 1;
                 true
             }

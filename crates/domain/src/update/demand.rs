@@ -46,6 +46,7 @@ pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
         max_tokens: generation.max_tokens.or(session.settings.max_tokens),
         sampling: over(generation.sampling, &session.settings.sampling),
         n_top_logprobs: generation.n_top_logprobs,
+        logit_bias: generation.logit_bias,
         credits: None,
     };
     let asked = Asked {

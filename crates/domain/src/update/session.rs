@@ -153,7 +153,7 @@ pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 }
 
 /// How to answer where the session's own settings don't hold.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     /// The most tokens.
     pub(super) max_tokens: Option<u32>,
@@ -161,6 +161,7 @@ pub(super) struct Ask {
     pub(super) sampling: Sampling,
     /// How many of the likeliest tokens to tell.
     pub(super) n_top_logprobs: u32,
+    pub(super) logit_bias: Vec<wire::LogitBias>,
     /// Tokens that may come before more are allowed; `None` allows all.
     pub(super) credits: Option<u32>,
 }
@@ -237,9 +238,10 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         max_tokens: session.settings.max_tokens,
         sampling: session.settings.sampling,
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
     };
-    let Ask { max_tokens, sampling, n_top_logprobs, credits } = ask.unwrap_or(own);
+    let Ask { max_tokens, sampling, n_top_logprobs, logit_bias, credits } = ask.unwrap_or(own);
     let preset = session.model.preset().cloned().unwrap_or_default();
     request.waiting = Some(Box::new(Generate {
         id: request_id.0,
@@ -252,6 +254,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         },
         max_tokens: max_tokens.or(preset.max_tokens),
         sampling: over(sampling, &preset.sampling),
+        logit_bias,
         grammar: form.as_ref().map(Form::for_worker),
         // Whoever names some names all of them; an empty one stands for none.
         stop: if stop.is_empty() { preset.stop } else { stop.clone() },

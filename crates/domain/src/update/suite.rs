@@ -219,7 +219,13 @@ fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     let question = Question {
         client: Client::Suite,
         prompt: chat(prompt),
-        ask: Ask { max_tokens: Some(max_tokens), sampling: settings.sampling, n_top_logprobs: 0, credits: None },
+        ask: Ask {
+            max_tokens: Some(max_tokens),
+            sampling: settings.sampling,
+            n_top_logprobs: 0,
+            logit_bias: Vec::new(),
+            credits: None,
+        },
         form: prompt.form.clone(),
         stop: run.order.stop.clone(),
     };
@@ -357,7 +363,13 @@ fn ask_judge(domain: &mut Domain, run: &mut SuiteRun) -> Vec<Effect> {
         if let Some((check, prompt)) = question(run, place, from) {
             run.judge.stage = JudgeStage::Judging { model: place, check };
             let sampling = wire::Sampling { temperature: Some(0.0), ..domain.settings.session.sampling };
-            let ask = Ask { max_tokens: MAX_JUDGED.parse().ok(), sampling, n_top_logprobs: 0, credits: None };
+            let ask = Ask {
+                max_tokens: MAX_JUDGED.parse().ok(),
+                sampling,
+                n_top_logprobs: 0,
+                logit_bias: Vec::new(),
+                credits: None,
+            };
             let form = Some(Form::Gbnf(YES_NO.to_owned()));
             let question = Question { client: Client::Suite, prompt, ask, form, stop: Vec::new() };
             effects.extend(job::ask(domain, &mut run.judge.session, question));

@@ -334,7 +334,7 @@ impl Job {
                 (Message::Text { id, pieces, tool_calls, counters: *counters, tokens }, false)
             }
             step => {
-                let all = [Finish::Stop, Finish::StopText, Finish::Length, Finish::ContextFull];
+                let all = [Finish::Stop, Finish::StopText(0), Finish::Length, Finish::ContextFull];
                 let finish = if step == Self::CANCELLED { Finish::Cancelled } else { all[dice.index(all.len())] };
                 (Message::Finished { id, finish, counters: *counters }, true)
             }

@@ -97,7 +97,8 @@ pub(crate) struct Applied {
     /// Texts that end the answer, wherever they stand.
     pub(crate) stops: Vec<String>,
     format: c_int,
-    parser: String,
+    /// llama.cpp's parser of the answer, as JSON.
+    pub(crate) parser: String,
 }
 
 /// What starts a lazy grammar.

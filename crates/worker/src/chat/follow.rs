@@ -28,8 +28,8 @@ pub(crate) struct Follower {
     n_parsed: usize,
     given: Given,
     ids: Pcg64Mcg,
-    /// Calls after the first are no part of the answer.
-    takes_one: bool,
+    /// Calls after so many are no part of the answer.
+    n_calls: usize,
     /// One has come.
     is_over: bool,
 }
@@ -61,14 +61,14 @@ impl Follower {
             n_parsed: 0,
             given: Given::default(),
             ids,
-            takes_one: false,
+            n_calls: usize::MAX,
             is_over: false,
         }
     }
 
-    /// Whether several calls may come. Not every parser of llama.cpp's keeps to one.
-    pub(crate) fn taking(self, several: bool) -> Self {
-        Self { takes_one: !several, ..self }
+    /// The most calls that may come. Not every parser of llama.cpp's keeps to one where it is to, and none to more.
+    pub(crate) fn taking(self, n_calls: usize) -> Self {
+        Self { n_calls, ..self }
     }
 
     /// Whether what comes is no part of the answer any more.
@@ -143,8 +143,8 @@ impl Follower {
     }
 
     fn take(&mut self, mut parsed: Parsed, is_end: bool) -> News {
-        if self.takes_one && parsed.tool_calls.len() > 1 {
-            parsed.tool_calls.truncate(1);
+        if parsed.tool_calls.len() > self.n_calls {
+            parsed.tool_calls.truncate(self.n_calls);
             self.is_over = true;
         }
         let mut news = News::default();

@@ -1,7 +1,7 @@
 //! Chats with tools, through llama.cpp's own `common/chat`: the prompt, the grammar of calls, the parser of the answer.
 //!
 //! Owned here: in which form a model is told of tools. A template that knows none, or by which llama.cpp can't force a
-//! call where one is wanted, is given them as text (`generic`). Absent: plain chats, which
+//! call that its schema holds where one is wanted, is given them as text (`generic`). Absent: plain chats, which
 //! `template` renders.
 //!
 //! llama.cpp's interpreter of templates has no bound on time or memory. The same template is run on the same chat by
@@ -11,6 +11,7 @@ pub(crate) mod common;
 pub(crate) mod follow;
 mod generic;
 mod openai;
+mod strict;
 
 use jiff::ZonedDateTime;
 use wire::{Chat, ToolChoice};
@@ -22,6 +23,9 @@ use follow::Follower;
 /// The most tools of a chat, and the longest that they may be together in bytes.
 const MAX_TOOLS: usize = 512;
 const MAX_TOOL_BYTES: usize = 1 << 20;
+
+/// The most calls in one answer: a small model goes on calling until it is stopped, and nobody asks for more at once.
+const MAX_CALLS: usize = 16;
 
 /// A model's templates for chats with tools.
 pub(crate) struct Tooled {
@@ -55,7 +59,7 @@ pub(crate) enum Hold {
     /// The grammar holds once a trigger has come.
     Lazy { gbnf: String, triggers: Vec<Trigger> },
     /// It holds from the answer's begin on, reasoning included. It begins with the end of the prompt. The opening of a
-    /// call, where it is known, is put in place of text before a call.
+    /// call, where it is known, is put in place of what the grammar forbids before a call.
     Whole { gbnf: String, begin: String, opening: Option<String> },
     /// It holds from the end of the reasoning on, and begins with this text. The opening as above.
     Answer { gbnf: String, begin: String, opening: Option<String> },
@@ -100,17 +104,18 @@ impl Tooled {
         let question = Chat::from(vec![wire::Message::new(wire::Role::User, "?")]);
         let inputs = Inputs { messages: openai::messages(&question), kwargs: serde_json::Map::new(), ..inputs };
         let applied = template::on_large_stack(|| self.generic.apply(&inputs).map_err(failed))?;
-        let parser = Parser::new(&applied).map_err(failed)?;
-        let Applied { generation_prompt, grammar, grammar_lazy, triggers, preserved_tokens, stops, .. } = applied;
+        let reader = Parser::new(&applied).map_err(failed)?;
+        let Applied { generation_prompt, grammar, grammar_lazy, triggers, preserved_tokens, stops, parser, .. } =
+            applied;
         let hold = match (grammar.is_empty(), grammar_lazy) {
             (true, _) => None,
             (false, true) => Some(Hold::Lazy { gbnf: grammar, triggers }),
             (false, false) => {
                 let opening = Some(generic::OPENING.to_owned());
-                Some(Hold::Answer { gbnf: grammar, begin: generation_prompt, opening })
+                Some(Hold::Answer { gbnf: strict::without_text(&grammar, &parser), begin: generation_prompt, opening })
             }
         };
-        let follower = Follower::of_answer(parser).taking(inputs.parallel_tool_calls);
+        let follower = Follower::of_answer(reader).taking(n_calls(&inputs));
         Ok(Prepared { prompt, follower, hold, preserved: preserved_tokens, stops })
     }
 }
@@ -132,7 +137,7 @@ impl Native {
         (caps.supports_tools || tools.is_empty()) && (caps.supports_tool_calls || !has_calls)
     }
 
-    /// `None` where llama.cpp does not know how the model calls tools, or can't force a call.
+    /// `None` where llama.cpp does not know how the model calls tools, or can't force a call that its schema holds.
     fn prepare(&self, inputs: &Inputs, now: &ZonedDateTime) -> Result<Option<Prepared>, TemplateError> {
         let is_forced = inputs.tool_choice == "required";
         let (applied, opening) = template::on_large_stack(|| {
@@ -143,8 +148,9 @@ impl Native {
         if applied.prompt.len() > template::MAX_OUTPUT {
             return Err(TemplateError::Bounds(format!("it makes {} bytes", applied.prompt.len())));
         }
-        let is_usable = inputs.tools.is_empty() || applied.reads_calls() && !(is_forced && applied.grammar.is_empty());
-        if is_usable { native(applied, opening, inputs.parallel_tool_calls).map(Some) } else { Ok(None) }
+        let holds = || strict::holds(&applied.grammar, &applied.parser, &inputs.tools);
+        let is_usable = inputs.tools.is_empty() || applied.reads_calls() && (!is_forced || holds());
+        if is_usable { native(applied, opening, n_calls(inputs)).map(Some) } else { Ok(None) }
     }
 
     /// What opens a call, where it is one text: what would trigger the grammar if no call were forced.
@@ -160,15 +166,23 @@ fn failed(error: String) -> TemplateError {
     TemplateError::Failed(template::bounded(&error))
 }
 
-fn native(applied: Applied, opening: Option<String>, takes_several: bool) -> Result<Prepared, TemplateError> {
-    let parser = Parser::new(&applied).map_err(failed)?;
-    let Applied { prompt, generation_prompt, grammar, grammar_lazy, triggers, preserved_tokens, stops, .. } = applied;
+/// The most calls of an answer.
+fn n_calls(inputs: &Inputs) -> usize {
+    if inputs.parallel_tool_calls { MAX_CALLS } else { 1 }
+}
+
+fn native(applied: Applied, opening: Option<String>, n_calls: usize) -> Result<Prepared, TemplateError> {
+    let reader = Parser::new(&applied).map_err(failed)?;
+    let Applied { prompt, generation_prompt, grammar, grammar_lazy, triggers, preserved_tokens, stops, parser, .. } =
+        applied;
     let hold = match (grammar.is_empty(), grammar_lazy) {
         (true, _) => None,
         (false, true) => Some(Hold::Lazy { gbnf: grammar, triggers }),
-        (false, false) => Some(Hold::Whole { gbnf: grammar, begin: generation_prompt, opening }),
+        (false, false) => {
+            Some(Hold::Whole { gbnf: strict::without_text(&grammar, &parser), begin: generation_prompt, opening })
+        }
     };
-    let follower = Follower::of_all(parser).taking(takes_several);
+    let follower = Follower::of_all(reader).taking(n_calls);
     Ok(Prepared { prompt, follower, hold, preserved: preserved_tokens, stops })
 }
 
@@ -213,7 +227,8 @@ fn inputs(chat: &Chat, tools: &[openai::Tool], is_forced: bool) -> Result<Inputs
             (false, true) => "required",
             (false, false) => "auto",
         },
-        parallel_tool_calls: chat.parallel_tool_calls,
+        // One that is named is called once, as OpenAI's API has it.
+        parallel_tool_calls: chat.parallel_tool_calls && !matches!(chat.tool_choice, ToolChoice::Named(_)),
         enable_thinking: thinks,
         json_schema: String::new(),
         kwargs,

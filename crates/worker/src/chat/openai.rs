@@ -63,6 +63,17 @@ struct Function {
     parameters: Box<RawValue>,
 }
 
+impl Tool {
+    pub(crate) fn name(&self) -> &str {
+        &self.function.name
+    }
+
+    /// The schema of its arguments.
+    pub(crate) fn schema(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(self.function.parameters.get()).ok()
+    }
+}
+
 /// The conversation's messages.
 pub(crate) fn messages(chat: &Chat) -> Vec<Message> {
     chat.messages.iter().map(message).collect()

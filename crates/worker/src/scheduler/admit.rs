@@ -76,7 +76,7 @@ impl Scheduler {
             stream: Stream::new(self.out, request.id, splitter, Stopper::new(&request.stop)).following(rendered.follow),
             shown: self.session.shown(&rendered.preserved),
             stops: self.session.stop_tokens(&request.stop),
-            sampler: Sampler::new(&sampling),
+            sampler: Sampler::new(&sampling).biased(&request.logit_bias),
             constraint,
             arrived,
             order: self.n_admitted,
@@ -97,6 +97,7 @@ fn check(request: &Generate, session: &mut Session) -> Result<Checked, Failure> 
     let mut sampling = sampler::resolve(&request.sampling, &session.sampling);
     sampler::check(&sampling)
         .map_err(|message| fail(FailureKind::Request, message, "change the session's sampling settings"))?;
+    session.check_bias(&request.logit_bias)?;
     let seed = sampling.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
     sampling.seed = Some(seed);
     let rendered = session

@@ -26,8 +26,8 @@ pub(super) struct Answer {
     pub(super) order: u64,
     pub(super) sampler: Sampler,
     pub(super) constraint: Option<Constraint>,
-    /// Stop texts that are one hidden token each.
-    pub(super) stops: Vec<i32>,
+    /// Stop texts that are one hidden token each, with their places in the list.
+    pub(super) stops: Vec<(i32, u32)>,
     /// Tokens whose text is shown although they are special.
     pub(super) shown: Vec<i32>,
     pub(super) stream: Stream<'static>,
@@ -123,8 +123,8 @@ impl Answer {
         if model.is_end(token) {
             return Ok(Drawn::Ended(Finish::Stop));
         }
-        if self.stops.contains(&token) {
-            return Ok(Drawn::Ended(Finish::StopText));
+        if let Some((_, place)) = self.stops.iter().find(|(stop, _)| *stop == token) {
+            return Ok(Drawn::Ended(Finish::StopText(*place)));
         }
         model.piece(token, self.shown.contains(&token), &mut self.bytes);
         self.stream.push(&self.bytes);
@@ -173,8 +173,8 @@ impl Answer {
     fn finish(&self, max_tokens: u32, is_full: bool) -> Option<Finish> {
         if self.stream.has_ended() {
             Some(Finish::Stop)
-        } else if self.stream.has_stopped() {
-            Some(Finish::StopText)
+        } else if let Some(place) = self.stream.stopped_by() {
+            Some(Finish::StopText(place))
         } else if self.stream.counters.n_generated >= max_tokens {
             Some(Finish::Length)
         } else if is_full {
@@ -188,9 +188,9 @@ impl Answer {
     fn choose(&mut self, mut token: i32, n_left: usize, session: &mut Session) -> Result<Choice, String> {
         let Some(constraint) = &mut self.constraint else { return Ok(Choice::Token(token)) };
         let model = session.engine.model();
+        let n_left = if self.stream.splitter().is_within_reasoning() { usize::MAX } else { n_left };
         match constraint.closing(model, n_left) {
-            // It could have gone on.
-            Closing::Closed => return Ok(Choice::Ended(Finish::Length)),
+            Closing::Closed => return Ok(Choice::Ended(constraint.closed())),
             Closing::By(closer) => {
                 constraint.accept(closer)?;
                 return Ok(Choice::Token(closer));
@@ -201,23 +201,23 @@ impl Answer {
         match constraint.judge(token, &self.bytes, model, &self.stream, &session.formats) {
             Verdict::Free => return Ok(Choice::Token(token)),
             Verdict::Put(text) => return Ok(Choice::Put(text)),
+            Verdict::Allowed => {
+                constraint.accept(token)?;
+                return Ok(Choice::Token(token));
+            }
             Verdict::PutHeld(text) => {
-                let tokens = model.tokenize_bare(&text);
-                if !tokens.into_iter().all(|token| constraint.accept(token).is_ok()) {
-                    // A grammar that has no place for it can't hold what comes after it.
-                    self.constraint = None;
+                if let Some(text) = constraint.accept_text(&text, model)? {
+                    return Ok(Choice::Put(text));
                 }
-                return Ok(Choice::Put(text));
             }
-            Verdict::Allowed => {}
-            Verdict::Forbidden => {
-                // The row is that of the first draw, penalties included.
-                let logits = logits(&mut self.stage, &mut session.engine)?;
-                constraint.grammar().mask(logits);
-                let none = "no token goes on with the grammar";
-                token = self.sampler.sample_again(logits).ok_or(none)?.cast_signed();
-            }
+            Verdict::Forbidden if constraint.is_over(model) => return Ok(Choice::Ended(Finish::Stop)),
+            Verdict::Forbidden => {}
         }
+        // The row is that of the first draw, penalties included.
+        let logits = logits(&mut self.stage, &mut session.engine)?;
+        constraint.grammar().mask(logits);
+        let none = "no token goes on with the grammar";
+        token = self.sampler.sample_again(logits).ok_or(none)?.cast_signed();
         constraint.accept(token)?;
         Ok(Choice::Token(token))
     }

@@ -37,6 +37,7 @@ fn request(id: u64, credits: Option<u32>) -> Generate {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits,
         min_room: 0,
     }

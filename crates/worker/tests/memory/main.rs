@@ -152,6 +152,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             grammar: None,
             stop: Vec::new(),
             n_top_logprobs: 0,
+            logit_bias: Vec::new(),
             credits: None,
             min_room: 0,
         };

@@ -58,6 +58,7 @@ impl Session {
             grammar: None,
             stop: Vec::new(),
             n_top_logprobs: 50,
+            logit_bias: Vec::new(),
             credits: None,
             min_room: 0,
         }));

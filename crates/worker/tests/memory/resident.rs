@@ -72,6 +72,7 @@ fn see(load: &Load) -> Seen {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
     };

@@ -16,6 +16,7 @@ fn request(id: u64, length: usize) -> Request {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
     })

@@ -66,7 +66,7 @@ fn channels_of_gemma_are_split() {
     assert_eq!((answer.reasoning.as_str(), answer.text.as_str(), answer.finish()), ("Hm.", "Yes.", Finish::Stop));
     // A stop text that is a special token ends the answer where the token comes.
     let answer = worker.answer(&Generate { stop: vec!["<channel|>".to_owned()], ..greedy(3, "go", 40) });
-    assert_eq!((answer.reasoning.as_str(), answer.text.as_str(), answer.finish()), ("Hm.", "", Finish::StopText));
+    assert_eq!((answer.reasoning.as_str(), answer.text.as_str(), answer.finish()), ("Hm.", "", Finish::StopText(0)));
 }
 
 #[test]

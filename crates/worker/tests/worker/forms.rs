@@ -78,7 +78,7 @@ fn a_stop_text_ends_an_answer_and_is_no_part_of_it() {
     let stop: String = whole.chars().skip(30).take(9).collect();
     let stopped = Generate { stop: vec!["never to come".to_owned(), stop.clone()], ..raw(2, "Call me", 40) };
     let answer = worker.answer(&stopped);
-    assert_eq!((answer.finish(), answer.text.as_str()), (Finish::StopText, &whole[..whole.find(&stop).unwrap()]));
+    assert_eq!((answer.finish(), answer.text.as_str()), (Finish::StopText(1), &whole[..whole.find(&stop).unwrap()]));
     assert!(answer.counters().n_generated < 40);
     let many = Generate { stop: vec!["a".to_owned(); 65], ..raw(3, "Call me", 40) };
     assert_eq!(worker.answer(&many).end.unwrap_err().kind, FailureKind::Request);
@@ -196,4 +196,69 @@ fn tokens_come_as_they_are_allowed() {
     worker.send(&Request::Generate(Generate { id: 4, credits: Some(0), ..free }));
     worker.send(&Request::Shutdown);
     assert!(worker.wait().success());
+}
+
+/// What each sampler's setting does to an answer: which is the first token of the greedy one, by its number, and what comes
+/// where the setting is.
+#[test]
+fn samplers_have_their_effect() {
+    let (mut worker, _) = Worker::ready(&small());
+    let mut id = 0;
+    let mut answer = |sampling: Sampling, logit_bias: Vec<LogitBias>| {
+        id += 1;
+        let asked = Generate { sampling, logit_bias, ..raw(id, "It was the whale, the whale, the", 40) };
+        worker.answer(&asked)
+    };
+    let greedy = Sampling { temperature: Some(0.0), ..Sampling::OPEN };
+    let plain = answer(greedy, vec![]).text;
+    assert_eq!(answer(greedy, vec![]).text, plain);
+    for (name, sampling) in [
+        ("repeat penalty", Sampling { repeat_penalty: Some(3.0), ..greedy }),
+        ("frequency penalty", Sampling { frequency_penalty: Some(2.0), ..greedy }),
+        ("presence penalty", Sampling { presence_penalty: Some(2.0), ..greedy }),
+        ("negative presence penalty", Sampling { presence_penalty: Some(-9.0), ..greedy }),
+    ] {
+        assert_ne!(answer(sampling, vec![]).text, plain, "{name}");
+        assert_eq!(
+            answer(Sampling { repeat_last_n: Some(0), ..sampling }, vec![]).text,
+            plain,
+            "{name} without a window"
+        );
+    }
+    // With one seed, a drawn answer changes by each of these.
+    let hot = Sampling {
+        temperature: Some(1.5),
+        top_k: Some(0),
+        top_p: Some(1.0),
+        min_p: Some(0.0),
+        seed: Some(3),
+        ..Sampling::OPEN
+    };
+    let drawn = answer(hot, vec![]).text;
+    for (name, sampling) in [
+        ("top-k", Sampling { top_k: Some(2), ..hot }),
+        ("top-p", Sampling { top_p: Some(0.3), ..hot }),
+        ("min-p", Sampling { min_p: Some(0.5), ..hot }),
+        ("typical-p", Sampling { typical_p: Some(0.2), ..hot }),
+        ("top-n-sigma", Sampling { top_n_sigma: Some(1.0), ..hot }),
+        ("xtc", Sampling { xtc_probability: Some(1.0), xtc_threshold: Some(0.02), top_k: Some(4), ..hot }),
+        ("mirostat 1", Sampling { mirostat: Some(1), mirostat_tau: Some(1.0), ..hot }),
+        ("mirostat 2", Sampling { mirostat: Some(2), mirostat_tau: Some(1.0), ..hot }),
+        ("mirostat eta", Sampling { mirostat: Some(2), mirostat_tau: Some(1.0), mirostat_eta: Some(0.9), ..hot }),
+    ] {
+        assert_ne!(answer(sampling, vec![]).text, drawn, "{name}");
+    }
+    let started = answer(hot, vec![]).started.unwrap().sampling;
+    assert_eq!((started.repeat_last_n, started.typical_p, started.mirostat), (Some(64), Some(1.0), Some(0)));
+    for token in [300, 301] {
+        let forced = answer(greedy, vec![LogitBias { token, bias: 100.0 }]).text;
+        let banned = answer(greedy, vec![LogitBias { token, bias: -100.0 }]).text;
+        assert_ne!(forced, plain, "{token}");
+        assert!(
+            forced.len() >= 40 && forced.as_bytes().windows(2).any(|two| two[0] == two[1]) || forced != banned,
+            "{forced}"
+        );
+    }
+    let unknown = answer(greedy, vec![LogitBias { token: 10_000_000, bias: 1.0 }]).end.unwrap_err();
+    assert!(unknown.kind == FailureKind::Request && unknown.message.contains("logit_bias"), "{unknown:?}");
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use wire::{
     CacheType, Channel, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded,
-    Measure, Message, Prompt, Request, Role, Sampling, Started, Token, ToolCall,
+    LogitBias, Measure, Message, Prompt, Request, Role, Sampling, Started, Token, ToolCall,
 };
 
 /// No event of a test takes this long, even on a busy machine.
@@ -210,6 +210,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         grammar: None,
         stop: Vec::new(),
         n_top_logprobs: 0,
+        logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
     }

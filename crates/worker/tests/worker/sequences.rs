@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const GREEDY: Sampling =
-    Sampling { temperature: Some(0.0), top_k: None, top_p: None, min_p: None, repeat_penalty: None, seed: Some(7) };
+const GREEDY: Sampling = Sampling { temperature: Some(0.0), seed: Some(7), ..Sampling::OPEN };
 
 /// Beginnings of different lengths, none the beginning of another.
 const PROMPTS: [&str; 4] = [
@@ -265,7 +264,7 @@ fn answers_of_all_forms_run_together() {
         Generate { grammar: Some(Grammar::Gbnf(r#"root ::= "yes" | "no""#.to_owned())), ..raw(5, "Say<think>", 20) },
     ];
     let expected = alone(&small(), &requests);
-    assert_eq!(expected[1].finish(), Finish::StopText);
+    assert_eq!(expected[1].finish(), Finish::StopText(0));
     assert!(["yes", "no"].contains(&expected[4].text.as_str()));
     let (mut worker, _) = Worker::ready(&parallel(5));
     for _ in 0..2 {

@@ -1,5 +1,7 @@
 //! What is asked of `/v1/chat/completions`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -7,7 +9,7 @@ use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
 use crate::server::limits;
 use crate::server::openai::common::reasoning;
-use crate::server::openai::fields::{N_LIKELY, OneOrMany, ResponseFormat, Samplers, StreamOptions};
+use crate::server::openai::fields::{N_LIKELY, OneOrMany, ResponseFormat, Samplers, StreamOptions, logit_bias};
 use domain::ask::Generation;
 use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};
 
@@ -64,9 +66,41 @@ pub(in crate::server::openai) struct Request {
     /// Keep tokens at least so likely, as a share of the likeliest.
     #[schema(minimum = 0.0, maximum = 1.0)]
     min_p: Option<f32>,
-    /// Weaken the tokens of the last 64 by this factor.
+    /// Keep tokens whose surprise is nearest to the expected one, until they reach this.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    typical_p: Option<f32>,
+    /// Keep tokens within so many standard deviations of the greatest logit; 0 or -1 is off.
+    #[schema(minimum = -1.0, maximum = 1000.0)]
+    top_n_sigma: Option<f32>,
+    /// How often the likeliest tokens are left out.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    xtc_probability: Option<f32>,
+    /// How likely another token must be for that.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    xtc_threshold: Option<f32>,
+    /// Weaken tokens that stand in the text by this factor.
     #[schema(minimum = 0.1, maximum = 10.0)]
     repeat_penalty: Option<f32>,
+    /// How many of the last tokens the penalties look at, 64 where nothing is said; -1 is all.
+    #[schema(minimum = -1)]
+    repeat_last_n: Option<i32>,
+    /// Weaken tokens by this for each time that they stand in the text.
+    #[schema(minimum = -2.0, maximum = 2.0)]
+    frequency_penalty: Option<f32>,
+    /// Weaken tokens that stand in the text by this.
+    #[schema(minimum = -2.0, maximum = 2.0)]
+    presence_penalty: Option<f32>,
+    /// Make tokens, by their numbers, more or less likely: -100 bans one, 100 forces it.
+    logit_bias: Option<BTreeMap<String, f32>>,
+    /// Mirostat in place of top-k, top-p and the like: 1 or 2; 0 is off.
+    #[schema(minimum = 0, maximum = 2)]
+    mirostat: Option<u32>,
+    /// The surprise that Mirostat aims at, in bits.
+    #[schema(minimum = 0.0, maximum = 100.0)]
+    mirostat_tau: Option<f32>,
+    /// How fast Mirostat learns.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    mirostat_eta: Option<f32>,
     /// The seed of the draw.
     seed: Option<i64>,
 }
@@ -192,7 +226,17 @@ impl Request {
             top_p: self.top_p,
             top_k: self.top_k,
             min_p: self.min_p,
+            typical_p: self.typical_p,
+            top_n_sigma: self.top_n_sigma,
+            xtc_probability: self.xtc_probability,
+            xtc_threshold: self.xtc_threshold,
             repeat_penalty: self.repeat_penalty,
+            repeat_last_n: self.repeat_last_n,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            mirostat: self.mirostat,
+            mirostat_tau: self.mirostat_tau,
+            mirostat_eta: self.mirostat_eta,
             seed: self.seed,
         };
         let format = ResponseFormat::read(self.response_format)?;
@@ -216,6 +260,7 @@ impl Request {
         }
         let generation = Generation {
             sampling: samplers.read()?,
+            logit_bias: logit_bias(self.logit_bias)?,
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             form: format.or(grammar),
             stop: OneOrMany::stop(self.stop)?,

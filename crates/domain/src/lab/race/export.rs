@@ -58,7 +58,7 @@ fn column(name: String, lane: &Column) -> RaceColumn {
         text: answer.map(|turn| turn.text.clone()),
         reasoning: answer.map(|turn| turn.reasoning.clone()),
         finish: finish.map(Finished::of),
-        stopped_at_stop_text: finish == Some(wire::Finish::StopText),
+        stopped_at_stop_text: matches!(finish, Some(wire::Finish::StopText(_))),
         error: error(lane),
         tokens: TokenCounts {
             prompt: counters.map(|counters| counters.n_prompt),

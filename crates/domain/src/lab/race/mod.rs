@@ -215,7 +215,7 @@ impl Column {
     /// Whether the answer came to an end of its own, or to one that was set.
     pub fn has_finished(&self) -> bool {
         let end = self.answer.as_ref().and_then(|turn| turn.end.as_ref());
-        matches!(end, Some(End::Finished(Finish::Stop | Finish::StopText | Finish::Length | Finish::ContextFull)))
+        matches!(end, Some(End::Finished(Finish::Stop | Finish::StopText(_) | Finish::Length | Finish::ContextFull)))
     }
 
     /// Whether nothing more comes.

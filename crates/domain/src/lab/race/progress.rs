@@ -59,7 +59,7 @@ impl Column {
                 End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
                     Some("said nothing".to_owned())
                 }
-                End::Finished(Finish::Stop | Finish::StopText) => None,
+                End::Finished(Finish::Stop | Finish::StopText(_)) => None,
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
                 End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
                 End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),

@@ -169,6 +169,7 @@ fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
         max_tokens: lane.settings.max_tokens,
         sampling: lane.settings.sampling,
         n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
+        logit_bias: Vec::new(),
         credits: (race.pace == DecodeMode::Together).then_some(0),
     };
     let prompt = Prompt::from(messages(race.system.as_deref(), &race.prompt));
