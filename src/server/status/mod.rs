@@ -70,7 +70,7 @@ pub(super) fn page() -> Response {
                     }
                     noscript { p { "This page draws " code { "/status.json" } " with a script, and scripts are off." } }
                     form #ask hidden {
-                        label for="key" { "This server wants a key of the scope " code { "metrics" } " or " code { "admin" } "." }
+                        label for="key" { "This server wants a key of the scope " code { "metrics" } "." }
                         div .row {
                             input #key type="password" autocomplete="off" spellcheck="false" placeholder="tfl-…" required;
                             button { "Show" }
