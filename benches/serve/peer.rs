@@ -73,7 +73,7 @@ impl Theirs {
         };
         while is_ready().is_none() {
             assert!(begin.elapsed() < PATIENCE, "llama-server does not become ready");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::park_timeout(Duration::from_millis(50));
         }
         this
     }

@@ -114,34 +114,34 @@ pub(crate) fn headers(_: &Given) {
 
 /// 10,000 models over six stores.
 pub(crate) fn stores(_: &Given) {
-    let home = House::new();
-    let home = home.path("");
+    let house = House::new();
+    let home = house.path("");
     let stores = make_stores::Stores {
-        // Where the house says that they are.
-        hugging_face: home.path("hub"),
-        llama_cpp: home.path("cache/llama.cpp"),
-        jan: home.path("data/Jan/data"),
-        gpt4all: home.path("data/nomic.ai/GPT4All"),
+        // Where the test's home says that they are.
+        hugging_face: house.path("hub"),
+        llama_cpp: house.path("cache/llama.cpp"),
+        jan: house.path("data/Jan/data"),
+        gpt4all: house.path("data/nomic.ai/GPT4All"),
         ..make_stores::Stores::of(&home)
     };
     make_stores::make(&stores, MODELS, &starter("ishmael-1m")).unwrap();
     age(&home, SystemTime::now() - Duration::from_hours(1));
-    let index = home.path("cache/taffrail");
+    let index = house.path("cache/taffrail");
     let cold: Vec<_> = (0..3)
         .map(|_| {
             let _ = std::fs::remove_dir_all(&index);
-            list_once(&mut home.command(&["ls"]))
+            list_once(&mut house.command(&["ls"]))
         })
         .collect();
     let cold = median(cold);
     tell("taffrail ls, 10,000 models in 6 stores, without an index", &format!("{cold:.0} ms"), "≤ 5 s", cold <= 5000.0);
-    let warm = list(|| home.command(&["ls", "zebra"]));
+    let warm = list(|| house.command(&["ls", "zebra"]));
     tell("taffrail ls zebra, the same, warm", &format!("{warm:.1} ms"), "", true);
     let mut opened = Vec::new();
     let mut resident = 0.0_f64;
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let terminal = Terminal::open(&home, 120, 40);
+        let terminal = Terminal::open(&house, 120, 40);
         let count = format!(" {} models", MODELS + 2);
         opened.push(milliseconds(time_until(start, &count, || terminal.text().contains(&count))));
         resident = resident.max(peak_memory(terminal.child.process_id().unwrap()));
@@ -149,7 +149,7 @@ pub(crate) fn stores(_: &Given) {
     let opened = median(opened);
     tell("exec to all 10,000 models on screen, warm", &format!("{opened:.1} ms"), "≤ 100 ms", opened <= 100.0);
     tell("the dashboard's memory with them, at its peak", &format!("{resident:.0} MB"), "< 150 MB", resident < 150.0);
-    keys(&home);
+    keys(&house);
 }
 
 /// Each key's time to its frame at 200×50, for what has to keep up with 60 frames a second.

@@ -496,10 +496,10 @@ impl App {
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
             Effect::SaveRecord { ask, record, draft } => {
-                self.history_writer.ask(history::HistoryCommand::Keep { ask, record, draft })
+                self.history_writer.ask(history::HistoryCommand::Keep { ask, record, draft });
             }
             Effect::SaveDraft { draft, record } => {
-                self.history_writer.ask(history::HistoryCommand::Draft { draft, record })
+                self.history_writer.ask(history::HistoryCommand::Draft { draft, record });
             }
             Effect::DiscardDraft(draft) => self.history_writer.ask(history::HistoryCommand::Discard { draft }),
             Effect::Reveal(id) => self.history_writer.ask(history::HistoryCommand::Reveal(id)),

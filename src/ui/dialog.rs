@@ -75,7 +75,7 @@ pub enum Overlay {
         chosen: usize,
     },
     /// The settings to start a model with, or of a session.
-    Form(Form),
+    Form(Box<Form>),
 }
 
 /// What follows from a yes.

@@ -87,11 +87,11 @@ fn each_sampling_field_has_its_effect() {
             let without = over(&over(&greedy, fields), &json!({"repeat_last_n": 0}));
             assert_eq!(way.text(&server, &without), plain, "{way:?} {without}");
         }
-        let drawn = way.text(&server, &hot);
-        assert_eq!(way.text(&server, &hot), drawn, "{way:?}");
+        let sampled = way.text(&server, &hot);
+        assert_eq!(way.text(&server, &hot), sampled, "{way:?}");
         let own: &[Value] = if matches!(way, Way::Generate) { &[] } else { &openai };
         for fields in draws.iter().chain(own) {
-            assert_ne!(way.text(&server, &over(&hot, fields)), drawn, "{way:?} {fields}");
+            assert_ne!(way.text(&server, &over(&hot, fields)), sampled, "{way:?} {fields}");
         }
     }
     // Anthropic's has three.

@@ -39,6 +39,16 @@ enum Pooling {
 /// A query that has ended: its id, and its vectors, nothing where it was cancelled, or why it failed.
 pub(crate) type Ended = (u64, Result<Option<QueryResult>, Failure>);
 
+/// How far the first query is.
+pub(crate) enum Progress {
+    /// There is none.
+    Idle,
+    /// It takes more steps.
+    More,
+    /// It has ended.
+    Ended(Ended),
+}
+
 /// The queries for vectors that wait or run, in order.
 #[derive(Default)]
 pub(crate) struct Embedder {
@@ -85,15 +95,15 @@ impl Embedder {
         Ok(())
     }
 
-    /// Take a step of the first query, and tell how it ended where it has; `None` where there is none.
-    pub(crate) fn step(&mut self, engine: &Engine) -> Option<Option<Ended>> {
-        let mut job = self.jobs.pop_front()?;
+    /// Take a step of the first query.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Progress {
+        let Some(mut job) = self.jobs.pop_front() else { return Progress::Idle };
         let id = job.id;
         let result = if CONTROL.is_cancelled(id) { Ok(Step::Cancelled) } else { self.advance(engine, &mut job) };
         let ended = match result {
             Ok(Step::More) => {
                 self.jobs.push_front(job);
-                return Some(None);
+                return Progress::More;
             }
             Ok(Step::Done) => {
                 let n_tokens = job.inputs.iter().map(|input| input.len() as u32).collect();
@@ -105,7 +115,7 @@ impl Embedder {
         if self.context.as_ref().is_some_and(|(_, length)| *length > MAX_KEPT) {
             self.context = None;
         }
-        Some(Some((id, ended)))
+        Progress::Ended((id, ended))
     }
 
     /// Read the next chunk of a query's inputs.

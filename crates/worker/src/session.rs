@@ -130,8 +130,8 @@ impl Session {
         Some(result)
     }
 
-    /// Take a step of a query that takes some: its id and its result where it has ended. `None` where there is none.
-    pub(crate) fn step(&mut self) -> Option<Option<embed::Ended>> {
+    /// Take a step of a query that takes some.
+    pub(crate) fn step(&mut self) -> embed::Progress {
         self.embedder.step(&self.engine)
     }
 

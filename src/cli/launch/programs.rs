@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn codex_reads_its_settings_as_toml() {
         let arguments = Program::Codex.arguments(&served());
-        let text: String = arguments.iter().filter(|text| *text != "-c").map(|text| format!("{text}\n")).collect();
+        let text: String =
+            arguments.iter().filter(|text| *text != "-c").flat_map(|text| [text.as_str(), "\n"]).collect();
         let settings: toml::Table = text.parse().unwrap();
         assert_eq!(settings["model"].as_str(), Some("it's \"odd\" $(x)"));
         assert_eq!(settings["model_providers"]["taffrail"]["wire_api"].as_str(), Some("responses"));

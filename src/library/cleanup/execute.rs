@@ -322,7 +322,7 @@ impl Record {
         for operation in &self.operations {
             match operation {
                 JournalEntry::Move { from, to } | JournalEntry::Keep { from, to } => {
-                    folders.extend([from.parent(), to.parent()])
+                    folders.extend([from.parent(), to.parent()]);
                 }
                 JournalEntry::Share { path, .. } => folders.extend([path.parent()]),
                 JournalEntry::Ask { .. } => {}

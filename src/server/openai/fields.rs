@@ -104,7 +104,7 @@ pub(super) fn logit_bias(bias: Option<BTreeMap<String, f32>>) -> Result<Vec<Logi
     }
     let read = |(token, bias): (String, f32)| {
         let wrong = || ApiError::field("logit_bias", "must map the numbers of tokens to biases from -100 to 100");
-        let token = token.parse().map_err(|_| wrong())?;
+        let Ok(token) = token.parse() else { return Err(wrong()) };
         if (-100.0..=100.0).contains(&bias) { Ok(LogitBias { token, bias }) } else { Err(wrong()) }
     };
     bias.into_iter().map(read).collect()

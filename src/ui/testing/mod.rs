@@ -228,7 +228,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: &PhaseSnapshot) ->
     session.gpu_memory = Some(Bytes(size.0 + size.0 / 5 + 490_000_000));
     match phase {
         PhaseSnapshot::Loading { .. } | PhaseSnapshot::Failed { .. } | PhaseSnapshot::Queued => {
-            session.gpu_memory = None
+            session.gpu_memory = None;
         }
         _ => {
             session.pid = Some(4000 + id as u32);

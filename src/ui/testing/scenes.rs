@@ -199,14 +199,14 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "refused" => state.ui.overlay = Some(refused(&state)),
         "form" => {
-            state.ui.overlay = Some(Overlay::Form(Form {
+            state.ui.overlay = Some(Overlay::Form(Box::new(Form {
                 model: state.domain.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
                 column: None,
                 chosen: 3,
                 input: Editor::with_text("q6_k"),
                 error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),
-            }));
+            })));
         }
         "usage" | "plan" => {
             super::cleanup::look(&mut state);

@@ -42,7 +42,7 @@ pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn open_form(client: &mut Client<'_>, model: String, settings: SessionSettings) {
     let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
     form.show();
-    client.ui.overlay = Some(Overlay::Form(form));
+    client.ui.overlay = Some(Overlay::Form(Box::new(form)));
 }
 
 /// Scroll its card by so many rows; negative is up.

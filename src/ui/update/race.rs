@@ -76,7 +76,7 @@ pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     let (model, settings) = (entry.model.id.clone(), entry.settings);
     let mut form = Form { model, settings, column: Some(column), chosen: 0, input: Editor::default(), error: None };
     form.show();
-    client.ui.overlay = Some(Overlay::Form(form));
+    client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     Vec::new()
 }
 

@@ -25,6 +25,7 @@ use self::plan::{BatchPart, Need, plan};
 use crate::backend;
 use crate::batch::Batch;
 use crate::control::CONTROL;
+use crate::embed::Progress;
 use crate::engine::{Decoded, Engine};
 use crate::growth::Bounded;
 use crate::log;
@@ -96,9 +97,10 @@ impl Scheduler {
 
     /// Take a step of a query; whether there was one to take.
     fn step_query(&mut self) -> bool {
-        let Some(ended) = self.session.step() else { return false };
-        if let Some((id, result)) = ended {
-            self.end_query(id, result);
+        match self.session.step() {
+            Progress::Idle => return false,
+            Progress::More => {}
+            Progress::Ended((id, result)) => self.end_query(id, result),
         }
         true
     }
