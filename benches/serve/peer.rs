@@ -3,18 +3,15 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::client::Target;
-use crate::support::{Home, Server};
+use crate::support::{Home, Server, wait_until};
 use crate::{N_CTX, PARALLEL, THREADS};
 
 /// How threads wait, for both: with spinning ones the figures are those of whatever else runs.
 const WAIT_POLICY: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
-/// The longest that a server takes to be ready.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// taffrail's server.
 pub(crate) struct Ours {
@@ -63,7 +60,6 @@ impl Theirs {
         let target = Target { base: format!("http://127.0.0.1:{port}"), model: "peer".to_owned(), http: client() };
         let this = Self { child, target };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let begin = Instant::now();
         let is_ready = || {
             runtime.block_on(async {
                 let response = this.target.http.get(format!("{}/health", this.target.base)).send().await.ok()?;
@@ -71,10 +67,7 @@ impl Theirs {
                 (health["status"] == "ok").then_some(())
             })
         };
-        while is_ready().is_none() {
-            assert!(begin.elapsed() < PATIENCE, "llama-server does not become ready");
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
+        wait_until("llama-server is ready", || is_ready().is_some());
         this
     }
 }

@@ -25,6 +25,7 @@ pub mod recording;
 pub mod replay;
 pub mod running;
 mod save;
+mod scan;
 pub mod scratch_dir;
 pub mod server;
 mod serving;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use self::history::HistoryCommand;
 use crate::engine::{Engine, Program, Stuck};
 use crate::library;
 use crate::telemetry;
@@ -395,8 +397,8 @@ impl App {
     /// Ask the history what was measured before, and how it was voted.
     pub fn recall(&mut self) {
         if self.state.domain.settings.history.keep {
-            self.history_writer.ask(history::HistoryCommand::Measured);
-            self.history_writer.ask(history::HistoryCommand::Votes);
+            self.history_writer.ask(HistoryCommand::Measured);
+            self.history_writer.ask(HistoryCommand::Votes);
         }
     }
 
@@ -496,14 +498,12 @@ impl App {
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
             Effect::SaveRecord { ask, record, draft } => {
-                self.history_writer.ask(history::HistoryCommand::Keep { ask, record, draft });
+                self.history_writer.ask(HistoryCommand::Keep { ask, record, draft });
             }
-            Effect::SaveDraft { draft, record } => {
-                self.history_writer.ask(history::HistoryCommand::Draft { draft, record });
-            }
-            Effect::DiscardDraft(draft) => self.history_writer.ask(history::HistoryCommand::Discard { draft }),
-            Effect::Reveal(id) => self.history_writer.ask(history::HistoryCommand::Reveal(id)),
-            Effect::DeleteRecord(id) => self.history_writer.ask(history::HistoryCommand::Delete(id)),
+            Effect::SaveDraft { draft, record } => self.history_writer.ask(HistoryCommand::Draft { draft, record }),
+            Effect::DiscardDraft(draft) => self.history_writer.ask(HistoryCommand::Discard { draft }),
+            Effect::Reveal(id) => self.history_writer.ask(HistoryCommand::Reveal(id)),
+            Effect::DeleteRecord(id) => self.history_writer.ask(HistoryCommand::Delete(id)),
             Effect::Random => self.draw(),
             Effect::TempDir(order) => self.create_scratch(*order),
             Effect::RemoveTempDir => self.remove_scratch(),
@@ -541,9 +541,9 @@ impl App {
                 let list = || ui::Event::Suites(suites::list(suites::own_folder().as_deref()));
                 self.beside(list, |_| ui::Event::Suites(suites::list(None)));
             }
-            Effect::GetRecord(id) => self.history_writer.ask(history::HistoryCommand::Get(id)),
+            Effect::GetRecord(id) => self.history_writer.ask(HistoryCommand::Get(id)),
             Effect::ListHistory { generation, filter, page } => {
-                self.history_writer.ask(history::HistoryCommand::List { generation, filter, page });
+                self.history_writer.ask(HistoryCommand::List { generation, filter, page });
             }
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
@@ -579,19 +579,6 @@ impl App {
     pub fn shown(&self) {
         if let Some(watcher) = &self.watcher {
             watcher.shown();
-        }
-    }
-
-    /// Look through the stores on a thread of its own, and go on watching them.
-    pub fn scan(&mut self) {
-        if let Some(watcher) = &self.watcher {
-            return watcher.look();
-        }
-        let events = self.library_sender.clone();
-        let emit = move |event| events.blocking_send(event).is_ok();
-        match library::Watcher::start(self.state.domain.settings.library.clone(), emit) {
-            Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => self.handle(Event::Failed(format!("the stores can't be looked through: {error}"))),
         }
     }
 }

@@ -124,7 +124,7 @@ fn what_dedupe_would_free_is_in_the_usage() {
     let ran = house.run(&["usage"]);
     assert!(ran.stdout.contains("likely duplicate") && ran.stdout.contains("compares them first"), "{}", ran.stdout);
     let document = house.run(&["usage", "--json"]).json();
-    let tidy = document["tidy"].as_array().unwrap().iter();
+    let tidy = document["reclaimable"].as_array().unwrap().iter();
     let tidy = tidy.filter(|tidy| tidy["kind"].as_str().is_some_and(|kind| kind.ends_with("duplicates")));
     let told: u64 = tidy.map(|tidy| tidy["frees_bytes"].as_u64().unwrap()).sum();
     assert!(told > 0, "{document}");

@@ -206,7 +206,7 @@ fn ollama(house: &House, layers: &[(&str, &str)]) {
 #[test]
 fn what_an_ollama_model_carries_is_used_and_told() {
     let house = House::new();
-    let parameters = r#"{"temperature": 0.25, "top_k": 7, "stop": ["the", "<|x|>"], "num_ctx": 128, "num_predict": 30, "mirostat": 2}"#;
+    let parameters = r#"{"temperature": 0.25, "top_k": 7, "stop": ["the", "<|x|>"], "num_ctx": 128, "num_predict": 30, "mirostat": 2, "penalize_newline": true}"#;
     ollama(&house, &[("params", parameters), ("system", "Be brief."), ("template", "{{ .Prompt }}")]);
     let run = |more: &[&str]| {
         house.run(&[&["run", "ollama:whale:latest", "-p", "Call me", "--seed", "1", "--json"], more].concat())
@@ -221,8 +221,8 @@ fn what_an_ollama_model_carries_is_used_and_told() {
     assert!(!document["text"].as_str().unwrap().contains("the"), "{document:#}");
     assert!(document["tokens"]["generated"].as_u64().unwrap() <= 30);
     for said in [
-        "from ollama: temperature 0.25, top-k 7, max tokens 30, context 128, stop \"the\", \"<|x|>\", system prompt \"Be brief.\"",
-        "not used: mirostat",
+        "from ollama: temperature 0.25, top-k 7, mirostat 2, max tokens 30, context 128, stop \"the\", \"<|x|>\", system prompt \"Be brief.\"",
+        "not used: penalize_newline",
     ] {
         assert!(ran.stderr.contains(said), "{ran:?}");
     }

@@ -110,7 +110,7 @@ pub struct Load {
     #[serde(default)]
     pub prompt_cache: u64,
     /// Where states of prompts are kept on disk; `None` keeps none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub kept_prompts: Option<KeptPrompts>,
 }
 
@@ -172,7 +172,7 @@ pub struct Generate {
     /// How the next token is chosen.
     pub sampling: Sampling,
     /// Tokens that are made more or less likely, before all samplers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub logit_bias: Vec<LogitBias>,
     /// What the answer must look like; `None` leaves it free. Reasoning is free, and is closed when half of the room is used
     /// up, so that an answer comes.

@@ -44,14 +44,18 @@ impl Stopper {
             return emit(text);
         }
         self.held.push_str(text);
-        // Of two that begin at the same place the first in the list counts.
-        let found = self.texts.iter().filter_map(|(place, text)| Some((self.held.find(text.as_str())?, *place))).min();
-        let n_sure = found.map_or_else(|| self.held.len() - self.n_begun(), |(at, _)| at);
+        // The one that is whole first counts, as if the text came letter by letter; of several the one that began first.
+        let found = self.texts.iter().filter_map(|(place, text)| {
+            let at = self.held.find(text.as_str())?;
+            Some((at + text.len(), at, *place))
+        });
+        let found = found.min();
+        let n_sure = found.map_or_else(|| self.held.len() - self.n_begun(), |(_, at, _)| at);
         let sure: String = self.held.drain(..n_sure).collect();
         if !sure.is_empty() {
             emit(&sure);
         }
-        if let Some((_, place)) = found {
+        if let Some((.., place)) = found {
             self.stopped = Some(place);
             self.held.clear();
         }
@@ -102,7 +106,7 @@ mod tests {
             (&["é!"], "caféé!", "café", Some(0)),
             (&["", "x"], "abc", "abc", None),
             (&["", "x"], "axc", "a", Some(1)),
-            (&["bc", "b"], "abc", "a", Some(0)),
+            (&["bc", "b"], "abc", "a", Some(1)),
             (&[], "abc", "abc", None),
             (&["abc", "b"], "abd", "a", Some(1)),
         ] {

@@ -527,10 +527,10 @@ fn a_hash_tells_right_from_wrong() {
 #[test]
 fn a_journal_that_can_not_be_read_is_told_and_left() {
     let yard = Yard::new();
-    write(&yard.path("data/cleanup/000-0000.json"), b"{");
+    write(&yard.path("data/house/000-0000.json"), b"{");
     let said = recover(&yard.env);
     assert!(said.len() == 1 && said[0].contains("can't be read"), "{said:?}");
-    assert!(yard.path("data/cleanup/000-0000.json").is_file());
+    assert!(yard.path("data/house/000-0000.json").is_file());
 }
 
 /// Die behind so many steps, as by `kill -9`: nothing that follows is run.
