@@ -232,7 +232,7 @@ fn what_an_ollama_model_carries_is_used_and_told() {
     assert_eq!(document["settings"]["sampling"]["temperature"], 0.5, "{own:?}");
     assert_eq!(document["settings"]["context"], 256);
     assert!(document["tokens"]["prompt"].as_u64() < ran.json()["tokens"]["prompt"].as_u64(), "no system prompt");
-    assert!(own.stderr.contains("from ollama: top-k 7\n"), "{own:?}");
+    assert!(own.stderr.contains("from ollama: top-k 7, mirostat 2\n"), "{own:?}");
     let shown = house.run(&["show", "ollama:whale:latest"]).stdout;
     assert!(shown.contains("from ollama: temperature 0.25") && shown.contains("mirostat"), "{shown}");
 }
