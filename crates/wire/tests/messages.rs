@@ -54,7 +54,7 @@ fn requests() {
     check(&[
         (
             Request::Load(load),
-            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false,"n_parallel":1,"kv_unified":false,"prompt_cache":0}"#,
+            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false,"n_parallel":1,"kv_unified":false,"prompt_cache":0,"kept_prompts":null}"#,
         ),
         (
             Request::Generate(Generate {
