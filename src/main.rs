@@ -15,7 +15,7 @@ use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, probe, socket, survey, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
@@ -215,7 +215,7 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     cli::top::begin(arguments, out)?;
     if let Some(file) = &arguments.trace.replay {
         let mut last = None;
-        survey::replay(file, settings.clone(), |domain| {
+        machine::replay(file, settings.clone(), |domain| {
             if arguments.is_once() {
                 last = Some(domain.clone());
                 return Ok(());
@@ -226,13 +226,13 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     }
     let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     if arguments.is_once() {
-        let domain = survey::survey(settings.clone());
+        let domain = machine::sample(settings.clone());
         if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&domain)) {
             recorder.write(&frame)?;
         }
         return cli::top::run(arguments, &domain, out).map(|()| Exit::Done);
     }
-    survey::watch(settings.clone(), |domain| {
+    machine::watch(settings.clone(), |domain| {
         let frame = recorder.as_mut().zip(Frame::of(domain));
         if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {
             print_error(&format!("the recording has ended: {error}"), None);
@@ -245,17 +245,17 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
-    let sample = survey::survey(loaded.settings.clone()).machine.sample.as_deref().cloned().unwrap_or_default();
+    let sample = machine::sample(loaded.settings.clone()).machine.sample.as_deref().cloned().unwrap_or_default();
     let bandwidth =
-        if arguments.bandwidth { Some(survey::bandwidth(&sample)) } else { survey::kept_bandwidth().map(Ok) };
+        if arguments.bandwidth { Some(machine::bandwidth(&sample)) } else { machine::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {
         sample,
         bandwidth,
-        engine: survey::Engine::read(),
+        engine: machine::Engine::read(),
         stores: library::list(&loaded.settings.library, &library::Env::read()).stores,
         file: loaded.file.clone(),
         problems: loaded.problems.clone(),
-        terminal: survey::Terminal::read(),
+        terminal: machine::Terminal::read(),
         log: log::folder(),
     };
     if let Some(path) = &arguments.bundle {

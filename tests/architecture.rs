@@ -1,4 +1,4 @@
-//! The house rules of the source: who may import whom, where `unsafe` may stand, how long a file may be.
+//! The rules of the source: who may import whom, where `unsafe` may stand, how long a file may be.
 //!
 //! Read from the source as tokens, so that neither a comment nor a string can break a rule, nor hide that one is broken.
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::make_stores::make_cache;
-use crate::support::{House, Terminal, starter};
+use crate::support::{Home, Terminal, starter};
 use crate::terminal::{memory, processor_time, start, watch};
 use crate::{Given, median, milliseconds, tell, time_until};
 
@@ -15,7 +15,7 @@ const ROUNDS: usize = 15;
 const WATCHED: Duration = Duration::from_mins(1);
 
 pub(crate) fn measure(_: &Given) {
-    let home = House::served();
+    let home = Home::served();
     make_cache::make(&home.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
     let mut terminal = Terminal::open(&home, 120, 40);
     terminal.see(&format!(" {} models", REPOSITORIES + 2));

@@ -7,14 +7,14 @@ use std::time::Instant;
 use rand::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::House;
+use crate::support::Home;
 use crate::{Given, median, skip, tell};
 
 const BYTES: usize = 1 << 30;
 const ROUNDS: usize = 3;
 
 pub(crate) fn measure(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     // A GGUF file as far as the scan looks; Ollama's and the hub's blobs are named by their hash alike.
     let mut bytes = gguf::testing::Builder::tiny_llama().build();
     let header = bytes.len();

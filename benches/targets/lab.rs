@@ -9,7 +9,7 @@ use domain::record::{Body, Filter, Kind, Measured, Page, Record, Series};
 use serde_json::{Value, json};
 use taffrail::history::History;
 
-use crate::support::House;
+use crate::support::Home;
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell};
 
 /// Times that both are run, by turns.
@@ -130,7 +130,7 @@ pub(crate) fn tell_ratio(what: &str, pairs: &[(f64, f64)]) {
 
 /// Our cells with their mean speeds.
 fn ours(model: &Path, threads: &str, cells: &[&[&str]]) -> Speeds {
-    let home = House::new();
+    let home = Home::new();
     let measure = |cells: &&[&str]| {
         let mut command = vec!["bench", model.to_str().unwrap(), "-t", threads, "-r", REPETITIONS, "--json"];
         command.extend(["--keep-outliers", "--set", "telemetry.interval_ms=500"]);

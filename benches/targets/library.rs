@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::make_stores::{self, make_cache};
 use crate::real_vocabulary;
-use crate::support::{House, Terminal, starter};
+use crate::support::{Home, Terminal, starter};
 use crate::terminal::watch;
 use crate::{Given, median, milliseconds, skip, tell, time_until};
 
@@ -16,7 +16,7 @@ const MODELS: usize = 10_000;
 const ROUNDS: usize = 10;
 
 pub(crate) fn measure(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     make_cache::make(&home.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
     // The index does not believe what changed a moment ago.
     age(&home.path("hub"), SystemTime::now() - Duration::from_hours(1));
@@ -56,7 +56,7 @@ pub(crate) fn measure(_: &Given) {
 }
 
 /// From a file's rename into the cache, its replacement and its removal to the row that tells.
-fn watched(home: &House) {
+fn watched(home: &Home) {
     let snapshot = home.path("hub/models--new--newcomer/snapshots/0123");
     std::fs::create_dir_all(&snapshot).unwrap();
     let (file, beside) = (snapshot.join("newcomer.gguf"), home.path("newcomer.part"));
@@ -89,7 +89,7 @@ fn watched(home: &House) {
 /// 100 headers of real size, each read for the first time: vocabularies of 100,000 and 200,000 tokens in turn, 150,000 each.
 pub(crate) fn headers(_: &Given) {
     const HEADERS: usize = 100;
-    let home = House::new();
+    let home = Home::new();
     let folder = home.path("models");
     let settings = format!("[library]\nfolders = ['{}']\nuse_starter = false\n", folder.display());
     home.write("config/taffrail/config.toml", settings);
@@ -114,34 +114,34 @@ pub(crate) fn headers(_: &Given) {
 
 /// 10,000 models over six stores.
 pub(crate) fn stores(_: &Given) {
-    let house = House::new();
-    let home = house.path("");
+    let home = Home::new();
+    let root = home.path("");
     let stores = make_stores::Stores {
         // Where the test's home says that they are.
-        hugging_face: house.path("hub"),
-        llama_cpp: house.path("cache/llama.cpp"),
-        jan: house.path("data/Jan/data"),
-        gpt4all: house.path("data/nomic.ai/GPT4All"),
-        ..make_stores::Stores::of(&home)
+        hugging_face: home.path("hub"),
+        llama_cpp: home.path("cache/llama.cpp"),
+        jan: home.path("data/Jan/data"),
+        gpt4all: home.path("data/nomic.ai/GPT4All"),
+        ..make_stores::Stores::of(&root)
     };
     make_stores::make(&stores, MODELS, &starter("ishmael-1m")).unwrap();
-    age(&home, SystemTime::now() - Duration::from_hours(1));
-    let index = house.path("cache/taffrail");
+    age(&root, SystemTime::now() - Duration::from_hours(1));
+    let index = home.path("cache/taffrail");
     let cold: Vec<_> = (0..3)
         .map(|_| {
             let _ = std::fs::remove_dir_all(&index);
-            list_once(&mut house.command(&["ls"]))
+            list_once(&mut home.command(&["ls"]))
         })
         .collect();
     let cold = median(cold);
     tell("taffrail ls, 10,000 models in 6 stores, without an index", &format!("{cold:.0} ms"), "≤ 5 s", cold <= 5000.0);
-    let warm = list(|| house.command(&["ls", "zebra"]));
+    let warm = list(|| home.command(&["ls", "zebra"]));
     tell("taffrail ls zebra, the same, warm", &format!("{warm:.1} ms"), "", true);
     let mut opened = Vec::new();
     let mut resident = 0.0_f64;
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let terminal = Terminal::open(&house, 120, 40);
+        let terminal = Terminal::open(&home, 120, 40);
         let count = format!(" {} models", MODELS + 2);
         opened.push(milliseconds(time_until(start, &count, || terminal.text().contains(&count))));
         resident = resident.max(peak_memory(terminal.child.process_id().unwrap()));
@@ -149,11 +149,11 @@ pub(crate) fn stores(_: &Given) {
     let opened = median(opened);
     tell("exec to all 10,000 models on screen, warm", &format!("{opened:.1} ms"), "≤ 100 ms", opened <= 100.0);
     tell("the dashboard's memory with them, at its peak", &format!("{resident:.0} MB"), "< 150 MB", resident < 150.0);
-    keys(&house);
+    keys(&home);
 }
 
 /// Each key's time to its frame at 200×50, for what has to keep up with 60 frames a second.
-fn keys(home: &House) {
+fn keys(home: &Home) {
     /// One of 60 frames.
     const FRAME: f64 = 1000.0 / 60.0;
     let mut terminal = Terminal::open(home, 200, 50);
@@ -191,7 +191,7 @@ fn peak_memory(pid: u32) -> f64 {
 }
 
 /// Open the dashboard: the time to the first frame, and to all models.
-fn open(home: &House) -> (Duration, Duration) {
+fn open(home: &Home) -> (Duration, Duration) {
     let start = Instant::now();
     let terminal = Terminal::open(home, 120, 40);
     let first = time_until(start, "a frame", || terminal.text().contains("Library"));

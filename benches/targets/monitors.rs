@@ -12,7 +12,7 @@ use domain::Moment;
 use domain::machine::Sample;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::support::House;
+use crate::support::Home;
 use crate::terminal::{memory, processor_time, watch};
 use crate::{Given, skip, tell};
 
@@ -38,7 +38,7 @@ impl Drop for Running {
 
 /// All at once, so that they share whatever else the machine does.
 pub(crate) fn idle(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     let taffrail = PathBuf::from(env!("CARGO_BIN_EXE_taffrail"));
     let interval = format!("telemetry.interval_ms={PERIOD}");
     home.write("config/btop/btop.conf", format!("update_ms = {PERIOD}\n"));
@@ -132,7 +132,7 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-fn open(home: &House, program: &std::path::Path, arguments: &[&str]) -> Running {
+fn open(home: &Home, program: &std::path::Path, arguments: &[&str]) -> Running {
     let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(program);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use domain::lab::statistics::Summary;
 use serde_json::Value;
 
-use crate::support::{House, Terminal};
+use crate::support::{Home, Terminal};
 use crate::terminal::watch;
 use crate::{Given, median, milliseconds, skip, tell, time_until};
 
@@ -19,7 +19,7 @@ const TOKENS: &str = "400";
 /// Screens switched while eight columns stream at once.
 pub(crate) fn keypress(_: &Given) {
     const WHAT: &str = "keypress to frame in a race of eight";
-    let home = House::new();
+    let home = Home::new();
     let mut terminal = Terminal::open(&home, 200, 50);
     terminal.see("ishmael-4m");
     // Both starters, then twins; all at once.
@@ -66,7 +66,7 @@ pub(crate) fn keypress(_: &Given) {
 /// Eight columns at once say what one says alone, token by token. One thread each: how many there are changes how sums are
 /// rounded.
 pub(crate) fn whole(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     let alone = race(&home, &["ishmael-4m", "ishmael-1m"], false);
     let columns = [["ishmael-4m", "ishmael-1m"]; COLUMNS / 2].concat();
     let together = race(&home, &columns, true);
@@ -86,7 +86,7 @@ pub(crate) fn whole(_: &Given) {
 
 /// A column in turn against the same model's only answer.
 pub(crate) fn in_turn(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (index, model) in ["ishmael-4m", "ishmael-1m"].into_iter().enumerate() {
@@ -124,7 +124,7 @@ pub(crate) fn in_turn(_: &Given) {
 }
 
 /// The columns of a race.
-fn race(home: &House, models: &[&str], together: bool) -> Vec<Value> {
+fn race(home: &Home, models: &[&str], together: bool) -> Vec<Value> {
     let mut arguments = vec!["race"];
     arguments.extend(models);
     arguments.extend(["-p", "Call me", "-n", TOKENS, "-t", "1", "--json"]);

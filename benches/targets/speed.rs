@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{House, starter};
+use crate::support::{Home, starter};
 use crate::{Given, NO_MODEL, median, skip, tell};
 
 /// Tokens of an answer.
@@ -41,7 +41,7 @@ fn peer(given: &Given) -> Option<&Path> {
 }
 
 fn compare(peer: &Path, name: &str, file: &Path, threads: u32, n_prompt: u32, rounds: u32, bound: f64) {
-    let home = House::new();
+    let home = Home::new();
     let text = text_of(&home, file, n_prompt);
     let (mut generation, mut prompt) = (Pairs::default(), Pairs::default());
     for round in 0..rounds {
@@ -94,14 +94,14 @@ impl Pairs {
 }
 
 /// A text of about so many tokens, by counting a short one.
-fn text_of(home: &House, file: &Path, n_tokens: u32) -> String {
+fn text_of(home: &Home, file: &Path, n_tokens: u32) -> String {
     const COUNTED: usize = 8;
     let short = run(home, file, 1, &SENTENCE.repeat(COUNTED), 1, 0);
     let each = number(&short, "/tokens/prompt") / COUNTED as f64;
     SENTENCE.repeat((f64::from(n_tokens) / each) as usize)
 }
 
-fn run(home: &House, file: &Path, threads: u32, prompt: &str, n: u32, seed: u32) -> Value {
+fn run(home: &Home, file: &Path, threads: u32, prompt: &str, n: u32, seed: u32) -> Value {
     let (threads, n, seed) = (threads.to_string(), n.to_string(), seed.to_string());
     let file = file.to_str().unwrap();
     home.run(&["run", file, "--json", "--raw", "-p", prompt, "-t", &threads, "-n", &n, "--seed", &seed]).json()

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{House, Terminal, poll, wait_for};
+use crate::support::{Home, Terminal, poll, wait_for};
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell, time_until};
 
 /// Time over which the idle program is watched.
@@ -12,7 +12,7 @@ const KEYS: u32 = 40;
 
 /// Two loaded sessions and nothing to do.
 pub(crate) fn idle(_: &Given) {
-    let home = House::new();
+    let home = Home::new();
     let mut terminal = Terminal::open(&home, 120, 40);
     terminal.see("ishmael-4m");
     start(&mut terminal, 2);
@@ -32,7 +32,7 @@ pub(crate) fn idle(_: &Given) {
 pub(crate) fn keypress(given: &Given) {
     const WHAT: &str = "keypress to frame while eight sessions stream";
     let Some(model) = &given.model else { return skip(WHAT, NO_MODEL) };
-    let home = House::new();
+    let home = Home::new();
     let folder = model.parent().unwrap().display().to_string();
     home.write("config/taffrail/config.toml", format!("[library]\nfolders = [{folder:?}]\nuse_starter = false\n"));
     let mut terminal = Terminal::open_with(&home, 200, 50, &["--set", "session.context=4096"]);

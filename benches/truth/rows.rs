@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::machine::{Machine, Mean, Place, Truth, Worked, is_possible};
 use crate::model;
-use crate::support::{House, Terminal};
+use crate::support::{Home, Terminal};
 
 /// Tokens of an answer: some ten seconds of work, so that neither its beginning nor its end says much.
 const TOKENS: &str = "3000";
@@ -71,7 +71,7 @@ pub(crate) fn measure(words: &[String]) {
 
 /// Where it is measured.
 struct Lab {
-    house: House,
+    home: Home,
     model: PathBuf,
 }
 
@@ -92,15 +92,15 @@ impl Told {
 
 impl Lab {
     fn new() -> Self {
-        let house = House::new();
-        let model = house.write("models/truth.gguf", model::file());
-        Self { house, model }
+        let home = Home::new();
+        let model = home.write("models/truth.gguf", model::file());
+        Self { home, model }
     }
 
     /// Run a command on a machine, with a baseline that was calibrated before or without.
     fn on(&self, machine: Machine, is_calibrated: bool, arguments: &[&str]) -> (Value, Truth) {
         self.calibrate(machine, is_calibrated);
-        let (output, truth) = machine.run(&self.house.command(arguments));
+        let (output, truth) = machine.run(&self.home.command(arguments));
         let text = String::from_utf8_lossy(&output.stdout);
         let document = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{error}: {text} {}", String::from_utf8_lossy(&output.stderr)));
@@ -109,9 +109,9 @@ impl Lab {
 
     /// Keep a baseline as a calibration would have, or none.
     fn calibrate(&self, machine: Machine, is_calibrated: bool) {
-        let baselines = self.house.path("data/taffrail/energy-baselines.json");
+        let baselines = self.home.path("data/taffrail/energy-baselines.json");
         if is_calibrated {
-            self.house.write("data/taffrail/energy-baselines.json", self.baselines(machine).to_string());
+            self.home.write("data/taffrail/energy-baselines.json", self.baselines(machine).to_string());
         } else if baselines.exists() {
             std::fs::remove_file(&baselines).unwrap();
         }
@@ -119,7 +119,7 @@ impl Lab {
 
     /// What a calibration would have found.
     fn baselines(&self, machine: Machine) -> Value {
-        let device = self.house.run(&["top", "--json", "--once"]).json()["host"]["processor"].clone();
+        let device = self.home.run(&["top", "--json", "--once"]).json()["host"]["processor"].clone();
         let one = |package: usize, part: f64, idle: &str| {
             json!({
                 "meter": format!("package-{package}"), "device": device, "idle": idle, "watts": machine.idle * part,
@@ -223,7 +223,7 @@ impl Lab {
             format!("[[prompt]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {LONG}\nchecks = [{{ min_words = 1 }}]\n")
         };
         let text = format!("name = \"truth\"\n{}", (0..2).map(prompt).collect::<String>());
-        self.house.write("suite.toml", text)
+        self.home.write("suite.toml", text)
     }
 
     /// An answer in the dashboard, as the history has it.
@@ -232,10 +232,10 @@ impl Lab {
         let place = Place::new(Machine::default());
         let settings = [format!("session.max_tokens={TOKENS}"), format!("session.context={CONTEXT}")];
         let set = ["--set", &settings[0], "--set", &settings[1], "--set", "session.temperature=0"];
-        let folder = self.house.path("models");
+        let folder = self.home.path("models");
         let folder = format!("library.folders=[{:?}]", folder.to_str().unwrap());
         let arguments = [set.as_slice(), &["--set", &folder]].concat();
-        let mut terminal = Terminal::open_behind(&self.house, 160, 50, &place.words(), &arguments);
+        let mut terminal = Terminal::open_behind(&self.home, 160, 50, &place.words(), &arguments);
         let driver = place.drive(terminal.pid());
         terminal.see("truth");
         terminal.send("/truth\r");
@@ -259,9 +259,9 @@ impl Lab {
 
     /// The newest record of the history.
     fn newest(&self) -> Value {
-        let records = self.house.run(&["history", "--json"]).json();
+        let records = self.home.run(&["history", "--json"]).json();
         let id = records["records"][0]["id"].as_i64().unwrap();
-        self.house.run(&["history", "--show", &id.to_string(), "--json"]).json()
+        self.home.run(&["history", "--show", &id.to_string(), "--json"]).json()
     }
 
     /// Both packages together tell what the machine drew.
@@ -283,7 +283,7 @@ impl Lab {
     fn power(&self, name: &str) {
         let machine = Machine { update: Duration::from_millis(4500), ..Machine::default() };
         let arguments = ["run", self.path(), "-p", "x", "--max-tokens", LONG, "--context", CONTEXT, "--json"];
-        let history = self.house.path("data/taffrail/history.db");
+        let history = self.home.path("data/taffrail/history.db");
         let (_, truth) = self.on(machine, true, &arguments);
         assert!(history.exists(), "the answer was not kept");
         let record = self.newest();

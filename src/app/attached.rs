@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::scan::FIRST_SCAN;
 use super::socket::{FromClient, FromServer, Link, LinkError, Question, Target, first_command};
 use super::{Clock, export, save, start, writer};
 use crate::ui::{self, Server, State, update};
@@ -237,6 +238,22 @@ impl Attached {
                 here @ Happened::Here(_) => self.take(here),
             }
         }
+    }
+
+    /// Wait until the server has scanned the stores for the first time, for as long as such a scan may take.
+    ///
+    /// # Errors
+    ///
+    /// How the connection was lost.
+    pub async fn scanned(&mut self) -> Result<(), String> {
+        let until = Instant::now() + FIRST_SCAN;
+        while self.state.domain.library.took.is_none() {
+            match timeout_at(until, self.advance(|_| {})).await {
+                Ok(advanced) => advanced?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     /// Give a command, and wait for its reply. What happens meanwhile is shown by [`Attached::advance`] afterwards.

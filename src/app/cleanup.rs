@@ -1,4 +1,4 @@
-//! Has housekeeping done on a thread of its own, one chore at a time as the core wishes it.
+//! Has cleanups done on a thread of its own, one after the other.
 
 use tokio::sync::mpsc;
 

@@ -3,8 +3,8 @@
 //! Owned here: the channels, the clock, the executor of effects. Absent: decisions, which are the core's, and drawing.
 //! The dashboard and the headless commands drive the same [`App`].
 
-mod aside;
 pub mod attached;
+mod background;
 mod baselines;
 pub mod bundle;
 mod cleanup;
@@ -18,6 +18,7 @@ pub mod front;
 pub mod history;
 mod hub;
 pub mod log;
+pub mod machine;
 pub mod open;
 mod prepare;
 pub mod prompts;
@@ -32,7 +33,6 @@ mod serving;
 pub mod socket;
 pub mod start;
 pub mod suites;
-pub mod survey;
 mod writer;
 
 use std::path::PathBuf;
@@ -200,7 +200,7 @@ impl App {
         // One that finds no room is in the log all the same.
         log::on_panic(move |sentence| drop(events.try_send(Event::Failed(sentence).into())));
         let mut state = State::new(settings, themes);
-        if let Some(bandwidth) = aside::kept() {
+        if let Some(bandwidth) = background::kept() {
             state.domain.update(clock.now(), Event::KnownBandwidth(bandwidth));
         }
         Self {
@@ -489,12 +489,12 @@ impl App {
             Effect::Storage(chore) => cleanup::start(chore, &self.state.domain, self.library_sender.clone()),
             Effect::SaveBaselines(baselines) => self.keep_baselines(baselines),
             Effect::Signal { pid, started, kill } => {
-                let result = aside::signal(pid, started, kill);
+                let result = background::signal(pid, started, kill);
                 self.handle(Event::Signalled { pid, started, kill, result });
             }
             Effect::MeasureBandwidth { threads, available } => {
                 let unix = self.clock.now().unix;
-                let measure = move || Event::Bandwidth(aside::measure(threads, available, unix));
+                let measure = move || Event::Bandwidth(background::measure(threads, available, unix));
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
             Effect::SaveRecord { ask, record, draft } => {
@@ -534,7 +534,7 @@ impl App {
             Effect::Files { repository, revision } => self.hub.files(&self.state.domain.settings, repository, revision),
             Effect::Residency { model, files } => {
                 let id = model.clone();
-                let look = move || ui::Event::Residency { model: id, share: aside::residency(&files) };
+                let look = move || ui::Event::Residency { model: id, share: background::residency(&files) };
                 self.beside(look, |reason| ui::Event::Residency { model, share: Err(reason) });
             }
             Effect::ListSuites => {
@@ -566,7 +566,7 @@ impl App {
         otherwise: impl FnOnce(String) -> E,
     ) {
         let events = self.aside_sender.clone();
-        let spawned = std::thread::Builder::new().name("aside".to_owned()).spawn(move || {
+        let spawned = std::thread::Builder::new().name("background".to_owned()).spawn(move || {
             // Whoever asked may have left meanwhile.
             let _ = events.blocking_send(work().into());
         });

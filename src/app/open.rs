@@ -110,14 +110,17 @@ pub async fn for_command(
         return own(None);
     }
     match Attached::open(Target::Local, Vec::new(), settings, Vec::new()).await {
-        Ok(attached) => match models.iter().find(|model| attached.state().domain.model(&model.id).is_none()) {
-            None => Ok((Front::Attached(Box::new(attached)), None)),
-            Some(model) => {
-                let reason = format!("the server that runs does not know {}: it is run by this process", model.name);
-                drop(attached.close().await);
-                own(Some(reason))
-            }
-        },
+        Ok(mut attached) => {
+            let reason = match attached.scanned().await {
+                Ok(()) => match models.iter().find(|model| attached.state().domain.model(&model.id).is_none()) {
+                    None => return Ok((Front::Attached(Box::new(attached)), None)),
+                    Some(model) => format!("the server that runs does not know {}", model.name),
+                },
+                Err(reason) => reason,
+            };
+            drop(attached.close().await);
+            own(Some(format!("{reason}: this process runs it itself")))
+        }
         Err(LinkError::NoServer) => own(None),
         Err(error) => own(Some(format!("{error}: this process runs it itself"))),
     }

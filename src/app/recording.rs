@@ -169,7 +169,7 @@ impl<R: BufRead> Recording<R> {
             None => Ok(None),
             Some(b'\n') => Ok(Some(text)),
             Some(_) if text.len() as u64 + 1 == MAX_LINE => Err(self.fault("it is too long for a recording")),
-            Some(_) => Err(self.fault("it is cut off; what stands before it is whole")),
+            Some(_) => Err(self.fault("it is cut off; everything before it is complete")),
         }
     }
 

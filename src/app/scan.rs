@@ -1,8 +1,13 @@
 //! The thread that scans the stores and watches them.
 
+use std::time::Duration;
+
 use super::App;
 use crate::library;
 use domain::Event;
+
+/// How long a server's first scan of the stores is waited for: until then it knows no model.
+pub(super) const FIRST_SCAN: Duration = Duration::from_secs(10);
 
 impl App {
     /// Scan the stores on a thread of its own, and watch them from then on.
@@ -14,7 +19,7 @@ impl App {
         let emit = move |event| events.blocking_send(event).is_ok();
         match library::Watcher::start(self.state.domain.settings.library.clone(), emit) {
             Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => self.handle(Event::Failed(format!("the stores can't be looked through: {error}"))),
+            Err(error) => self.handle(Event::Failed(format!("the stores can't be scanned: {error}"))),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::scan::FIRST_SCAN;
 use super::serving::Serving;
 use super::socket::{PlaceError, Service, Wanted};
 use super::{App, running};
@@ -15,9 +15,6 @@ use crate::{library, ui};
 
 /// The most events that are taken between two looks at the clients.
 const BATCH: usize = 256;
-
-/// How long the first scan of the stores is waited for before other programs are answered: until then no model is known.
-const FIRST_SCAN: Duration = Duration::from_secs(10);
 
 /// How a server is run.
 #[derive(Debug, Default)]

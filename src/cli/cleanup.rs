@@ -190,7 +190,7 @@ fn perform(
         let frees = plan.frees();
         let rest = match request {
             Request::Dedupe { .. } => {
-                "freed. `taffrail undo` gives linked files copies of their own again; files that share blocks are apart already"
+                "freed. `taffrail undo` gives linked files copies of their own again; files that share blocks are independent already"
             }
             Request::Empty { .. } => "freed",
             _ if at_once || !plan.fills_trash() => "freed",
@@ -207,7 +207,7 @@ fn agreed(options: &ApplyOptions) -> io::Result<Option<Exit>> {
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        let failure = Failure::new(Exit::Refused, "nothing was done, since there is nobody to ask");
+        let failure = Failure::new(Exit::Refused, "nothing was done: the question can't be asked without a terminal");
         let failure = failure.with_hint("`--yes` does it without asking, `--dry-run` shows the plan only");
         return Ok(Some(failure.print()));
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::top::document;
 use super::top::figure::{figure, watts_text};
-use crate::app::survey::{Engine, Terminal};
+use crate::app::machine::{Engine, Terminal};
 use crate::config::SettingError;
 use domain::figure::Figure;
 use domain::machine::{Bandwidth, Sample, Source};

@@ -208,12 +208,7 @@ fn print(out: &mut impl Write, run: &CalibrationState) -> io::Result<()> {
             writeln!(out, "{}  perplexity {}", clean(&entry.model.name), estimate(reference.perplexity, 4))?;
         }
         if let (Some(divergence), Some(agreement)) = (all.divergence, all.agreement) {
-            writeln!(
-                out,
-                "KL divergence {} nats a token, same likeliest token {:.2}",
-                estimate(divergence, 6),
-                agreement
-            )?;
+            writeln!(out, "KL divergence {} nats a token, same top token {:.2}", estimate(divergence, 6), agreement)?;
         }
         writeln!(out, "± is half of a 95 % interval, brackets a whole one; tokens taken as independent")?;
     }

@@ -48,7 +48,7 @@ pub fn run(arguments: &Prune, settings: &settings::Library, out: &mut impl Write
         let plan = place.cleanup.plan(&request);
         if !plan.items.is_empty() && place.cleanup.perform(&request, &plan, true, &mut |_, _, _| ()).is_ok() {
             let days = settings.trash_days;
-            writeln!(out, "What lay in the trash for more than {days} days is gone: {} freed.", plan.frees())?;
+            writeln!(out, "Files in the trash for more than {days} days are deleted: {} freed.", plan.frees())?;
         }
     }
     Ok(exit)

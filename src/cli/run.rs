@@ -165,7 +165,7 @@ async fn answer(
             return Ok(ended(Err(error), Exit::Done));
         }
         let Some(now) = app.state().domain.session(session) else {
-            return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
+            return Err(Failure::new(Exit::Failed, "the session no longer exists".to_owned()));
         };
         match &now.phase {
             Phase::Failed { reason, hint } => {

@@ -26,7 +26,7 @@ pub struct Usage {
     pub json: bool,
 }
 
-/// Write the survey.
+/// Write the report.
 pub fn run(
     arguments: &Usage,
     settings: &settings::Library,

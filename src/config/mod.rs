@@ -339,7 +339,7 @@ fn variable(section: &str, key: &str) -> String {
 /// Where a misplaced key has its place.
 fn belongs(key: &str) -> Option<String> {
     let setting = settings().find(|setting| setting.key == key)?;
-    Some(format!("`{key}` stands in [{}]", setting.section))
+    Some(format!("`{key}` belongs in [{}]", setting.section))
 }
 
 #[cfg(test)]

@@ -127,10 +127,10 @@ fn what_is_wrong_is_told_and_the_default_stays() {
         ("[ui]\n\nthems = \"light\"", "config.toml:3:1: unknown key `thems` in [ui] (did you mean `theme`?)"),
         ("[uii]\ntheme = \"light\"", "config.toml:1:2: unknown section [uii] (did you mean [ui]?)"),
         ("[zzzzzz]", "config.toml:1:2: unknown section [zzzzzz]"),
-        ("theme = \"light\"", "config.toml:1:1: unknown key `theme` outside of a section (`theme` stands in [ui])"),
+        ("theme = \"light\"", "config.toml:1:1: unknown key `theme` outside of a section (`theme` belongs in [ui])"),
         ("ui = 3", "config.toml:1:1: `ui` must be a section (write [ui])"),
         ("[[ui]]\ntheme = \"light\"", "config.toml:1:3: `ui` must be a section (write [ui])"),
-        ("[engine]\ntheme = \"light\"", "config.toml:2:1: unknown key `theme` in [engine] (`theme` stands in [ui])"),
+        ("[engine]\ntheme = \"light\"", "config.toml:2:1: unknown key `theme` in [engine] (`theme` belongs in [ui])"),
         (
             "[ui]\ntheme = 3",
             "config.toml:2:9: `theme` in [ui] must be the name of a theme: letters, digits, - and _, not 3",
@@ -154,7 +154,7 @@ fn what_is_wrong_is_told_and_the_default_stays() {
         ),
         (
             "[session]\ncontext = \"4096\"",
-            "config.toml:2:11: `context` in [session] must stand without quotes, not \"4096\"",
+            "config.toml:2:11: `context` in [session] must be written without quotes, not \"4096\"",
         ),
         (
             "[session]\nthreads = 1.5",
@@ -228,7 +228,7 @@ fn what_is_wrong_with_a_name_of_a_model_is_told() {
         ),
         (
             "[models.a]\nmodel = \"m\"\ncontext = \"4096\"",
-            vec!["3:11: `context` in [models.a] must stand without quotes, not \"4096\""],
+            vec!["3:11: `context` in [models.a] must be written without quotes, not \"4096\""],
             1,
         ),
         (

@@ -112,7 +112,7 @@ impl Value {
         match self {
             Self::Text(text) => match Self::from_shown(text.clone()) {
                 Self::Text(text) => Ok(text),
-                _ => Err("must stand without quotes".to_owned()),
+                _ => Err("must be written without quotes".to_owned()),
             },
             Self::Number(text) | Self::Bare(text) => Ok(text.clone()),
             Self::Flag(flag) => Ok(flag.to_string()),

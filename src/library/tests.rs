@@ -335,7 +335,7 @@ fn plain_folders() {
     folder:[root]/models/deep/er/two.GGUF · two · ready
     folder:[root]/models/a/b/c/d/e/f/six.gguf · six · ready
     folder:[root]/models/link/outside.gguf · outside · ready
-    ! [root]/models/a/b/c/d/e/f/g: lies too deep and is left out, as are 1 more
+    ! [root]/models/a/b/c/d/e/f/g: is nested too deeply and is skipped, as are 1 more
     ! [root]/not-there: no such file or directory
     ! [root]/models/notes.txt: not a directory
     "#);

@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
             (notes.n_deep, std::mem::take(&mut notes.deep))
         };
         if n_deep > 0 {
-            self.trouble(&deep, &format!("lies too deep and is left out, as are {} more", n_deep - 1));
+            self.trouble(&deep, &format!("is nested too deeply and is skipped, as are {} more", n_deep - 1));
         }
         let Self { store, place, notes, n_broken, looked_at, .. } = self;
         let Notes { mut problems, n_untold, .. } = notes.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Incoming<T> {
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self> {
         let caller = request.extensions().get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| ApiError::new(Kind::Failed, "nobody looked at who asks"))?;
+        let caller = caller.ok_or_else(|| ApiError::new(Kind::Failed, "the caller was not identified"))?;
         let Json(request) = Json::from_request(request, shared).await?;
         Ok(Self { shared: Arc::clone(shared), caller, request })
     }

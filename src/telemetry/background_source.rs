@@ -15,7 +15,7 @@ use domain::machine::{self, Sample};
 
 /// A source and its thread, which ends with this; one that hangs then is left behind, for it only reads.
 pub(super) struct BackgroundSource {
-    /// What its row says where it has said nothing itself.
+    /// What its row says where it has no output itself.
     name: &'static str,
     covers: &'static str,
     orders: Sender<Order>,

@@ -89,7 +89,7 @@ impl Counter {
         }
         if value == before {
             self.has_rested = true;
-            return Err(if value == 0 { AT_ZERO } else { "the counter stands still" }.to_owned());
+            return Err(if value == 0 { AT_ZERO } else { "the counter does not advance" }.to_owned());
         }
         let (is_first, has_rested) = (self.is_first, self.has_rested);
         (self.last, self.is_first, self.has_rested) = (Some((at, value)), false, false);

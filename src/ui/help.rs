@@ -30,7 +30,7 @@ const FLEET: &[HelpPart] = &[
     ),
     Term("State", "○ ready  ◔ reading the prompt  ● reasoning or answering  ◐ loading  ◌ queued or stopping  ✕ failed"),
     Term("Context", "tokens in the context, of its size"),
-    Term("tok/s", "generated tokens per second, now or of the last answer, with the last seconds beside it"),
+    Term("tok/s", "generated tokens per second, now or of the last answer, with a graph of the last seconds"),
     Term("TTFT", "time to first token, from the request, prompt processing included"),
     Term("Mem", "resident memory of the worker, mapped weights included, plus its GPU memory"),
     Term("Power", "the session's share of the measured power"),

@@ -1,10 +1,10 @@
 //! The command line: what is printed where, and the exit codes.
 
-use crate::support::House;
+use crate::support::Home;
 
 #[test]
 fn without_a_terminal_the_dashboard_names_the_headless_commands() {
-    let ran = House::new().run::<&str>(&[]);
+    let ran = Home::new().run::<&str>(&[]);
     assert_eq!(ran.code, Some(2));
     assert_eq!(ran.stdout, "");
     for command in ["taffrail ls", "taffrail show", "taffrail run"] {
@@ -14,26 +14,26 @@ fn without_a_terminal_the_dashboard_names_the_headless_commands() {
 
 #[test]
 fn a_first_start_without_a_network_has_models() {
-    let house = House::new();
-    let ran = house.run(&["ls", "--json"]);
+    let home = Home::new();
+    let ran = home.run(&["ls", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let document = ran.json();
     assert_eq!(document["schema"], "taffrail/ls/1");
     let names: Vec<_> = document["models"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
     assert!(names.iter().any(|name| name.as_str().unwrap().contains("ishmael-1m")), "{names:?}");
-    let ran = house.run(&["ls"]);
+    let ran = home.run(&["ls"]);
     assert!(ran.stdout.contains("ishmael-4m") && ran.stdout.contains("starter"), "{}", ran.stdout);
 }
 
 #[test]
 fn show_tells_what_a_model_is() {
-    let house = House::new();
-    let ran = house.run(&["show", "ishmael-1m", "--json"]);
+    let home = Home::new();
+    let ran = home.run(&["show", "ishmael-1m", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let document = ran.json();
     assert_eq!(document["schema"], "taffrail/show/1");
     assert!(ran.stdout.contains("1066112"), "{}", ran.stdout);
-    assert!(house.run(&["show", "ishmael-1m"]).stdout.contains("llama"));
+    assert!(home.run(&["show", "ishmael-1m"]).stdout.contains("llama"));
 }
 
 /// Files as long as the real ones, of which the header alone is there; the rest is a hole.
@@ -44,14 +44,14 @@ fn deepseek_r1_in_parts_is_known_by_its_headers() {
         (true, 8, 70_272, "parts missing: 1 of 9"),
         (false, 9, 4_997_120, "an older conversion without MLA: its context costs 71 times as much"),
     ] {
-        let house = House::new();
+        let home = Home::new();
         for (number, part) in (1..=found).zip(gguf::testing::deepseek_v3("DeepSeek R1", is_mla).split(9)) {
             let sparse = part.sparse();
-            let path = house.write(&format!("DeepSeek-R1-Q4_K_M-{number:05}-of-00009.gguf"), sparse.header);
+            let path = home.write(&format!("DeepSeek-R1-Q4_K_M-{number:05}-of-00009.gguf"), sparse.header);
             std::fs::File::options().write(true).open(path).unwrap().set_len(sparse.length).unwrap();
         }
-        let first = house.path("DeepSeek-R1-Q4_K_M-00001-of-00009.gguf");
-        let ran = house.run(&["show", first.to_str().unwrap(), "--json"]);
+        let first = home.path("DeepSeek-R1-Q4_K_M-00001-of-00009.gguf");
+        let ran = home.run(&["show", first.to_str().unwrap(), "--json"]);
         let document = ran.json();
         assert_eq!(document["memory"][1]["f16"]["kv"], 8192_u64 * per_token);
         assert!(document["what"]["advice"].to_string().contains(said), "{}", document["what"]);
@@ -63,7 +63,7 @@ fn deepseek_r1_in_parts_is_known_by_its_headers() {
             assert_eq!(count(&document["model"]["size_bytes"]), 378);
             assert_eq!(count(&document["memory"][1]["f16"]["total"]), if is_mla { 379 } else { 419 });
         }
-        let text = house.run(&["show", first.to_str().unwrap()]).stdout;
+        let text = home.run(&["show", first.to_str().unwrap()]).stdout;
         for expected in [said, "671 B, 37 B active", "4.1k trained, extended to 164k by yarn x40", "temperature 0.6"] {
             assert!(found < 9 && expected.starts_with("671") || text.contains(expected), "{expected} in {text}");
         }
@@ -72,8 +72,8 @@ fn deepseek_r1_in_parts_is_known_by_its_headers() {
 
 #[test]
 fn what_can_not_be_done_has_its_exit_code() {
-    let house = House::new();
-    let broken = house.write("broken.gguf", "<html>");
+    let home = Home::new();
+    let broken = home.write("broken.gguf", "<html>");
     for (arguments, code, text) in [
         (vec!["show", "nothing-like-it"], 3, "nothing-like-it"),
         (vec!["run", "nothing-like-it", "-p", "x"], 3, "nothing-like-it"),
@@ -84,7 +84,7 @@ fn what_can_not_be_done_has_its_exit_code() {
         (vec!["run", "ishmael-1m", "-p", "x", "--set", "budget.memory=1 kB"], 4, "would need about"),
         (vec!["frobnicate"], 2, "frobnicate"),
     ] {
-        let ran = house.run(&arguments);
+        let ran = home.run(&arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains(text), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{arguments:?}");
@@ -93,9 +93,9 @@ fn what_can_not_be_done_has_its_exit_code() {
 
 #[test]
 fn a_wrong_setting_is_told_and_the_default_serves() {
-    let house = House::new();
-    house.write("config/taffrail/config.toml", "[ui]\nthems = \"dark\"\n");
-    let ran = house.run(&["ls"]);
+    let home = Home::new();
+    home.write("config/taffrail/config.toml", "[ui]\nthems = \"dark\"\n");
+    let ran = home.run(&["ls"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("config.toml:2:1") && ran.stderr.contains("theme"), "{}", ran.stderr);
     assert!(ran.stdout.contains("ishmael-1m"));
@@ -108,9 +108,9 @@ mod answers {
 
     #[test]
     fn the_answer_goes_to_standard_output_and_one_line_of_figures_to_standard_error() {
-        let house = House::new();
+        let home = Home::new();
         let arguments = ["run", "ishmael-1m", "-p", "Call me", "-n", "24", "--seed", "1"];
-        let ran = house.run(&arguments);
+        let ran = home.run(&arguments);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.len() > 20, "{}", ran.stdout);
         let line = ran.stderr.trim_end();
@@ -119,25 +119,25 @@ mod answers {
             assert!(line.contains(figure), "{line}");
         }
         // The same seed gives the same answer.
-        assert_eq!(house.run(&arguments).stdout, ran.stdout);
+        assert_eq!(home.run(&arguments).stdout, ran.stdout);
     }
 
     #[test]
     fn a_prompt_comes_from_standard_input() {
-        let house = House::new();
+        let home = Home::new();
         let shared = ["--seed", "1", "-n", "8"];
-        let given = house.run(&[&["run", "ishmael-1m", "-p", "Call me"], &shared[..]].concat());
+        let given = home.run(&[&["run", "ishmael-1m", "-p", "Call me"], &shared[..]].concat());
         for arguments in [&["run", "ishmael-1m"][..], &["run", "ishmael-1m", "-p", "-"]] {
-            let ran = house.run_with_input(&[arguments, &shared].concat(), "Call me\n");
+            let ran = home.run_with_input(&[arguments, &shared].concat(), "Call me\n");
             assert_eq!((ran.code, ran.stdout), (Some(0), given.stdout.clone()), "{arguments:?}");
         }
     }
 
     #[test]
     fn json_has_every_figure_and_says_why_one_is_missing() {
-        let house = House::new();
+        let home = Home::new();
         let path = starter("ishmael-4m");
-        let ran = house.run(&["run", path.to_str().unwrap(), "-p", "The sea", "-n", "40", "--json"]);
+        let ran = home.run(&["run", path.to_str().unwrap(), "-p", "The sea", "-n", "40", "--json"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let document = ran.json();
         assert_eq!(document["schema"], "taffrail/run/1");
@@ -162,11 +162,11 @@ mod answers {
 
     #[test]
     fn an_interrupt_ends_the_answer_and_tells_its_figures() {
-        let house = House::new();
+        let home = Home::new();
         let path = starter("ishmael-4m");
         // Longer than any machine takes to be interrupted.
         let arguments = ["run", path.to_str().unwrap(), "-p", "The sea", "-n", "200000", "--threads", "1"];
-        let mut command = house.command(&[arguments.as_slice(), &["--context", "0"]].concat());
+        let mut command = home.command(&[arguments.as_slice(), &["--context", "0"]].concat());
         let mut child =
             command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let pid = child.id();
@@ -182,10 +182,10 @@ mod answers {
 
     #[test]
     fn an_interrupt_ends_a_stuck_answer_at_once() {
-        let house = House::new();
+        let home = Home::new();
         let path = starter("ishmael-4m");
         let arguments = ["run", path.to_str().unwrap(), "-p", "The sea", "-n", "200000", "--threads", "1"];
-        let mut command = house.command(&[arguments.as_slice(), &["--context", "0"]].concat());
+        let mut command = home.command(&[arguments.as_slice(), &["--context", "0"]].concat());
         let mut child =
             command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let pid = child.id();
@@ -211,7 +211,7 @@ mod answers {
         };
         let path = path.into_string().unwrap();
         let prompt = "Answer with one word: what is the capital of France?";
-        let ran = House::new().run(&["run", &path, "-p", prompt, "--temperature", "0", "-n", "40", "--json"]);
+        let ran = Home::new().run(&["run", &path, "-p", prompt, "--temperature", "0", "-n", "40", "--json"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let document = ran.json();
         assert!(document["text"].as_str().unwrap().contains("Paris"), "{document:#}");
@@ -221,32 +221,32 @@ mod answers {
 
 #[test]
 fn the_machine_is_told_once_in_three_ways() {
-    let house = House::new();
-    let ran = house.run(&["top", "--once"]);
+    let home = Home::new();
+    let ran = home.run(&["top", "--once"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for label in ["host ", "cpu ", "memory ", "power "] {
         assert!(ran.stdout.lines().any(|line| line.starts_with(label)), "{label}: {}", ran.stdout);
     }
-    let document = house.run(&["top", "--once", "--json"]).json();
+    let document = home.run(&["top", "--once", "--json"]).json();
     assert_eq!(document["schema"], "taffrail/top/1");
     assert!(document["memory"]["total_bytes"].as_u64().unwrap() > 0);
     assert!(document["elapsed_s"].as_f64().unwrap() > 0.0);
-    let text = house.run(&["top", "--prometheus"]).stdout;
+    let text = home.run(&["top", "--prometheus"]).stdout;
     assert!(text.contains("\ntaffrail_memory_total_bytes "), "{text}");
-    assert_eq!(house.run(&["top", "--json", "--prometheus"]).code, Some(2));
+    assert_eq!(home.run(&["top", "--json", "--prometheus"]).code, Some(2));
 }
 
 #[test]
 fn the_doctor_tells_every_source_and_always_succeeds() {
-    let house = House::new();
-    let ran = house.run(&["doctor", "--set", "ui.no_such_thing=1"]);
+    let home = Home::new();
+    let ran = home.run(&["doctor", "--set", "ui.no_such_thing=1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for part in
         ["Sensors", "powercap", "nvml", "Engine", "llama.cpp", "Models", "Settings", "no_such_thing", "Terminal"]
     {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
-    let document = house.run(&["doctor", "--json"]).json();
+    let document = home.run(&["doctor", "--json"]).json();
     assert_eq!(document["schema"], "taffrail/doctor/1");
     assert!(document["sources"].as_array().unwrap().len() > 10);
 }

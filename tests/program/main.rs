@@ -2,6 +2,8 @@
 //! workers, the starter models, a pseudo-terminal.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
+#[cfg(target_os = "linux")]
+mod cleanup;
 #[cfg(unix)]
 mod command_line;
 #[cfg(unix)]
@@ -12,10 +14,12 @@ mod fake_hub;
 mod faults;
 #[cfg(unix)]
 mod history;
-#[cfg(target_os = "linux")]
-mod house;
 #[cfg(all(target_os = "linux", feature = "llama"))]
 mod json;
+#[cfg(all(target_os = "linux", feature = "llama"))]
+#[path = "../../examples/make_cache.rs"]
+#[expect(dead_code, reason = "it is a program too")]
+mod make_cache;
 #[cfg(all(unix, feature = "llama"))]
 mod prompts;
 #[cfg(unix)]

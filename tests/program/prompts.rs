@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{House, Ran, starter};
+use crate::support::{Home, Ran, starter};
 
 /// A starter model with another chat template, which is no longer than its own.
-fn with_template(house: &House, template: &str) -> String {
+fn with_template(home: &Home, template: &str) -> String {
     let mut bytes = fs::read(starter("ishmael-1m")).unwrap();
     let key = b"tokenizer.chat_template";
     // Behind the key: a type, a length of 8 bytes, the text.
@@ -17,77 +17,77 @@ fn with_template(house: &House, template: &str) -> String {
     let comment = length.checked_sub(template.len() + 4).expect("a template that is short enough");
     let template = format!("{{#{}#}}{template}", " ".repeat(comment));
     bytes[at + 8..at + 8 + length].copy_from_slice(template.as_bytes());
-    house.write("m/t.gguf", bytes).to_str().unwrap().to_owned()
+    home.write("m/t.gguf", bytes).to_str().unwrap().to_owned()
 }
 
 const OPENS_THINK: &str = "{%for m in messages%}{{m.content}}{%endfor%}<think>\n";
 
-fn input(house: &House, arguments: &[&str], bytes: &[u8]) -> Ran {
-    let file = house.write("input", bytes);
-    house.command(arguments).stdin(File::open(file).unwrap()).output().unwrap().into()
+fn input(home: &Home, arguments: &[&str], bytes: &[u8]) -> Ran {
+    let file = home.write("input", bytes);
+    home.command(arguments).stdin(File::open(file).unwrap()).output().unwrap().into()
 }
 
 #[test]
 fn a_grammar_holds_behind_the_reasoning() {
-    let house = House::new();
-    let model = with_template(&house, OPENS_THINK);
-    let grammar = house.write("yes-no.gbnf", "\u{feff}root ::= \"yes\" | \"no\"\n");
+    let home = Home::new();
+    let model = with_template(&home, OPENS_THINK);
+    let grammar = home.write("yes-no.gbnf", "\u{feff}root ::= \"yes\" | \"no\"\n");
     let grammar = grammar.to_str().unwrap();
     for tokens in ["60", "12", "100000"] {
         let arguments =
             ["run", &model, "-p", "Is the sea wet?", "--grammar", grammar, "-n", tokens, "--seed", "1", "--json"];
-        let ran = house.run(&arguments);
+        let ran = home.run(&arguments);
         let document = ran.json();
         assert!(["yes", "no"].contains(&document["text"].as_str().unwrap()), "{document:#}");
         assert!(!document["reasoning"].as_str().unwrap().is_empty(), "the reasoning is free: {document:#}");
         assert_eq!((ran.code, &document["finish"]), (Some(0), &"stop".into()));
     }
-    let schema = house.write("s.json", r#"{"enum": ["wet", "dry"]}"#);
+    let schema = home.write("s.json", r#"{"enum": ["wet", "dry"]}"#);
     let ran =
-        house.run(&["run", &model, "-p", "x", "--json-schema", schema.to_str().unwrap(), "-n", "60", "--seed", "2"]);
+        home.run(&["run", &model, "-p", "x", "--json-schema", schema.to_str().unwrap(), "-n", "60", "--seed", "2"]);
     assert!(["\"wet\"", "\"dry\""].contains(&ran.stdout.trim()) && ran.code == Some(0), "{ran:?}");
     // Without a grammar nothing closes the reasoning.
-    let ran = house.run(&["run", &model, "-p", "x", "-n", "9", "--seed", "1"]);
+    let ran = home.run(&["run", &model, "-p", "x", "-n", "9", "--seed", "1"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
     assert!(ran.stderr.contains("ended within its reasoning, at the token limit"), "{ran:?}");
 }
 
 #[test]
 fn an_answer_that_breaks_its_schema_is_told() {
-    let house = House::new();
-    let schema = house.write("s.json", "\u{feff}{\"type\": \"integer\", \"minimum\": 1, \"multipleOf\": 999999937}");
+    let home = Home::new();
+    let schema = home.write("s.json", "\u{feff}{\"type\": \"integer\", \"minimum\": 1, \"multipleOf\": 999999937}");
     let arguments = ["run", "ishmael-1m", "-p", "Answer:", "--json-schema", schema.to_str().unwrap(), "--seed", "3"];
-    let ran = house.run(&arguments);
+    let ran = home.run(&arguments);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     for said in ["checked afterwards: multipleOf at #", "the answer breaks its JSON schema", "is not a multiple of"] {
         assert!(ran.stderr.contains(said), "{ran:?}");
     }
-    let ran = house.run(&[&arguments[..], &["--json"]].concat());
+    let ran = home.run(&[&arguments[..], &["--json"]].concat());
     assert_eq!((ran.code, &ran.json()["json_schema"]["obeyed"]), (Some(1), &false.into()), "{ran:?}");
     // One that is cut off.
     let schema =
-        house.write("o.json", r#"{"properties": {"a": {"type": "string", "minLength": 200}}, "required": ["a"]}"#);
-    let ran = house.run(&["run", "ishmael-1m", "-p", "x", "-n", "5", "--json-schema", schema.to_str().unwrap()]);
+        home.write("o.json", r#"{"properties": {"a": {"type": "string", "minLength": 200}}, "required": ["a"]}"#);
+    let ran = home.run(&["run", "ishmael-1m", "-p", "x", "-n", "5", "--json-schema", schema.to_str().unwrap()]);
     assert!(ran.code == Some(1) && ran.stderr.contains("(it was cut off): it ends before its JSON does"), "{ran:?}");
-    let refused = house.write("r.json", r#"{"properties": {"age": {"type": "strin"}}}"#);
-    let ran = house.run(&["run", "ishmael-1m", "-p", "x", "--json-schema", refused.to_str().unwrap()]);
+    let refused = home.write("r.json", r#"{"properties": {"age": {"type": "strin"}}}"#);
+    let ran = home.run(&["run", "ishmael-1m", "-p", "x", "--json-schema", refused.to_str().unwrap()]);
     assert!(ran.code == Some(2) && ran.stderr.contains("#/properties/age/type"), "{ran:?}");
     for (grammar, said) in [
         ("root ::= \"a\"{5,2}", "`{5,2}` asks for at least 5 and at most 2"),
         ("root ::= s root \"x\" | \"y\"\ns ::= \" \"?", "left-recursive"),
         ("root ::= item", "there is no rule `item`"),
     ] {
-        let file = house.write("g.gbnf", grammar);
-        let ran = house.run(&["run", "ishmael-1m", "-p", "x", "-n", "5", "--grammar", file.to_str().unwrap()]);
+        let file = home.write("g.gbnf", grammar);
+        let ran = home.run(&["run", "ishmael-1m", "-p", "x", "-n", "5", "--grammar", file.to_str().unwrap()]);
         assert!(ran.code == Some(1) && ran.stderr.contains(said), "{ran:?}");
     }
 }
 
 #[test]
 fn standard_input_is_a_prompt_whatever_its_line_ends() {
-    let house = House::new();
+    let home = Home::new();
     let run = |bytes: &[u8], more: &[&str]| {
-        input(&house, &[&["run", "ishmael-1m", "-n", "8", "--seed", "1", "--json"], more].concat(), bytes)
+        input(&home, &[&["run", "ishmael-1m", "-n", "8", "--seed", "1", "--json"], more].concat(), bytes)
     };
     let prompt = |ran: &Ran| ran.json()["tokens"]["prompt"].as_u64().unwrap();
     let plain = run(b"a\nb", &[]);
@@ -114,9 +114,9 @@ fn standard_input_is_a_prompt_whatever_its_line_ends() {
 
 #[test]
 fn values_that_begin_with_a_dash_are_taken() {
-    let house = House::new();
+    let home = Home::new();
     let ran =
-        house.run(&["run", "ishmael-1m", "-p", "- one", "--system", "-x", "--stop", "-", "-n", "3", "--seed", "1"]);
+        home.run(&["run", "ishmael-1m", "-p", "- one", "--system", "-x", "--stop", "-", "-n", "3", "--seed", "1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for (arguments, said) in [
         (["--seed", "-1"], "--seed must be a whole number from 0 to 4294967295"),
@@ -124,16 +124,16 @@ fn values_that_begin_with_a_dash_are_taken() {
         (["-n", "-1"], "--max-tokens must be a whole number from 1"),
         (["--context", "-2"], "--context must be a whole number from 0"),
     ] {
-        let ran = house.run(&[&["run", "ishmael-1m", "-p", "x"][..], &arguments].concat());
+        let ran = home.run(&[&["run", "ishmael-1m", "-p", "x"][..], &arguments].concat());
         assert!(ran.code == Some(2) && ran.stderr.contains(said), "{ran:?}");
     }
 }
 
 #[test]
 fn a_stop_text_ends_the_answer() {
-    let house = House::new();
+    let home = Home::new();
     let run = |more: &[&str]| {
-        house.run(&[&["run", "ishmael-1m", "-p", "Call me", "-n", "40", "--seed", "1", "--json"], more].concat()).json()
+        home.run(&[&["run", "ishmael-1m", "-p", "Call me", "-n", "40", "--seed", "1", "--json"], more].concat()).json()
     };
     let whole = run(&[]);
     let whole = whole["text"].as_str().unwrap();
@@ -148,18 +148,18 @@ fn a_stop_text_ends_the_answer() {
     // A race's columns and a suite's answers end so as well.
     let stop: String = whole.chars().skip(30).take(5).collect();
     let race = ["race", "ishmael-1m", "ishmael-1m@seed=2", "-p", "Call me", "-n", "40", "--json", "--stop", "e"];
-    let document = house.run(&race).json();
+    let document = home.run(&race).json();
     assert_eq!(document["stop"], serde_json::json!(["e"]));
     for column in document["columns"].as_array().unwrap() {
         assert!(column["finish"] == "stop" && !column["text"].as_str().unwrap().contains('e'), "{column}");
     }
-    let command = house.run(&["history", "--rerun", "5"]);
+    let command = home.run(&["history", "--rerun", "5"]);
     assert!(command.stdout.contains(" --stop e"), "{command:?}");
     let text = "name = \"s\"\n[[prompt]]\ntext = \"Call me\"\nmax_tokens = 40\nchecks = [{ min_words = 1 }]\n";
-    let suite = house.write("s.toml", text);
+    let suite = home.write("s.toml", text);
     let ask = |more: &[&str]| {
         let suite = ["suite", suite.to_str().unwrap(), "ishmael-1m", "--json"];
-        let ran = house.run(&[&suite[..], more].concat());
+        let ran = home.run(&[&suite[..], more].concat());
         (ran.json()["models"][0]["answers"][0]["tokens"].clone(), ran)
     };
     let (all, ran) = ask(&[]);
@@ -170,12 +170,9 @@ fn a_stop_text_ends_the_answer() {
 
 #[test]
 fn hints_can_be_followed() {
-    let house = House::new();
-    let ran = input(
-        &house,
-        &["run", "ishmael-1m", "-n", "3", "-c", "4096"],
-        "the whale and the sea\n".repeat(200).as_bytes(),
-    );
+    let home = Home::new();
+    let ran =
+        input(&home, &["run", "ishmael-1m", "-n", "3", "-c", "4096"], "the whale and the sea\n".repeat(200).as_bytes());
     assert_eq!(ran.code, Some(1), "{ran:?}");
     for said in [
         "the context is 512 tokens, the most that the model was made for, and not 4096 as asked",
@@ -185,31 +182,31 @@ fn hints_can_be_followed() {
     }
     assert!(!ran.stderr.contains("raise"), "{ran:?}");
     let ran =
-        input(&house, &["run", "ishmael-1m", "-n", "3", "-c", "64"], "the whale and the sea\n".repeat(20).as_bytes());
+        input(&home, &["run", "ishmael-1m", "-n", "3", "-c", "64"], "the whale and the sea\n".repeat(20).as_bytes());
     assert!(ran.stderr.contains("raise `context` (at most 512), or shorten the prompt"), "{ran:?}");
 }
 
 /// An Ollama store with the starter model and these layers.
-fn ollama(house: &House, layers: &[(&str, &str)]) {
+fn ollama(home: &Home, layers: &[(&str, &str)]) {
     let layer = |kind: &str, bytes: &[u8]| {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
-        house.write(&format!(".ollama/models/blobs/sha256-{digest}"), bytes);
+        home.write(&format!(".ollama/models/blobs/sha256-{digest}"), bytes);
         serde_json::json!({ "digest": format!("sha256:{digest}"), "size": bytes.len(),
             "mediaType": format!("application/vnd.ollama.image.{kind}") })
     };
     let mut all = vec![layer("model", &fs::read(starter("ishmael-1m")).unwrap())];
     all.extend(layers.iter().map(|(kind, text)| layer(kind, text.as_bytes())));
     let manifest = serde_json::json!({ "schemaVersion": 2, "config": layer("config", b"{}"), "layers": all });
-    house.write(".ollama/models/manifests/registry.ollama.ai/library/whale/latest", manifest.to_string());
+    home.write(".ollama/models/manifests/registry.ollama.ai/library/whale/latest", manifest.to_string());
 }
 
 #[test]
 fn what_an_ollama_model_carries_is_used_and_told() {
-    let house = House::new();
+    let home = Home::new();
     let parameters = r#"{"temperature": 0.25, "top_k": 7, "stop": ["the", "<|x|>"], "num_ctx": 128, "num_predict": 30, "mirostat": 2, "penalize_newline": true}"#;
-    ollama(&house, &[("params", parameters), ("system", "Be brief."), ("template", "{{ .Prompt }}")]);
+    ollama(&home, &[("params", parameters), ("system", "Be brief."), ("template", "{{ .Prompt }}")]);
     let run = |more: &[&str]| {
-        house.run(&[&["run", "ollama:whale:latest", "-p", "Call me", "--seed", "1", "--json"], more].concat())
+        home.run(&[&["run", "ollama:whale:latest", "-p", "Call me", "--seed", "1", "--json"], more].concat())
     };
     let ran = run(&[]);
     let document = ran.json();
@@ -233,16 +230,16 @@ fn what_an_ollama_model_carries_is_used_and_told() {
     assert_eq!(document["settings"]["context"], 256);
     assert!(document["tokens"]["prompt"].as_u64() < ran.json()["tokens"]["prompt"].as_u64(), "no system prompt");
     assert!(own.stderr.contains("from ollama: top-k 7, mirostat 2\n"), "{own:?}");
-    let shown = house.run(&["show", "ollama:whale:latest"]).stdout;
+    let shown = home.run(&["show", "ollama:whale:latest"]).stdout;
     assert!(shown.contains("from ollama: temperature 0.25") && shown.contains("mirostat"), "{shown}");
 }
 
 /// Run what `history --rerun` prints, as it would be pasted.
-fn rerun(house: &House, id: &str) -> Ran {
-    let printed = house.run(&["history", "--rerun", id]).stdout;
+fn rerun(home: &Home, id: &str) -> Ran {
+    let printed = home.run(&["history", "--rerun", id]).stdout;
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_taffrail")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let same = house.command::<&str>(&[]);
+    let same = home.command::<&str>(&[]);
     let mut command = Command::new("sh");
     command.env_clear().envs(same.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
     command.arg("-c").arg(printed.trim_end_matches('\n')).stdin(Stdio::null()).output().unwrap().into()
@@ -250,8 +247,8 @@ fn rerun(house: &House, id: &str) -> Ran {
 
 #[test]
 fn what_rerun_prints_works_when_it_is_pasted() {
-    let house = House::new();
-    let grammar = house.write("g.gbnf", "root ::= [a-z' ]+ # it's a comment\n");
+    let home = Home::new();
+    let grammar = home.write("g.gbnf", "root ::= [a-z' ]+ # it's a comment\n");
     let grammar = grammar.to_str().unwrap();
     let long = "whale ".repeat(25_000);
     let runs: [(&[&str], &str); 6] = [
@@ -264,40 +261,40 @@ fn what_rerun_prints_works_when_it_is_pasted() {
     ];
     for (number, (arguments, text)) in (1..).zip(runs) {
         let arguments = [&["run", "ishmael-1m", "-n", "6", "--seed", "1"], arguments].concat();
-        let first = input(&house, &arguments, text.as_bytes());
+        let first = input(&home, &arguments, text.as_bytes());
         assert_eq!(first.code, Some(0), "{first:?}");
-        let again = rerun(&house, &(2 * number - 1).to_string());
+        let again = rerun(&home, &(2 * number - 1).to_string());
         assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout), "{arguments:?}: {again:?}");
-        let records = house.run(&["history", "--json"]).json();
+        let records = home.run(&["history", "--json"]).json();
         let [newer, older] = [0, 1].map(|index| records["records"][index]["body"].clone());
         for key in ["turns", "options", "grammar", "stop", "raw"] {
             assert_eq!(newer[key], older[key], "{arguments:?}");
         }
     }
     // Longer than one word of a command line may be: it fails for its length alone, and is kept as the others.
-    let ran = input(&house, &["run", "ishmael-1m", "-n", "3"], long.as_bytes());
+    let ran = input(&home, &["run", "ishmael-1m", "-n", "3"], long.as_bytes());
     assert!(ran.stderr.contains("does not fit the context"), "{ran:?}");
     let race = ["race", "ishmael-1m@seed=3", "ishmael-4m", "-p", "- it's", "--system", "--", "-n", "4"];
-    assert_eq!(house.run(&race).code, Some(0));
-    assert_eq!(rerun(&house, "14").code, Some(0));
+    assert_eq!(home.run(&race).code, Some(0));
+    assert_eq!(rerun(&home, "14").code, Some(0));
     let bench = ["bench", "ishmael-1m", "--pp", "16", "--tg", "4", "-r", "1", "--keep-outliers"];
-    assert_eq!(house.run(&bench).code, Some(0));
-    let again = rerun(&house, "16");
+    assert_eq!(home.run(&bench).code, Some(0));
+    let again = rerun(&home, "16");
     assert_eq!(again.code, Some(0), "{again:?}");
     let suite =
-        house.write("-my suite.toml", "\u{feff}name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n");
-    assert_eq!(house.run(&["suite", suite.to_str().unwrap(), "ishmael-1m", "-n", "4"]).code, Some(0));
-    let again = rerun(&house, "18");
+        home.write("-my suite.toml", "\u{feff}name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n");
+    assert_eq!(home.run(&["suite", suite.to_str().unwrap(), "ishmael-1m", "-n", "4"]).code, Some(0));
+    let again = rerun(&home, "18");
     assert_eq!(again.code, Some(0), "{again:?}");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_told() {
-    let house = House::new();
-    let suite = house.write("s.toml", "name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n");
+    let home = Home::new();
+    let suite = home.write("s.toml", "name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n");
     let suite = suite.to_str().unwrap();
-    let text = house.write("t.txt", "the whale and the sea ".repeat(200));
+    let text = home.write("t.txt", "the whale and the sea ".repeat(200));
     let text = text.to_str().unwrap();
     for arguments in [
         &["ls"][..],
@@ -327,7 +324,7 @@ fn a_full_disk_is_told() {
         &["run", "--help"],
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let ran: Ran = house.command(arguments).stdout(full).output().unwrap().into();
+        let ran: Ran = home.command(arguments).stdout(full).output().unwrap().into();
         assert!(ran.code == Some(1) && ran.stderr.contains("No space left"), "{arguments:?}: {ran:?}");
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::support::House;
+use crate::support::Home;
 
 #[test]
 fn a_race_tells_answers_and_figures_in_every_format() {
-    let house = House::new();
+    let home = Home::new();
     let race = ["race", "ishmael-1m", "ishmael-4m", "-p", "Call me <b>Ishmael</b>", "-n", "12"];
-    let with = |more: &[&str]| house.run(&[&race[..], more].concat());
+    let with = |more: &[&str]| home.run(&[&race[..], more].concat());
     let ran = with(&["--json", "--lockstep"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -29,7 +29,7 @@ fn a_race_tells_answers_and_figures_in_every_format() {
 
 #[test]
 fn a_race_that_can_not_be_run_says_why() {
-    let house = House::new();
+    let home = Home::new();
     for (arguments, code, reason) in [
         (&["race", "ishmael-1m", "no-such-model", "-p", "x"][..], 3, "no-such-model"),
         (&["race", "ishmael-1m", "ishmael-4m@top_p=7", "-p", "x"], 2, "top_p"),
@@ -40,32 +40,32 @@ fn a_race_that_can_not_be_run_says_why() {
             "without --concurrent they run in turn",
         ),
     ] {
-        let ran = house.run(arguments);
+        let ran = home.run(arguments);
         assert_eq!(ran.code, Some(code), "{ran:?}");
         assert!(ran.stderr.contains(reason), "{}", ran.stderr);
     }
     // What is too long for one is said of it; the other answers.
     let long = "whale ".repeat(400);
-    let ran = house.run(&["race", "ishmael-1m@context=64", "ishmael-4m", "-p", &long, "-n", "4"]);
+    let ran = home.run(&["race", "ishmael-1m@context=64", "ishmael-4m", "-p", &long, "-n", "4"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("does not fit the context of"), "{}", ran.stdout);
 }
 
 #[test]
 fn a_text_is_weighed_alone_and_against_a_reference() {
-    let house = House::new();
-    house.write("text.txt", "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(20));
-    let file = house.path("text.txt");
+    let home = Home::new();
+    home.write("text.txt", "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(20));
+    let file = home.path("text.txt");
     let file = file.to_str().unwrap();
     let quality = ["perplexity", "ishmael-1m", "--text", file, "--chunk", "64", "--json"];
-    let alone: Value = serde_json::from_str(&house.run(&quality).stdout).unwrap();
+    let alone: Value = serde_json::from_str(&home.run(&quality).stdout).unwrap();
     assert!(alone["summary"]["perplexity"]["value"].as_f64().unwrap() > 1.0);
     assert!(alone["summary"]["divergence"].is_null());
-    let ran = house.run(&[&quality[..], &["--reference", "ishmael-1m"]].concat());
+    let ran = home.run(&[&quality[..], &["--reference", "ishmael-1m"]].concat());
     let same: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(same["summary"]["divergence"]["value"].as_f64().unwrap().abs() < 1e-4, "{same}");
     assert_eq!(same["summary"]["agreement"]["value"], 1.0);
     assert_eq!(same["summary"]["perplexity"], alone["summary"]["perplexity"]);
-    let short = house.run(&["perplexity", "ishmael-1m", "--text", file, "--chunk", "8192"]);
+    let short = home.run(&["perplexity", "ishmael-1m", "--text", file, "--chunk", "8192"]);
     assert!(short.code == Some(1) && short.stderr.contains("too few for a chunk"), "{short:?}");
 }

@@ -4,14 +4,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use crate::support::{House, Ran, Terminal, signal, wait_for};
+use crate::support::{Home, Ran, Terminal, signal, wait_for};
 
 /// A server in the background; gives the address of its APIs.
-fn serve(house: &House) -> String {
-    let started = house.run(&["serve", "--detach", "--listen", "127.0.0.1:0"]);
+fn serve(home: &Home) -> String {
+    let started = home.run(&["serve", "--detach", "--listen", "127.0.0.1:0"]);
     assert_eq!(started.code, Some(0), "{started:?}");
     let address = || {
-        let status = house.run(&["serve", "status", "--json"]).json();
+        let status = home.run(&["serve", "status", "--json"]).json();
         Some(status["address"].as_str()?.trim_start_matches("http://").to_owned())
     };
     // Other programs are answered once the stores were scanned.
@@ -40,18 +40,18 @@ fn read(mut stream: TcpStream) -> String {
     answer
 }
 
-fn requests(house: &House, arguments: &[&str]) -> Ran {
-    house.run(&[&["requests"], arguments].concat())
+fn requests(home: &Home, arguments: &[&str]) -> Ran {
+    home.run(&[&["requests"], arguments].concat())
 }
 
 #[test]
 fn what_a_program_asked_is_listed_with_its_figures() {
-    let house = House::served();
-    assert_eq!(requests(&house, &[]).code, Some(3), "no server runs");
-    let address = serve(&house);
-    assert_eq!(requests(&house, &[]).stdout.trim(), "no requests yet");
+    let home = Home::served();
+    assert_eq!(requests(&home, &[]).code, Some(3), "no server runs");
+    let address = serve(&home);
+    assert_eq!(requests(&home, &[]).stdout.trim(), "no requests yet");
     assert!(read(ask(&address, 5)).contains("200 OK"));
-    let listed = requests(&house, &["--json"]).json();
+    let listed = requests(&home, &["--json"]).json();
     assert_eq!(listed["schema"], "taffrail/requests/1");
     let request = &listed["requests"][0];
     for (field, expected) in [
@@ -74,19 +74,19 @@ fn what_a_program_asked_is_listed_with_its_figures() {
         assert!(request["energy"]["reason"].is_string(), "what is unknown says why: {request}");
     }
     // The table, its filter, and what it can't do.
-    let table = requests(&house, &[]);
+    let table = requests(&home, &[]);
     assert!(table.stdout.contains("harpoon/1.2") && table.stdout.contains("length"), "{table:?}");
-    assert_eq!(requests(&house, &["agent:whale"]).stdout.trim(), "no request matches the filter");
+    assert_eq!(requests(&home, &["agent:whale"]).stdout.trim(), "no request matches the filter");
     let id = request["id"].to_string();
-    assert_eq!(requests(&house, &["--cancel", &id]).code, Some(4), "it has ended");
-    assert_eq!(requests(&house, &["--cancel", "99999"]).code, Some(3));
+    assert_eq!(requests(&home, &["--cancel", &id]).code, Some(4), "it has ended");
+    assert_eq!(requests(&home, &["--cancel", "99999"]).code, Some(3));
 }
 
 #[test]
 fn a_request_is_followed_and_cancelled() {
-    let house = House::served();
-    let address = serve(&house);
-    let mut following = house.command(&["requests", "--follow", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let home = Home::served();
+    let address = serve(&home);
+    let mut following = home.command(&["requests", "--follow", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
     let stream = ask(&address, 100_000);
@@ -95,11 +95,11 @@ fn a_request_is_followed_and_cancelled() {
     assert_eq!((&first["agent"], &first["finish"]), (&"harpoon/1.2".into(), &serde_json::Value::Null));
     while next()["state"] != "decoding" {}
     // The screen shows it as well.
-    let mut terminal = Terminal::open_with(&house, 120, 40, &[]);
+    let mut terminal = Terminal::open_with(&home, 120, 40, &[]);
     terminal.send("1Q");
     terminal.see("harpoon/1.2");
     terminal.see("decoding");
-    assert_eq!(requests(&house, &["--cancel", &id]).code, Some(0));
+    assert_eq!(requests(&home, &["--cancel", &id]).code, Some(0));
     let last = loop {
         let line = next();
         if !line["finish"].is_null() {
@@ -111,15 +111,15 @@ fn a_request_is_followed_and_cancelled() {
     terminal.see("cancelled");
     // And cancels the next one by a key.
     let stream = ask(&address, 100_000);
-    wait_for("a request", || requests(&house, &["state:decoding"]).stdout.contains("harpoon"), String::new);
+    wait_for("a request", || requests(&home, &["state:decoding"]).stdout.contains("harpoon"), String::new);
     terminal.send("gx");
-    wait_for("no request", || !requests(&house, &["state:decoding"]).stdout.contains("harpoon"), String::new);
+    wait_for("no request", || !requests(&home, &["state:decoding"]).stdout.contains("harpoon"), String::new);
     drop(stream);
     // What becomes of those that run when their server dies is not known.
     let stream = ask(&address, 100_000);
-    wait_for("a request", || requests(&house, &["state:decoding"]).stdout.contains("harpoon"), String::new);
+    wait_for("a request", || requests(&home, &["state:decoding"]).stdout.contains("harpoon"), String::new);
     terminal.see("decoding");
-    signal(house.server().unwrap(), "KILL");
+    signal(home.server().unwrap(), "KILL");
     terminal.see("Attach again?");
     terminal.send("\x1b");
     terminal.wait("no request that runs", |screen| screen.contains("lost") && !screen.contains("decoding"));
@@ -127,5 +127,5 @@ fn a_request_is_followed_and_cancelled() {
     assert_eq!((&last["schema"], &last["state"]), (&"taffrail/request/1".into(), &"lost".into()), "{last}");
     assert_eq!(following.wait().unwrap().code(), Some(1));
     drop(stream);
-    assert_eq!(requests(&house, &[]).code, Some(3));
+    assert_eq!(requests(&home, &[]).code, Some(3));
 }

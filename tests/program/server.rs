@@ -5,28 +5,29 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use crate::support::{House, Terminal, is_alive, is_worker, signal, wait_for, workers};
+use crate::make_cache;
+use crate::support::{Home, Terminal, is_alive, is_worker, signal, starter, wait_for, workers};
 
-/// Open a dashboard on the house's server, which is started where none runs, and wait for its models.
-fn open(house: &House) -> Terminal {
-    open_with(house, &[])
+/// Open a dashboard on the home's server, which is started where none runs, and wait for its models.
+fn open(home: &Home) -> Terminal {
+    open_with(home, &[])
 }
 
-fn open_with(house: &House, arguments: &[&str]) -> Terminal {
-    let terminal = Terminal::open_with(house, 120, 40, arguments);
+fn open_with(home: &Home, arguments: &[&str]) -> Terminal {
+    let terminal = Terminal::open_with(home, 120, 40, arguments);
     terminal.see("ishmael-1m");
     terminal
 }
 
-fn server(house: &House) -> u32 {
-    house.server().expect("a server runs")
+fn server(home: &Home) -> u32 {
+    home.server().expect("a server runs")
 }
 
 /// Start the first model of the library; gives its worker.
-fn start(house: &House, terminal: &mut Terminal) -> u32 {
+fn start(home: &Home, terminal: &mut Terminal) -> u32 {
     terminal.send("\r");
     terminal.see("ready");
-    workers(server(house))[0]
+    workers(server(home))[0]
 }
 
 /// Ask, and wait for the whole answer.
@@ -42,11 +43,11 @@ fn gone(what: &str, pid: u32) {
 
 #[test]
 fn sessions_outlive_the_window_and_the_server_ends_when_nobody_needs_it() {
-    let house = House::served();
-    let mut terminal = open(&house);
-    let pid = server(&house);
+    let home = Home::served();
+    let mut terminal = open(&home);
+    let pid = server(&home);
     assert!(workers(terminal.pid()).is_empty() && pid != terminal.pid());
-    let worker = start(&house, &mut terminal);
+    let worker = start(&home, &mut terminal);
     ask(&mut terminal, "Call me Ishmael");
     terminal.escape();
     terminal.send("q");
@@ -58,15 +59,15 @@ fn sessions_outlive_the_window_and_the_server_ends_when_nobody_needs_it() {
     terminal.see("Keep it running?");
     terminal.send("y");
     assert!(terminal.exit().success());
-    assert!(is_worker(worker) && house.server() == Some(pid));
-    let status = house.run(&["serve", "status", "--json"]);
+    assert!(is_worker(worker) && home.server() == Some(pid));
+    let status = home.run(&["serve", "status", "--json"]);
     assert_eq!(status.code, Some(0), "{status:?}");
     let status = status.json();
     assert_eq!(status["sessions"][0]["name"], "ishmael-1m");
     assert_eq!(status["sessions"][0]["phase"], "ready");
     assert_eq!((&status["pid"], &status["is_temporary"]), (&pid.into(), &true.into()));
     // The next one finds the session with its conversation, and stops it.
-    let mut terminal = Terminal::open_with(&house, 120, 40, &[]);
+    let mut terminal = Terminal::open_with(&home, 120, 40, &[]);
     // A long answer pushes its prompt out of sight.
     terminal.wait("the conversation", |screen| screen.contains("Call me Ishmael") || screen.contains(" tok · "));
     terminal.send("q");
@@ -75,16 +76,16 @@ fn sessions_outlive_the_window_and_the_server_ends_when_nobody_needs_it() {
     assert!(terminal.exit().success());
     gone("the worker's end", worker);
     gone("the server's end", pid);
-    assert_eq!(house.run(&["serve", "status"]).code, Some(3));
-    assert!(!house.path("run/taffrail/server.sock").exists());
+    assert_eq!(home.run(&["serve", "status"]).code, Some(3));
+    assert!(!home.path("run/taffrail/server.sock").exists());
 }
 
 #[test]
 fn several_dashboards_see_the_same() {
-    let house = House::served();
-    let mut one = open(&house);
-    let mut other = open(&house);
-    start(&house, &mut one);
+    let home = Home::served();
+    let mut one = open(&home);
+    let mut other = open(&home);
+    start(&home, &mut one);
     // Nobody's screen moves when another one acts.
     assert!(other.text().contains("ishmael-4m"));
     other.send("1");
@@ -113,9 +114,9 @@ fn several_dashboards_see_the_same() {
 
 #[test]
 fn a_dashboard_that_dies_loses_nothing() {
-    let house = House::served();
-    let mut terminal = open(&house);
-    let worker = start(&house, &mut terminal);
+    let home = Home::served();
+    let mut terminal = open(&home);
+    let worker = start(&home, &mut terminal);
     for how in ["KILL", "HUP", "close"] {
         ask(&mut terminal, how);
         if how == "close" {
@@ -125,7 +126,7 @@ fn a_dashboard_that_dies_loses_nothing() {
         }
         terminal.exit();
         assert!(is_worker(worker), "{how}");
-        terminal = Terminal::open_with(&house, 120, 40, &[]);
+        terminal = Terminal::open_with(&home, 120, 40, &[]);
         // A long answer pushes its prompt out of sight.
         terminal.wait("the conversation", |screen| screen.contains(how) || screen.contains(" tok · "));
         terminal.send("\t");
@@ -135,9 +136,9 @@ fn a_dashboard_that_dies_loses_nothing() {
 
 #[test]
 fn a_server_that_dies_leaves_no_worker_and_the_next_one_says_what_was_lost() {
-    let house = House::served();
-    let mut terminal = open(&house);
-    let (pid, worker) = (server(&house), start(&house, &mut terminal));
+    let home = Home::served();
+    let mut terminal = open(&home);
+    let (pid, worker) = (server(&home), start(&home, &mut terminal));
     terminal.send("Call me\r");
     terminal.see("Call me");
     signal(pid, "KILL");
@@ -147,81 +148,81 @@ fn a_server_that_dies_leaves_no_worker_and_the_next_one_says_what_was_lost() {
     terminal.send("n");
     terminal.wait("no question", |screen| !screen.contains("ended unexpectedly"));
     terminal.send("x");
-    terminal.wait("the server's end", |screen| screen.contains("Stop it?") || screen.contains("the server is gone"));
+    terminal.wait("the server's end", |screen| screen.contains("Stop it?") || screen.contains("the server has ended"));
     if terminal.text().contains("Stop it?") {
         terminal.send("y");
     }
-    terminal.see("the server is gone");
+    terminal.see("the server has ended");
     terminal.send(":reattach\r");
     terminal.see("lost 1 session: ishmael-1m");
-    let new = server(&house);
+    let new = server(&home);
     assert_ne!(new, pid);
     terminal.wait("no session", |screen| !screen.contains("Call me"));
-    start_again(&house, &mut terminal);
+    start_again(&home, &mut terminal);
 }
 
-fn start_again(house: &House, terminal: &mut Terminal) {
+fn start_again(home: &Home, terminal: &mut Terminal) {
     terminal.send("2");
     terminal.see("ishmael-4m");
-    start(house, terminal);
+    start(home, terminal);
 }
 
 #[test]
 fn there_is_one_server_and_a_stale_socket_is_replaced() {
-    let house = House::served();
-    let started = house.run(&["serve", "--detach"]);
+    let home = Home::served();
+    let started = home.run(&["serve", "--detach"]);
     assert_eq!(started.code, Some(0), "{started:?}");
-    let pid = server(&house);
+    let pid = server(&home);
     assert!(started.stderr.contains(&pid.to_string()), "{started:?}");
-    let socket = house.path("run/taffrail/server.sock");
+    let socket = home.path("run/taffrail/server.sock");
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
     for arguments in [["serve", "--detach"].as_slice(), &["serve"]] {
-        let refused = house.run(arguments);
+        let refused = home.run(arguments);
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains(&format!("a server runs already (pid {pid})")), "{refused:?}");
     }
     signal(pid, "KILL");
     gone("the server's end", pid);
     assert!(socket.exists());
-    assert_eq!(house.run(&["serve", "status"]).code, Some(3));
-    assert_eq!(house.run(&["serve", "stop"]).code, Some(3));
-    assert_eq!(house.run(&["serve", "--detach"]).code, Some(0));
-    let new = server(&house);
+    assert_eq!(home.run(&["serve", "status"]).code, Some(3));
+    assert_eq!(home.run(&["serve", "stop"]).code, Some(3));
+    assert_eq!(home.run(&["serve", "--detach"]).code, Some(0));
+    let new = server(&home);
     assert_ne!(new, pid);
-    let stopped = house.run(&["serve", "stop"]);
+    let stopped = home.run(&["serve", "stop"]);
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     assert!(!is_alive(new) && !socket.exists());
 }
 
 #[test]
 fn a_socket_that_is_removed_comes_back() {
-    let house = House::served();
-    assert_eq!(house.run(&["serve", "--detach"]).code, Some(0));
-    let pid = server(&house);
-    std::fs::remove_dir_all(house.path("run/taffrail")).unwrap();
-    wait_for("the socket", || house.run(&["serve", "status"]).code == Some(0), String::new);
-    assert_eq!(house.server(), Some(pid));
+    let home = Home::served();
+    assert_eq!(home.run(&["serve", "--detach"]).code, Some(0));
+    let pid = server(&home);
+    std::fs::remove_dir_all(home.path("run/taffrail")).unwrap();
+    wait_for("the socket", || home.run(&["serve", "status"]).code == Some(0), String::new);
+    assert_eq!(home.server(), Some(pid));
 }
 
 #[test]
 fn a_server_that_is_stopped_says_so_and_may_be_started_again() {
-    let house = House::served();
-    let mut terminal = open(&house);
-    let worker = start(&house, &mut terminal);
-    let pid = server(&house);
-    assert_eq!(house.run(&["serve", "stop"]).code, Some(0));
+    let home = Home::served();
+    let mut terminal = open(&home);
+    let worker = start(&home, &mut terminal);
+    let pid = server(&home);
+    assert_eq!(home.run(&["serve", "stop"]).code, Some(0));
     assert!(!is_alive(pid) && !is_alive(worker));
     terminal.see("it was stopped by");
     terminal.send("y");
     terminal.see("attached to the server again");
-    assert_ne!(server(&house), pid);
+    assert_ne!(server(&home), pid);
 }
 
 #[test]
 fn a_server_of_another_version_is_told_and_not_used() {
-    let house = House::served();
-    let folder = house.path("run/taffrail");
+    let home = Home::served();
+    let folder = home.path("run/taffrail");
     std::fs::create_dir(&folder).unwrap();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
     let listener = UnixListener::bind(folder.join("server.sock")).unwrap();
@@ -236,7 +237,7 @@ fn a_server_of_another_version_is_told_and_not_used() {
         stream.write_all(hello).unwrap();
         String::from_utf8(body).unwrap()
     });
-    let mut terminal = Terminal::open_with(&house, 160, 40, &[]);
+    let mut terminal = Terminal::open_with(&home, 160, 40, &[]);
     terminal.see("(pid 4711) can't be used: it is taffrail 9.9.9");
     assert!(other.join().unwrap().contains("\"wants\":\"attach\""));
     // Its sessions are its own.
@@ -248,14 +249,14 @@ fn a_server_of_another_version_is_told_and_not_used() {
 
 #[test]
 fn what_becomes_of_sessions_can_be_set() {
-    let house = House::served();
-    let mut terminal = open_with(&house, &["--set", "ui.on_quit=keep"]);
-    let worker = start(&house, &mut terminal);
+    let home = Home::served();
+    let mut terminal = open_with(&home, &["--set", "ui.on_quit=keep"]);
+    let worker = start(&home, &mut terminal);
     terminal.escape();
     terminal.send("q");
     assert!(terminal.exit().success());
     assert!(is_worker(worker));
-    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "ui.on_quit=stop"]);
+    let mut terminal = Terminal::open_with(&home, 120, 40, &["--set", "ui.on_quit=stop"]);
     terminal.see("ready");
     terminal.send("q");
     assert!(terminal.exit().success());
@@ -264,65 +265,79 @@ fn what_becomes_of_sessions_can_be_set() {
 
 #[test]
 fn commands_use_a_running_server() {
-    let house = House::served();
+    let home = Home::served();
     let arguments = ["run", "ishmael-1m", "-p", "The sea", "--max-tokens", "8", "--seed", "1", "--temperature", "0"];
-    let alone = house.run(&arguments);
-    assert_eq!((alone.code, house.server()), (Some(0), None), "{alone:?}");
-    assert_eq!(house.run(&["serve", "--detach"]).code, Some(0));
-    let loaded = house.run(&arguments);
+    let alone = home.run(&arguments);
+    assert_eq!((alone.code, home.server()), (Some(0), None), "{alone:?}");
+    assert_eq!(home.run(&["serve", "--detach"]).code, Some(0));
+    let loaded = home.run(&arguments);
     assert_eq!(loaded.code, Some(0), "{loaded:?}");
     assert!(loaded.stderr.contains("loaded by the server"), "{loaded:?}");
     assert_eq!(loaded.stdout, alone.stdout);
     // It was for that answer only.
-    wait_for("no worker", || workers(server(&house)).is_empty(), String::new);
-    let mut terminal = open(&house);
-    let worker = start(&house, &mut terminal);
-    let answered = house.run(&["run", "ishmael-1m", "-p", "The sea"]);
+    wait_for("no worker", || workers(server(&home)).is_empty(), String::new);
+    let mut terminal = open(&home);
+    let worker = start(&home, &mut terminal);
+    let answered = home.run(&["run", "ishmael-1m", "-p", "The sea"]);
     assert_eq!(answered.code, Some(0), "{answered:?}");
     assert!(answered.stderr.contains("answered by the server") && !answered.stdout.is_empty(), "{answered:?}");
     assert!(is_worker(worker));
     // The conversation is left alone.
     assert!(!terminal.text().contains("The sea"));
-    let race = house.run(&["race", "ishmael-1m", "ishmael-4m", "-p", "The sea", "--max-tokens", "4", "--json"]);
+    let race = home.run(&["race", "ishmael-1m", "ishmael-4m", "-p", "The sea", "--max-tokens", "4", "--json"]);
     assert_eq!(race.code, Some(0), "{race:?}");
     assert_eq!(race.json()["schema"], "taffrail/race/1");
 }
 
-/// An ssh that runs the command on this machine, for the user who lives in another house.
-fn fake_ssh(house: &House, other: &House) -> String {
+#[test]
+fn a_command_waits_for_the_servers_first_scan() {
+    let home = Home::served();
+    // So many that the command, which is given a file, has found its model long before the server has found them.
+    make_cache::make(&home.path("hub"), 1000, &starter("ishmael-4m"), false).unwrap();
+    let file = home.write("models/ishmael.gguf", std::fs::read(starter("ishmael-1m")).unwrap());
+    let library = format!("[library]\nfolders = [{:?}]\n", file.parent().unwrap());
+    home.write("config/taffrail/config.toml", library);
+    assert_eq!(home.run(&["serve", "--detach"]).code, Some(0));
+    let ran = home.run(&["run", file.to_str().unwrap(), "-p", "The sea", "--max-tokens", "4"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("loaded by the server"), "{ran:?}");
+}
+
+/// An ssh that runs the command on this machine, for the user whose files are in another home.
+fn fake_ssh(home: &Home, other: &Home) -> String {
     let script = format!(
         "#!/bin/sh\necho \"$@\" >> '{}'\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\n\
          export HOME='{home}' XDG_CONFIG_HOME='{home}/config' XDG_CACHE_HOME='{home}/cache' \
          XDG_DATA_HOME='{home}/data' XDG_STATE_HOME='{home}/state' XDG_RUNTIME_DIR='{home}/run' HF_HUB_CACHE='{home}/hub'\n\
          exec \"$@\"\n",
-        house.path("ssh.log").display(),
+        home.path("ssh.log").display(),
         home = other.path("").display().to_string().trim_end_matches('/'),
     );
-    let path = house.write("bin/ssh", script);
+    let path = home.write("bin/ssh", script);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     format!("{}:{}", path.parent().unwrap().display(), std::env::var("PATH").unwrap())
 }
 
-fn attach(house: &House, path: &str, host: &str) -> Terminal {
+fn attach(home: &Home, path: &str, host: &str) -> Terminal {
     let words = ["env".to_owned(), format!("PATH={path}")];
     let program = env!("CARGO_BIN_EXE_taffrail");
-    Terminal::open_behind(house, 140, 40, &words, &["attach", "--ssh", host, "--program", program])
+    Terminal::open_behind(home, 140, 40, &words, &["attach", "--ssh", host, "--program", program])
 }
 
 #[test]
 fn another_machines_server_is_attached_to_over_ssh() {
-    let (house, other) = (House::served(), House::served());
-    let path = fake_ssh(&house, &other);
-    let mut terminal = attach(&house, &path, "box");
+    let (home, other) = (Home::served(), Home::served());
+    let path = fake_ssh(&home, &other);
+    let mut terminal = attach(&home, &path, "box");
     terminal.send("2");
     terminal.see("ishmael-1m");
     terminal.send("\r");
     terminal.see("ready");
     ask(&mut terminal, "Call me");
     // All of it is there, and nothing here.
-    assert_eq!(house.server(), None);
+    assert_eq!(home.server(), None);
     let worker = workers(server(&other))[0];
-    let said = std::fs::read_to_string(house.path("ssh.log")).unwrap();
+    let said = std::fs::read_to_string(home.path("ssh.log")).unwrap();
     assert!(said.contains("-o BatchMode=yes -- box ") && said.contains("serve --stdio"), "{said}");
     // The history is that machine's as well.
     terminal.escape();
@@ -333,17 +348,17 @@ fn another_machines_server_is_attached_to_over_ssh() {
     terminal.send("y");
     assert!(terminal.exit().success());
     assert!(is_worker(worker));
-    let again = attach(&house, &path, "box");
+    let again = attach(&home, &path, "box");
     again.wait("the conversation", |screen| screen.contains("Call me") || screen.contains(" tok · "));
 }
 
 #[test]
 fn an_ssh_that_fails_is_told() {
-    let house = House::served();
-    let path = house.write("bin/ssh", "#!/bin/sh\necho 'user@box: Permission denied (publickey).' >&2\nexit 255\n");
+    let home = Home::served();
+    let path = home.write("bin/ssh", "#!/bin/sh\necho 'user@box: Permission denied (publickey).' >&2\nexit 255\n");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", path.parent().unwrap().display());
-    let mut terminal = attach(&house, &path, "box");
+    let mut terminal = attach(&home, &path, "box");
     assert_eq!(terminal.exit().exit_code(), 1);
     terminal.see("box can't be attached to: user@box: Permission denied (publickey).");
 }

@@ -1,4 +1,4 @@
-//! A house for the program under test, and a terminal to see it in.
+//! A home for the program under test, and a terminal to see it in.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -14,13 +14,13 @@ use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory of its own, so that no test sees this machine's models and settings.
-pub(crate) struct House {
+pub(crate) struct Home {
     folder: tempfile::TempDir,
     /// Whether dashboards and commands use a server.
     is_served: bool,
 }
 
-impl House {
+impl Home {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("run")).unwrap();
@@ -29,12 +29,12 @@ impl House {
 
     /// One whose dashboards attach to a server.
     pub(crate) fn served() -> Self {
-        let mut house = Self::new();
-        house.is_served = true;
-        house
+        let mut home = Self::new();
+        home.is_served = true;
+        home
     }
 
-    /// The process of the server that has this house's socket.
+    /// The process of the server that has this home's socket.
     pub(crate) fn server(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.path("run/taffrail/server.lock")).ok()?.trim().parse().ok()?;
         is_alive(pid).then_some(pid)
@@ -88,7 +88,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Home {
     fn drop(&mut self) {
         // A server in the background is nobody's child.
         if let Some(pid) = self.server() {
@@ -133,16 +133,16 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Open the dashboard.
-    pub(crate) fn open(house: &House, columns: u16, rows: u16) -> Self {
-        Self::open_with(house, columns, rows, &[])
+    pub(crate) fn open(home: &Home, columns: u16, rows: u16) -> Self {
+        Self::open_with(home, columns, rows, &[])
     }
 
-    pub(crate) fn open_with(house: &House, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::open_behind(house, columns, rows, &[], arguments)
+    pub(crate) fn open_with(home: &Home, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::open_behind(home, columns, rows, &[], arguments)
     }
 
     /// Open the dashboard by another command, which becomes it.
-    pub(crate) fn open_behind(house: &House, columns: u16, rows: u16, words: &[String], arguments: &[&str]) -> Self {
+    pub(crate) fn open_behind(home: &Home, columns: u16, rows: u16, words: &[String], arguments: &[&str]) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
         let program = words.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_taffrail")]);
         let argv = program.chain(arguments.iter().copied()).map(Into::into).collect();
@@ -150,7 +150,7 @@ impl Terminal {
         command.env_clear();
         command.env("TERM", "xterm-256color");
         command.env("PATH", std::env::var_os("PATH").unwrap());
-        for (name, path) in house.environment() {
+        for (name, path) in home.environment() {
             command.env(name, path);
         }
         let child = pair.slave.spawn_command(command).unwrap();

@@ -1,10 +1,10 @@
 //! The dashboard in a real terminal, with real models.
 
-use crate::support::{House, Terminal, signal, wait_for, workers};
+use crate::support::{Home, Terminal, signal, wait_for, workers};
 
 /// Open the dashboard and wait for its models.
-fn open(house: &House, columns: u16, rows: u16) -> Terminal {
-    let terminal = Terminal::open(house, columns, rows);
+fn open(home: &Home, columns: u16, rows: u16) -> Terminal {
+    let terminal = Terminal::open(home, columns, rows);
     terminal.see("ishmael-1m");
     terminal
 }
@@ -18,8 +18,8 @@ fn start(terminal: &mut Terminal) {
 #[test]
 fn from_the_library_to_an_answer() {
     for (columns, rows) in [(80, 24), (200, 50)] {
-        let house = House::new();
-        let mut terminal = open(&house, columns, rows);
+        let home = Home::new();
+        let mut terminal = open(&home, columns, rows);
         start(&mut terminal);
         terminal.send("Call me");
         terminal.see("Call me");
@@ -38,8 +38,8 @@ fn from_the_library_to_an_answer() {
 
 #[test]
 fn escape_cancels_and_x_stops() {
-    let house = House::new();
-    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "session.max_tokens=auto"]);
+    let home = Home::new();
+    let mut terminal = Terminal::open_with(&home, 120, 40, &["--set", "session.max_tokens=auto"]);
     terminal.see("ishmael-1m");
     start(&mut terminal);
     let pid = terminal.pid();
@@ -56,8 +56,8 @@ fn escape_cancels_and_x_stops() {
 
 #[test]
 fn themes_help_palette_and_filter() {
-    let house = House::new();
-    let mut terminal = open(&house, 120, 40);
+    let home = Home::new();
+    let mut terminal = open(&home, 120, 40);
     terminal.send("?");
     terminal.see("Fits");
     terminal.send("\x1b[6~\x1b[6~\x1b[6~");
@@ -80,8 +80,8 @@ fn themes_help_palette_and_filter() {
 
 #[test]
 fn resizing_never_breaks() {
-    let house = House::new();
-    let mut terminal = open(&house, 80, 24);
+    let home = Home::new();
+    let mut terminal = open(&home, 80, 24);
     start(&mut terminal);
     terminal.send("The sea\r");
     for (columns, rows) in [(200, 50), (40, 10), (1, 1), (3, 60), (220, 4), (80, 24), (120, 40)] {
@@ -97,8 +97,8 @@ fn resizing_never_breaks() {
 #[test]
 fn a_signal_restores_the_terminal_and_leaves_no_worker() {
     for name in ["TERM", "HUP", "INT", "QUIT", "ABRT"] {
-        let house = House::new();
-        let mut terminal = open(&house, 100, 30);
+        let home = Home::new();
+        let mut terminal = open(&home, 100, 30);
         start(&mut terminal);
         let workers = workers(terminal.pid());
         assert!(terminal.is_alternate());
@@ -113,8 +113,8 @@ fn a_signal_restores_the_terminal_and_leaves_no_worker() {
 
 #[test]
 fn a_suspended_program_gives_the_terminal_back_and_takes_it_again() {
-    let house = House::new();
-    let mut terminal = open(&house, 100, 30);
+    let home = Home::new();
+    let mut terminal = open(&home, 100, 30);
     start(&mut terminal);
     let worker = workers(terminal.pid())[0];
     let stat = format!("/proc/{}/stat", terminal.pid());
@@ -143,8 +143,8 @@ fn a_suspended_program_gives_the_terminal_back_and_takes_it_again() {
 
 #[test]
 fn a_closed_terminal_ends_the_program() {
-    let house = House::new();
-    let mut terminal = open(&house, 100, 30);
+    let home = Home::new();
+    let mut terminal = open(&home, 100, 30);
     start(&mut terminal);
     let workers = workers(terminal.pid());
     assert_eq!(workers.len(), 1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{House, OFTEN, Ran, poll, signal};
+use crate::support::{Home, OFTEN, Ran, poll, signal};
 
 /// How many cases a test has.
 pub(crate) struct Size {
@@ -99,25 +99,25 @@ pub(crate) fn has_ended_well(what: &str, ran: &Ran) {
     assert!(ran.code == Some(0) || ran.stderr.lines().any(|line| line.len() > 10), "{what} says nothing: {ran:?}");
 }
 
-/// Processes that were started in this house and live: each has its home there.
-pub(crate) fn living(house: &House) -> Vec<u32> {
-    let home = format!("HOME={}", house.path("").display());
-    let home = home.trim_end_matches('/').as_bytes();
+/// Processes that were started in this home and live: each has its home there.
+pub(crate) fn living(home: &Home) -> Vec<u32> {
+    let variable = format!("HOME={}", home.path("").display());
+    let variable = variable.trim_end_matches('/').as_bytes();
     let pids =
         std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // A zombie has no surroundings any more.
     let is_at_home = |pid: &u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == home)
+        environment.split(|byte| *byte == 0).any(|one| one == variable)
     };
     pids.filter(is_at_home).collect()
 }
 
-/// Nothing of a house lives on after its program has ended.
-pub(crate) fn leaves_no_orphan(house: &House) {
+/// Nothing of a home lives on after its program has ended.
+pub(crate) fn leaves_no_orphan(home: &Home) {
     let mut orphans = Vec::new();
     let has_none = poll(Duration::from_secs(2), OFTEN, || {
-        orphans = living(house);
+        orphans = living(home);
         orphans.is_empty()
     });
     let lines: Vec<_> = orphans.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline"))).collect();

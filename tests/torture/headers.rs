@@ -9,7 +9,7 @@ use rand::{Rng as _, RngExt as _};
 use rand_pcg::Pcg64Mcg;
 
 use crate::cases::{self, Size, ends_within, has_ended_well, leaves_no_orphan, say};
-use crate::support::{House, starter};
+use crate::support::{Home, starter};
 
 /// The longest that a look at a file or a token of a starter's size takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -102,13 +102,13 @@ fn a_mutated_file_ends_a_worker_at_most() {
     let (n_answered, n_workers) = (AtomicUsize::new(0), AtomicUsize::new(0));
     cases::run("mutated headers", &Size { few: 40, many: 820 }, |_, random| {
         let (name, bytes) = mutated(&originals, count, random);
-        let house = House::new();
-        let folder = house.path("models");
-        house.write("config/taffrail/config.toml", format!("[library]\nfolders = [{folder:?}]\n"));
-        let file = house.write("models/mutated.gguf", bytes);
+        let home = Home::new();
+        let folder = home.path("models");
+        home.write("config/taffrail/config.toml", format!("[library]\nfolders = [{folder:?}]\n"));
+        let file = home.write("models/mutated.gguf", bytes);
         let path = file.to_str().unwrap();
         let run = |arguments: &[&str]| {
-            let command: Command = house.command(arguments);
+            let command: Command = home.command(arguments);
             let ran = ends_within(command, PATIENCE);
             has_ended_well(&format!("{name}: {}", arguments[0]), &ran);
             ran
@@ -121,7 +121,7 @@ fn a_mutated_file_ends_a_worker_at_most() {
         let ran = run(&["run", path, "--force", "-n", "1", "-p", "Call me"]);
         n_answered.fetch_add(usize::from(ran.code == Some(0)), Ordering::Relaxed);
         n_workers.fetch_add(usize::from(ran.stderr.contains("killed by signal")), Ordering::Relaxed);
-        leaves_no_orphan(&house);
+        leaves_no_orphan(&home);
     });
     say(&format!("mutated headers: {n_answered:?} models answered, {n_workers:?} workers died"));
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cases::{self, Size, ends_within, has_ended_well, leaves_no_orphan};
 use crate::fake_hub::{FakeHub, Repo, Wrong};
-use crate::support::{House, Ran};
+use crate::support::{Home, Ran};
 
 /// The longest that a pull takes until it gives up, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -244,16 +244,16 @@ fn a_hub_that_lies_gets_a_sentence_and_nothing_else() {
         let targets = [REPOSITORY.to_owned(), format!("{REPOSITORY}:Q8_0"), format!("{REPOSITORY}/{FILE}")];
         let target = &targets[random.random_range(0..targets.len())];
         let name = format!("{} with {target}", told.iter().map(|lie| &*lie.name).collect::<Vec<_>>().join(" and "));
-        let house = House::new();
-        let mut planned = house.command(&["pull", target, "--dry-run", "--set", "hub.timeout_s=2"]);
+        let home = Home::new();
+        let mut planned = home.command(&["pull", target, "--dry-run", "--set", "hub.timeout_s=2"]);
         planned.envs([("HF_ENDPOINT", &*hub.endpoint), ("HF_TOKEN", TOKEN)]);
         let planned = ends_within(planned, PATIENCE);
-        check(&name, &house, &planned, &other);
-        assert!(!house.path("hub").exists(), "{name}: a plan writes");
-        let mut pull = house.command(&["pull", target, "--set", "hub.timeout_s=2"]);
+        check(&name, &home, &planned, &other);
+        assert!(!home.path("hub").exists(), "{name}: a plan writes");
+        let mut pull = home.command(&["pull", target, "--set", "hub.timeout_s=2"]);
         pull.envs([("HF_ENDPOINT", &*hub.endpoint), ("HF_TOKEN", TOKEN)]);
         let ran = ends_within(pull, PATIENCE);
-        check(&name, &house, &ran, &other);
+        check(&name, &home, &ran, &other);
         let is_right = std::fs::read(ran.stdout.trim()).is_ok_and(|bytes| bytes == content());
         assert_eq!(ran.code == Some(0), is_right, "{name}: {ran:?}");
         assert!(is_right || !ran.stderr.contains("verified"), "{name}: {ran:?}");
@@ -261,7 +261,7 @@ fn a_hub_that_lies_gets_a_sentence_and_nothing_else() {
     });
 }
 
-fn check(name: &str, house: &House, ran: &Ran, other: &FakeHub) {
+fn check(name: &str, home: &Home, ran: &Ran, other: &FakeHub) {
     has_ended_well(name, ran);
     for text in [&ran.stdout, &ran.stderr] {
         assert!(!text.contains(TOKEN), "{name} shows the token: {ran:?}");
@@ -269,19 +269,19 @@ fn check(name: &str, house: &House, ran: &Ran, other: &FakeHub) {
         assert!(text.len() < 20_000, "{name} shows too much");
     }
     assert!(other.seen().iter().all(|seen| seen.authorization.is_none()), "{name}: {:?}", other.seen());
-    let total = look(name, house, &house.path(""));
+    let total = look(name, home, &home.path(""));
     assert!(total < MOST, "{name} leaves {total} bytes");
-    leaves_no_orphan(house);
+    leaves_no_orphan(home);
 }
 
-/// Look at all files of a house: each is in its place, none has the token, blobs are what they are called. Gives the bytes.
-fn look(name: &str, house: &House, folder: &Path) -> u64 {
+/// Look at all files of a home: each is in its place, none has the token, blobs are what they are called. Gives the bytes.
+fn look(name: &str, home: &Home, folder: &Path) -> u64 {
     let mut total = 0;
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        let place = path.strip_prefix(house.path("")).unwrap().to_str().unwrap().to_owned();
+        let place = path.strip_prefix(home.path("")).unwrap().to_str().unwrap().to_owned();
         let metadata = path.symlink_metadata().unwrap();
         if metadata.is_dir() {
-            total += look(name, house, &path);
+            total += look(name, home, &path);
             continue;
         }
         let is_expected =
@@ -291,7 +291,7 @@ fn look(name: &str, house: &House, folder: &Path) -> u64 {
         assert!(!place.contains("evil") && !place.contains(char::is_control), "{name}: {place}");
         if metadata.is_symlink() {
             let inside = path.canonicalize().unwrap();
-            assert!(inside.starts_with(house.path("hub").canonicalize().unwrap()), "{name}: {place} leads out");
+            assert!(inside.starts_with(home.path("hub").canonicalize().unwrap()), "{name}: {place} leads out");
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();

@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use crate::cases::{self, Size, ends_within, has_ended_well, leaves_no_orphan, living, moment, pass, say};
-use crate::support::{House, Terminal, is_worker, poll, signal, wait_for};
+use crate::support::{Home, Terminal, is_worker, poll, signal, wait_for};
 
 /// The longest that a start takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -43,8 +43,8 @@ impl<T: PartialEq> Shown<T> {
 }
 
 /// All texts of the history, blanks aside.
-fn history(what: &str, house: &House) -> String {
-    let ran = ends_within(house.command(&["history", "--json"]), PATIENCE);
+fn history(what: &str, home: &Home) -> String {
+    let ran = ends_within(home.command(&["history", "--json"]), PATIENCE);
     has_ended_well(what, &ran);
     assert_eq!(ran.code, Some(0), "{what}: {ran:?}");
     let mut texts = String::new();
@@ -69,31 +69,31 @@ fn dense(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// The workers of a house.
-fn workers(house: &House) -> Vec<u32> {
-    living(house).into_iter().filter(|pid| is_worker(*pid)).collect()
+/// The workers of a home.
+fn workers(home: &Home) -> Vec<u32> {
+    living(home).into_iter().filter(|pid| is_worker(*pid)).collect()
 }
 
 /// Let the workers stand still, as one does in a long prompt.
-fn stop_workers(house: &House) {
-    for worker in workers(house) {
+fn stop_workers(home: &Home) {
+    for worker in workers(home) {
         // It may have ended by itself just now.
         let _ = Command::new("kill").args(["-STOP", &worker.to_string()]).output();
     }
 }
 
 /// Now and then the workers stand still for a while before the kill.
-fn stall(house: &House, random: &mut Pcg64Mcg) {
+fn stall(home: &Home, random: &mut Pcg64Mcg) {
     if random.random_bool(0.5) {
-        stop_workers(house);
+        stop_workers(home);
         pass(KEPT_AFTER + Duration::from_millis(100) + moment(random, Duration::from_millis(400)));
     }
 }
 
-/// Start a command, and gather what it writes until it is killed; gives the house and what stood there a second before.
-fn killed_command(arguments: &[&str], is_told: bool, random: &mut Pcg64Mcg) -> (House, Option<String>) {
-    let house = House::new();
-    let mut command = house.command(arguments);
+/// Start a command, and gather what it writes until it is killed; gives the home and what stood there a second before.
+fn killed_command(arguments: &[&str], is_told: bool, random: &mut Pcg64Mcg) -> (Home, Option<String>) {
+    let home = Home::new();
+    let mut command = home.command(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let shown = Arc::new(Mutex::new(Shown(Vec::new())));
     let (kept, mut stdout, mut stderr) =
@@ -107,21 +107,21 @@ fn killed_command(arguments: &[&str], is_told: bool, random: &mut Pcg64Mcg) -> (
         }
     });
     pass(moment(random, Duration::from_millis(2500)));
-    stall(&house, random);
+    stall(&home, random);
     let at = Instant::now();
     child.kill().unwrap();
     child.wait().unwrap();
-    leaves_no_orphan(&house);
+    leaves_no_orphan(&home);
     reader.join().unwrap();
     let before = shown.lock().unwrap().a_second_before(at).cloned();
-    (house, before)
+    (home, before)
 }
 
 fn run_is_killed(random: &mut Pcg64Mcg) -> bool {
     let arguments = ["run", "ishmael-4m", "-p", prompt(random), "-n", "400"];
-    let (house, before) = killed_command(&arguments, false, random);
+    let (home, before) = killed_command(&arguments, false, random);
     let Some(before) = before else { return false };
-    let kept = history("run", &house);
+    let kept = history("run", &home);
     // The last character may have been cut in the middle.
     let before = dense(before.trim_end_matches('\u{fffd}'));
     assert!(kept.contains(&before), "run: {before}\nis not in\n{kept}");
@@ -131,8 +131,8 @@ fn run_is_killed(random: &mut Pcg64Mcg) -> bool {
 fn race_command_is_killed(random: &mut Pcg64Mcg) -> bool {
     let order: &[&str] = if random.random_bool(0.5) { &["--lockstep"] } else { &[] };
     let arguments = [&["race", "ishmael-1m", "ishmael-4m", "-p", prompt(random), "-n", "300"], order].concat();
-    let (house, _) = killed_command(&arguments, true, random);
-    let _ = history("race", &house);
+    let (home, _) = killed_command(&arguments, true, random);
+    let _ = history("race", &home);
     false
 }
 
@@ -141,37 +141,37 @@ const N_PROMPTS: usize = 12;
 
 /// A suite shows which prompt it is at: all before it are answered, and the next run goes on from there.
 fn suite_is_killed(random: &mut Pcg64Mcg) -> bool {
-    let house = House::new();
+    let home = Home::new();
     let arguments = ["suite", "arithmetic", "ishmael-1m", "ishmael-4m", "-n", "200"];
-    let terminal = Terminal::open_with(&house, 120, 40, &arguments);
+    let terminal = Terminal::open_with(&home, 120, 40, &arguments);
     let mut shown = Shown(Vec::new());
     watch(&terminal, &mut shown, moment(random, Duration::from_millis(2500)));
     if random.random_bool(0.5) {
-        stop_workers(&house);
+        stop_workers(&home);
         watch(&terminal, &mut shown, KEPT_AFTER + moment(random, Duration::from_millis(500)));
     }
     let at = Instant::now();
-    kill(terminal, &house);
+    kill(terminal, &home);
     // `ishmael-4m: 3 of 12, product`; what is over has gone from the screen.
     let before = shown.a_second_before(at).map_or("", String::as_str);
     let reached = before.rsplit_once(" of 12").and_then(|(before, _)| before.rsplit_once("ishmael-"));
     let Some((model, number)) = reached.and_then(|(_, at)| at.split_once("m: ")) else { return false };
     let is_second = model == "4";
     let n_answered = usize::from(is_second) * N_PROMPTS + number.parse::<usize>().unwrap() - 1;
-    let files = std::fs::read_dir(house.path("cache/taffrail/suites")).into_iter().flatten().flatten();
+    let files = std::fs::read_dir(home.path("cache/taffrail/suites")).into_iter().flatten().flatten();
     let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
     let n_kept: usize = texts.map(|text| text.lines().filter(|line| line.ends_with('}')).count()).sum();
     assert!(n_kept >= n_answered, "suite: {n_kept} answers are kept: {before}");
-    let again = ends_within(house.command(&arguments), PATIENCE);
+    let again = ends_within(home.command(&arguments), PATIENCE);
     assert!(matches!(again.code, Some(0 | 1)) && again.stdout.contains("Passed"), "suite: {again:?}");
     n_answered > 0
 }
 
 /// Kill a dashboard or what else runs in a terminal.
-fn kill(mut terminal: Terminal, house: &House) {
+fn kill(mut terminal: Terminal, home: &Home) {
     signal(terminal.pid(), "KILL");
     terminal.exit();
-    leaves_no_orphan(house);
+    leaves_no_orphan(home);
 }
 
 /// Lines of a screen that are words of answers: of a race's columns, or of the chat behind a prompt.
@@ -197,9 +197,9 @@ fn watch(terminal: &Terminal, shown: &mut Shown<String>, time: Duration) {
 }
 
 fn dashboard_is_killed(is_race: bool, random: &mut Pcg64Mcg) -> bool {
-    let house = House::new();
+    let home = Home::new();
     // Three answers fit the context, so that none is shortened.
-    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "session.max_tokens=150"]);
+    let mut terminal = Terminal::open_with(&home, 120, 40, &["--set", "session.max_tokens=150"]);
     let mut shown = Shown(Vec::new());
     // The start is a moment like any other.
     if random.random_bool(0.1) {
@@ -224,13 +224,13 @@ fn dashboard_is_killed(is_race: bool, random: &mut Pcg64Mcg) -> bool {
         watch(&terminal, &mut shown, moment(random, Duration::from_millis(1500)));
     }
     if random.random_bool(0.5) {
-        stop_workers(&house);
+        stop_workers(&home);
         watch(&terminal, &mut shown, KEPT_AFTER + moment(random, Duration::from_millis(500)));
     }
     let at = Instant::now();
     let screen = terminal.text();
-    kill(terminal, &house);
-    let kept = history("dashboard", &house);
+    kill(terminal, &home);
+    let kept = history("dashboard", &home);
     let before = shown.a_second_before(at).map(|screen| sentences(screen, is_race)).unwrap_or_default();
     for line in &before {
         assert!(kept.contains(&dense(line)), "{line:?} is not in the history:\n{kept}\nscreen:\n{screen}");
@@ -239,24 +239,24 @@ fn dashboard_is_killed(is_race: bool, random: &mut Pcg64Mcg) -> bool {
 }
 
 fn worker_is_killed(random: &mut Pcg64Mcg) -> bool {
-    let house = House::new();
-    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "session.context=512"]);
+    let home = Home::new();
+    let mut terminal = Terminal::open_with(&home, 120, 40, &["--set", "session.context=512"]);
     terminal.see("ishmael-4m");
     terminal.send("j\r");
-    wait_for("a worker", || !workers(&house).is_empty(), || terminal.text());
+    wait_for("a worker", || !workers(&home).is_empty(), || terminal.text());
     if random.random_bool(0.7) {
         terminal.see("ready");
         terminal.send(&format!("{}\r", prompt(random)));
     }
     pass(moment(random, Duration::from_millis(1200)));
-    let worker = workers(&house)[0];
+    let worker = workers(&home)[0];
     signal(worker, "KILL");
     terminal.see("killed by signal 9");
-    wait_for("the worker's end", || !workers(&house).contains(&worker), || terminal.text());
+    wait_for("the worker's end", || !workers(&home).contains(&worker), || terminal.text());
     terminal.send("r");
     terminal.see("ready");
-    kill(terminal, &house);
-    let _ = history("worker", &house);
+    kill(terminal, &home);
+    let _ = history("worker", &home);
     false
 }
 

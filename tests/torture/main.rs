@@ -1,5 +1,5 @@
 //! What the program must withstand, over and over at random: mutated files, `kill -9` at any moment, also within
-//! housekeeping, a hub that lies, and thousands of clients that misbehave. Everything is real: the binary, its workers, the starter models, a pseudo-terminal.
+//! cleanup, a hub that lies, and thousands of clients that misbehave. Everything is real: the binary, its workers, the starter models, a pseudo-terminal.
 //!
 //! A size that CI bears, unless `TAFFRAIL_TORTURE` is `full` (`./dev torture`). A case that fails names its seed;
 //! `TAFFRAIL_TORTURE_SEED` runs that one alone, together with the name of its test.
@@ -8,11 +8,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
 mod cases;
+mod cleanup;
 #[path = "../../src/library/hub/fake.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the unit tests use more of it")]
 mod fake_hub;
 mod headers;
-mod housekeeping;
 mod hub;
 mod kills;
 mod requests;

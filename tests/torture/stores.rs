@@ -10,11 +10,11 @@ use data_encoding::HEXLOWER;
 use gguf::testing::Builder;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::House;
+use crate::support::Home;
 
 const MAIN: &str = "1111111111111111111111111111111111111111";
 const OLDER: &str = "2222222222222222222222222222222222222222";
-/// The folders in which a house's stores are.
+/// The folders in which a home's stores are.
 const STORES: [&str; 4] = ["hub", "ollama", "mine", ".lmstudio"];
 
 fn hex(bytes: &[u8]) -> String {
@@ -27,65 +27,65 @@ fn model(label: &str) -> Vec<u8> {
 }
 
 /// A file of a revision, with its blob.
-fn hub(house: &House, repository: &str, commit: &str, name: &str, bytes: &[u8]) {
-    house.write(&format!("hub/models--{repository}/blobs/{}", hex(bytes)), bytes);
-    let link = house.path(&format!("hub/models--{repository}/snapshots/{commit}/{name}"));
+fn hub(home: &Home, repository: &str, commit: &str, name: &str, bytes: &[u8]) {
+    home.write(&format!("hub/models--{repository}/blobs/{}", hex(bytes)), bytes);
+    let link = home.path(&format!("hub/models--{repository}/snapshots/{commit}/{name}"));
     std::fs::create_dir_all(link.parent().unwrap()).unwrap();
     symlink(format!("../../blobs/{}", hex(bytes)), link).unwrap();
-    house.write(&format!("hub/models--{repository}/refs/main"), MAIN);
+    home.write(&format!("hub/models--{repository}/refs/main"), MAIN);
 }
 
 /// A model of Ollama's, with a layer that all share.
-fn ollama(house: &House, name: &str, weights: &[u8]) {
+fn ollama(home: &Home, name: &str, weights: &[u8]) {
     let layer = |bytes: &[u8]| {
-        house.write(&format!("ollama/blobs/sha256-{}", hex(bytes)), bytes);
+        home.write(&format!("ollama/blobs/sha256-{}", hex(bytes)), bytes);
         serde_json::json!({ "digest": format!("sha256:{}", hex(bytes)), "size": bytes.len(),
             "mediaType": "application/vnd.ollama.image.model" })
     };
     let manifest = serde_json::json!({ "schemaVersion": 2, "config": layer(name.as_bytes()),
         "layers": [layer(weights), layer(b"a license")] });
-    house.write(&format!("ollama/manifests/registry.ollama.ai/library/{name}/latest"), manifest.to_string());
+    home.write(&format!("ollama/manifests/registry.ollama.ai/library/{name}/latest"), manifest.to_string());
 }
 
-/// A house with a Hugging Face cache of two repositories, old revisions, an orphan and a part; Ollama's store with two
+/// A home with a Hugging Face cache of two repositories, old revisions, an orphan and a part; Ollama's store with two
 /// models; and two plain folders with duplicates.
-pub(crate) fn furnished() -> House {
-    let house = House::new();
-    hub(&house, "a--two", OLDER, "two-Q4.gguf", &model("older"));
-    hub(&house, "a--two", OLDER, "two-Q8.gguf", &model("b"));
-    hub(&house, "a--two", MAIN, "two-Q4.gguf", &model("a"));
-    hub(&house, "a--two", MAIN, "two-Q8.gguf", &model("b"));
-    hub(&house, "a--two", MAIN, "README.md", b"# two");
-    house.write("hub/models--a--two/blobs/abcdef.incomplete", "part");
-    house.write(&format!("hub/models--a--two/blobs/{}", hex(b"orphan")), "orphan");
-    hub(&house, "b--one", MAIN, "one.gguf", &model("b"));
-    ollama(&house, "first", &model("d"));
-    ollama(&house, "second", &model("a"));
+pub(crate) fn furnished() -> Home {
+    let home = Home::new();
+    hub(&home, "a--two", OLDER, "two-Q4.gguf", &model("older"));
+    hub(&home, "a--two", OLDER, "two-Q8.gguf", &model("b"));
+    hub(&home, "a--two", MAIN, "two-Q4.gguf", &model("a"));
+    hub(&home, "a--two", MAIN, "two-Q8.gguf", &model("b"));
+    hub(&home, "a--two", MAIN, "README.md", b"# two");
+    home.write("hub/models--a--two/blobs/abcdef.incomplete", "part");
+    home.write(&format!("hub/models--a--two/blobs/{}", hex(b"orphan")), "orphan");
+    hub(&home, "b--one", MAIN, "one.gguf", &model("b"));
+    ollama(&home, "first", &model("d"));
+    ollama(&home, "second", &model("a"));
     for (path, label) in [("mine/copy.gguf", "b"), ("mine/c.gguf", "c"), (".lmstudio/models/p/r/one.gguf", "b")] {
-        house.write(path, model(label));
+        home.write(path, model(label));
     }
-    let [ollama, mine] = ["ollama", "mine"].map(|store| house.path(store).display().to_string());
+    let [ollama, mine] = ["ollama", "mine"].map(|store| home.path(store).display().to_string());
     let settings = format!("[library]\nuse_starter = false\nollama = '{ollama}'\nfolders = ['{mine}']\n");
-    house.write("config/taffrail/config.toml", settings);
-    // The same in each house, so that two can be compared.
+    home.write("config/taffrail/config.toml", settings);
+    // The same in each home, so that two can be compared.
     let old = SystemTime::UNIX_EPOCH + Duration::from_hours(490_000);
-    for path in files(&house).into_keys().map(|path| house.path(&path)).filter(|path| !path.is_symlink()) {
+    for path in files(&home).into_keys().map(|path| home.path(&path)).filter(|path| !path.is_symlink()) {
         std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     }
-    house
+    home
 }
 
-/// A command in such a house; no server of Ollama's is asked.
-pub(crate) fn command(house: &House, arguments: &[&str]) -> Command {
-    let mut command = house.command(arguments);
+/// A command in such a home; no server of Ollama's is asked.
+pub(crate) fn command(home: &Home, arguments: &[&str]) -> Command {
+    let mut command = home.command(arguments);
     command.env("OLLAMA_HOST", "127.0.0.1:1");
     command
 }
 
-/// All files of the stores but those in the trash, by their place in the house: links by where they lead, others by hash, time, rights and names.
-pub(crate) fn files(house: &House) -> BTreeMap<String, String> {
+/// All files of the stores but those in the trash, by their place in the home: links by where they lead, others by hash, time, rights and names.
+pub(crate) fn files(home: &Home) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut waiting: Vec<PathBuf> = STORES.iter().map(|store| house.path(store)).filter(|path| path.is_dir()).collect();
+    let mut waiting: Vec<PathBuf> = STORES.iter().map(|store| home.path(store)).filter(|path| path.is_dir()).collect();
     while let Some(folder) = waiting.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let metadata = path.symlink_metadata().unwrap();
@@ -101,7 +101,7 @@ pub(crate) fn files(house: &House) -> BTreeMap<String, String> {
                 let hash = hex(&std::fs::read(&path).unwrap());
                 format!("{hash} {} {:o} {}", metadata.mtime(), metadata.mode(), metadata.nlink())
             };
-            found.insert(path.strip_prefix(house.path("")).unwrap().display().to_string(), what);
+            found.insert(path.strip_prefix(home.path("")).unwrap().display().to_string(), what);
         }
     }
     found

@@ -62,7 +62,7 @@ pub fn resolve<'a>(domain: &'a Domain, name: &str) -> Result<Target<'a>, Refused
     for name in names.into_iter().flatten() {
         if let Some((name, alias)) = domain.settings.models.get_key_value(name) {
             let model = find(domain, &alias.model).ok_or_else(|| {
-                let reason = format!("no model is called `{}`, which `{name}` stands for", clean(&alias.model));
+                let reason = format!("no model is called `{}`, which `{name}` is an alias of", clean(&alias.model));
                 missing(domain, reason).with_hint(format!("mend [models.{name}] in config.toml"))
             })?;
             return Ok(Target { model, alias: Some((name, alias)) });
@@ -216,7 +216,7 @@ mod tests {
             // The user's own name goes before a model's.
             ("two", Ok("hf:b")),
             ("folder:two", Ok("folder:two")),
-            ("lost", Err("no model is called `gone`, which `lost` stands for")),
+            ("lost", Err("no model is called `gone`, which `lost` is an alias of")),
             ("hf.co/owner/hub-gguf:q8_0", Ok("hf:hub")),
             ("Owner/Hub-GGUF:latest", Ok("hf:hub")),
             ("hf.co/owner/hub-gguf:q4_0", Err("no model is called `hf.co/owner/hub-gguf:q4_0`")),

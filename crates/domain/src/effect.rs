@@ -109,7 +109,7 @@ pub enum Effect {
     PersistQueue(Vec<Order>),
     /// Keep the names for models that commands made, by name, instead of those kept before.
     SaveAliases(BTreeMap<String, Alias>),
-    /// Keep house; its news come as [`crate::event::LibraryEvent::Storage`].
+    /// Clean up stores; its news come as [`crate::event::LibraryEvent::Storage`].
     Storage(crate::storage::CleanupJob),
     /// Keep calibrated baselines for later runs, instead of those kept before.
     SaveBaselines(Vec<crate::energy::Baseline>),

@@ -270,13 +270,13 @@ impl FromIterator<Message> for Prompt {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sampling {
-    /// 0 always takes the likeliest token. Default 0.8.
+    /// 0 is greedy. Default 0.8.
     pub temperature: Option<f32>,
     /// Keep the k likeliest; 0 keeps all. Default 40.
     pub top_k: Option<u32>,
     /// Keep the likeliest that together reach p. Default 0.95.
     pub top_p: Option<f32>,
-    /// Keep those at least p times as likely as the likeliest. Default 0.05.
+    /// Keep those at least p times as likely as the most likely. Default 0.05.
     pub min_p: Option<f32>,
     /// Keep those whose surprise is nearest to the expected one, until together they reach p; 1 is off. Default 1.
     pub typical_p: Option<f32>,

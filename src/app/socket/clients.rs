@@ -101,10 +101,10 @@ impl Clients {
         let was_bound = self.bound.take().is_some();
         match Place::take(place::folder()) {
             Ok(bound) => {
-                tracing::warn!("the socket was gone and is there again: {}", bound.0.path().display());
+                tracing::warn!("the socket was removed and is created again: {}", bound.0.path().display());
                 self.bound = Some(bound);
             }
-            Err(error) if was_bound => tracing::warn!("the socket is gone, and can't be had again: {error}"),
+            Err(error) if was_bound => tracing::warn!("the socket was removed, and can't be created again: {error}"),
             Err(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::protocol::{Answer, Question};
-use crate::app::{aside, history, hub, suites};
+use crate::app::{background, history, hub, suites};
 use domain::Event;
 use domain::settings::Settings;
 
@@ -42,7 +42,7 @@ impl Questions {
             }
             Question::Residency { model, files } => {
                 let id = model.clone();
-                let look = move || Answer::Residency { model: id, share: aside::residency(&files) };
+                let look = move || Answer::Residency { model: id, share: background::residency(&files) };
                 self.on_thread(look, |reason| Answer::Residency { model, share: Err(reason) });
             }
             Question::Suites => {

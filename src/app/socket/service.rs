@@ -126,7 +126,9 @@ impl Service {
                 Wanted::Nothing
             }
             None => match self.idle_since {
-                Some(since) if self.is_temporary && since.elapsed() >= IDLE => Wanted::End("nobody needs it any more"),
+                Some(since) if self.is_temporary && since.elapsed() >= IDLE => {
+                    Wanted::End("it has no session and no client")
+                }
                 _ => Wanted::Nothing,
             },
         }

@@ -71,7 +71,10 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
     };
     let attached = open::attach(&Source::Server, settings, &[], start).await;
     let attached = match attached {
-        Ok(Ok(attached)) => attached,
+        Ok(Ok(mut attached)) => {
+            attached.scanned().await.map_err(|reason| Failure::new(Exit::Failed, reason))?;
+            attached
+        }
         Ok(Err(reason)) => {
             let reason = reason.unwrap_or_else(|| "no server can be started".to_owned());
             return Err(Failure::new(Exit::Failed, reason));
@@ -88,7 +91,6 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
 
 async fn with_server(arguments: &Launch, front: &mut Front, executable: Option<PathBuf>) -> Result<Exit, Failure> {
     let address = address().await?;
-    scanned(front).await?;
     let wanted = Wanted::find(&front.state().domain, arguments)?;
     let keep_alive = if executable.is_some() { KeepAlive::Forever } else { KeepAlive::For(KEEP_ALIVE) };
     let context = load(front, &wanted, keep_alive).await?;
@@ -175,16 +177,6 @@ async fn address() -> Result<String, Failure> {
         }
         sleep(LOOK).await;
     }
-}
-
-/// Wait until the server knows its models.
-async fn scanned(front: &mut Front) -> Result<(), Failure> {
-    let is_scanned = |front: &Front| front.state().domain.library.took.is_some();
-    let until = Instant::now() + START;
-    while !is_scanned(front) && Instant::now() < until {
-        advance(front).await?;
-    }
-    Ok(())
 }
 
 async fn advance(front: &mut Front) -> Result<(), Failure> {

@@ -165,7 +165,7 @@ fn join(
             continue;
         }
         if files::mount(source).ok() != files::mount(path).ok() {
-            refuse(&format!("its copy in {} lies on another file system", first_store.name()), None);
+            refuse(&format!("its copy in {} is on another file system", first_store.name()), None);
             continue;
         }
         let (one, other) = (&first.metadata, &copy.metadata);

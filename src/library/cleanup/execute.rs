@@ -20,7 +20,7 @@ use domain::units::Bytes;
 /// Why something was not done. The stores are as before, unless the text says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
-    /// Another taffrail keeps house at the moment.
+    /// Another taffrail cleans up at the moment.
     #[error("another taffrail is tidying up at the moment")]
     Busy,
     /// The journal can't be written, and nothing is done without it.

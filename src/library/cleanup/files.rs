@@ -1,4 +1,4 @@
-//! What housekeeping asks of the file system, in terms that can't lose anything.
+//! What a cleanup asks of the file system, in terms that can't lose anything.
 
 use std::fs::{self, File, Metadata};
 use std::io;

@@ -254,7 +254,7 @@ fn walk(
     take: &mut dyn FnMut(PathBuf, PathBuf) -> io::Result<()>,
 ) -> io::Result<()> {
     if depth > MAX_DEPTH {
-        return Err(io::Error::other(format!("{} lies too deep", shown(folder))));
+        return Err(io::Error::other(format!("{} is nested too deeply", shown(folder))));
     }
     for entry in files::entries(folder)? {
         let inside = inside.join(entry.file_name());

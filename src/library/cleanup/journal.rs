@@ -120,12 +120,13 @@ pub(super) struct Journal {
     folder: PathBuf,
 }
 
-/// While it lives, nobody else keeps house.
+/// While it lives, no other process cleans up.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "unlocks when it is closed")] File);
 
 impl Journal {
     pub(super) fn new(data: &Path) -> Self {
+        // The folder's name is older than the word: journals that can be undone are in it.
         Self { folder: data.join("house") }
     }
 

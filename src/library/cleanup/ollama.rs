@@ -139,7 +139,7 @@ impl Ollama {
         }
         if let Some(broken) = self.found.broken.first().filter(|_| n_kept > 0) {
             let what = format!("orphans in {}", shown(&self.root.join("blobs")));
-            plan.refuse(&what, &format!("{}, so nobody knows whether it uses them", broken.describe()), None);
+            plan.refuse(&what, &format!("{}, so whether it uses them is unknown", broken.describe()), None);
         }
     }
 

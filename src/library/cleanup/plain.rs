@@ -37,7 +37,7 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
             let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(is_inside);
             if !outside.is_empty() {
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
-                note = Some(format!("only Jan's entry goes; {text} lies outside of its store and stays"));
+                note = Some(format!("only Jan's entry goes; {text} is outside its store and is kept"));
             }
             let entry = ["", "models", "llamacpp/models"]
                 .map(|folder| root.join(folder).join(id))

@@ -105,7 +105,7 @@ fn remove(cleanup: &CleanupContext, models: &[Arc<Model>], kind: Kind, plan: &mu
             Err(error) => plan.refuse(
                 &names.join(", "),
                 &format!(
-                    "{} can't be read whole ({}), so nobody knows what is used",
+                    "{} can't be read whole ({}), so what is used is unknown",
                     shown(&folder),
                     files::reason(&error)
                 ),

@@ -1,4 +1,4 @@
-//! Stores on disk, housekeeping in them, and death at every step of it.
+//! Stores on disk, cleanup in them, and death at every step of it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -150,7 +150,7 @@ impl HubError {
             Self::Endpoint(_) => {
                 "set HF_ENDPOINT or `endpoint` under [hub] to an address such as https://huggingface.co".to_owned()
             }
-            Self::Token => "set HF_TOKEN, or write the file anew with `hf auth login`".to_owned(),
+            Self::Token => "set HF_TOKEN, or write the file again with `hf auth login`".to_owned(),
             Self::Name { what: "repository", .. } => {
                 "a repository is written as OWNER/NAME, such as `Qwen/Qwen3-8B-GGUF`".to_owned()
             }

@@ -27,7 +27,7 @@ pub(super) struct Request {
     pub(super) stream: Option<bool>,
     /// Texts that end the answer.
     stop_sequences: Option<Vec<String>>,
-    /// 0 always takes the likeliest token.
+    /// 0 is greedy.
     #[schema(minimum = 0.0, maximum = 1.0)]
     temperature: Option<f32>,
     /// Keep the likeliest tokens that together reach this.

@@ -21,7 +21,7 @@ pub(super) struct Options {
     num_ctx: Option<u32>,
     /// The most tokens; below 0 without a limit.
     num_predict: Option<i64>,
-    /// 0 always takes the likeliest token.
+    /// 0 is greedy.
     temperature: Option<f32>,
     top_k: Option<i64>,
     top_p: Option<f32>,

@@ -48,7 +48,7 @@ pub(super) struct Request {
     suffix: Option<String>,
     /// Texts that end it.
     stop: Option<OneOrMany>,
-    /// 0 always takes the likeliest token.
+    /// 0 is greedy.
     #[schema(minimum = 0.0, maximum = 2.0)]
     temperature: Option<f32>,
     /// Keep the likeliest tokens that together reach this.
@@ -176,7 +176,10 @@ fn read(request: Request) -> Result<Read> {
     let n_logprobs = within("logprobs", request.logprobs, 0, 5)?;
     let echo = request.echo.unwrap_or(false);
     if echo && n_logprobs.is_some() {
-        return Err(ApiError::field("echo", "can't be combined with `logprobs`: those of a prompt are not told"));
+        return Err(ApiError::field(
+            "echo",
+            "can't be combined with `logprobs`: prompt tokens have no log probabilities here",
+        ));
     }
     let samplers = Samplers {
         temperature: request.temperature,

@@ -22,7 +22,7 @@ pub(in crate::telemetry) struct MountedDisks {
     room_at: Option<Duration>,
 }
 
-pub(in crate::telemetry) const COVERS: &str = "room and traffic";
+pub(in crate::telemetry) const COVERS: &str = "usage and I/O";
 /// Room changes slowly, and asking for it reaches every mounted file system.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
 

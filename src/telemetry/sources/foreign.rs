@@ -286,7 +286,7 @@ pub fn signal(pid: u32, started: u64, end_signal: EndSignal) -> Result<(), Strin
     pidfd_send_signal(process, signal).map_err(|error| match error {
         rustix::io::Errno::SRCH => gone(),
         rustix::io::Errno::PERM => format!("process {pid} belongs to another user"),
-        error => format!("process {pid} could not be told: {error}"),
+        error => format!("process {pid} could not be signalled: {error}"),
     })
 }
 

@@ -40,7 +40,7 @@ impl Source for ClockLimits {
         let reading = match parts.is_empty() {
             false => Figure::measured(parts.join(" · "), "/sys"),
             true if !self.before.is_empty() => Figure::unknown("first reading; the count takes two"),
-            true if tick.is_virtual => missing("a virtual machine is not told", "look at the host"),
+            true if tick.is_virtual => missing("not available in a virtual machine", "look at the host"),
             true => tick.nothing(FOLDER, Figure::unknown("the processor does not tell")),
         };
         let age = self.read_at.map_or(Duration::ZERO, |at| tick.at.saturating_sub(at));

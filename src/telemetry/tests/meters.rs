@@ -95,7 +95,7 @@ fn a_counter_that_lies_is_dropped() {
             &|tree| tree.add(&package, 2_001_000_000),
             "— dropped a jump of 2001 W: more than 2000 W can't be +",
         ),
-        ("stuck", &|_| (), &|_| (), "— the counter stands still +"),
+        ("stuck", &|_| (), &|_| (), "— the counter does not advance +"),
     ];
     for (name, before, between, expected) in cases {
         assert_eq!(powers(&ticks(before, between))[0], format!("package-0 {expected}"), "{name}");
@@ -119,7 +119,7 @@ fn after_a_dropped_reading_the_next_counts_again() {
     assert_eq!(power(1500, 981_000_000), "package-0 — the clock went backwards +");
     assert_eq!(power(2500, 991_000_000), "package-0 10.0 W +");
     // What a resting counter holds back is booked once it moves.
-    assert_eq!(power(3500, 991_000_000), "package-0 — the counter stands still +");
+    assert_eq!(power(3500, 991_000_000), "package-0 — the counter does not advance +");
     assert_eq!(power(4500, 1_011_000_000), "package-0 10.0 W +");
 }
 

@@ -112,7 +112,7 @@ fn what_one_meter_told_the_other_does_not_tell_again() {
     };
     assert_eq!(energy(1, 1_000_000), None);
     assert_eq!(energy(2, 1_150_000), Some(150.0));
-    assert_eq!(energy(3, 1_150_000), Some(143.0), "the counter stands still: power times time");
+    assert_eq!(energy(3, 1_150_000), Some(143.0), "the counter does not advance: power times time");
     assert_eq!(energy(4, 1_340_000), Some(143.0), "the counter catches up, and must not tell it again");
     assert_eq!(energy(5, 1_390_000), Some(50.0));
 }

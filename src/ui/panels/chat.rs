@@ -175,7 +175,7 @@ fn thought(turn: &Turn, thinks: bool, folds: bool) -> String {
     format!("{sign} {word}{count} tokens")
 }
 
-/// What a session does that has said nothing yet.
+/// What a session does that has no output yet.
 fn waiting(session: &Session) -> String {
     match session.open_chat().and_then(Request::step) {
         Some(Step::Prompt { n_done, n_prompt }) if n_prompt > 0 => {

@@ -36,7 +36,7 @@ pub(super) fn look(state: &mut State) {
         ],
         undo: Some("rm gemma-3-270m".to_owned()),
         problems: vec![
-            "Ollama's store: the manifest library/llama3.2/3b can't be read (EOF while parsing), so nobody knows what is used"
+            "Ollama's store: the manifest library/llama3.2/3b can't be read (EOF while parsing), so what is used is unknown"
                 .to_owned(),
         ],
     });

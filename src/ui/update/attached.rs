@@ -34,7 +34,7 @@ pub(super) fn send(client: &mut Client<'_>, wanted: Vec<Effect>, done: &mut Vec<
             done.push(Effect::Send(Command { id, what }));
             continue;
         } else {
-            "the server is gone"
+            "the server has ended"
         };
         done.extend(reply::on_reply(client, what, Err(Refused::new(Cause::BUSY, refusal))));
     }
@@ -85,7 +85,7 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
     client.ui.race.typing = false;
     super::requests::follow(client);
     refuse_unanswered(client);
-    let question = format!("{how}. Attach again? A server that is gone is started.");
+    let question = format!("{how}. Attach again? A server is started where none runs.");
     client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Reattach });
 }
 

@@ -87,7 +87,7 @@ pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Show a record.
 fn open(client: &mut Client<'_>, record: Option<&Record>) {
-    let Some(record) = record else { return client.notify("this record is gone", true) };
+    let Some(record) = record else { return client.notify("this record no longer exists", true) };
     let title = format!("{} {}", record.kind().name(), record.id);
     client.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), scroll: 0 });
 }

@@ -74,7 +74,7 @@ pub(super) fn cancel(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(session) = chosen(client).map(|row| row.session) else { return Vec::new() };
     if client.domain.session(session).is_none() {
-        client.notify("the session of this request is gone", true);
+        client.notify("the session of this request no longer exists", true);
         return Vec::new();
     }
     super::list::clear_session_filter(client);

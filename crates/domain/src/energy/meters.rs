@@ -28,7 +28,7 @@ pub(super) fn finish(shared: &mut Shared, consumer: &Consumer, sample: &Sample) 
             _ if matches!(power.domain, Domain::Gpu(index) if !is_on(index)) => continue,
             _ if !power.adds && part != MeteredPart::Gpu => continue,
             _ if !power.adds => {
-                ("one meter covers the GPU and the processor, whose work can't be told apart".to_owned(), None)
+                ("one meter covers the GPU and the processor, whose work can't be separated".to_owned(), None)
             }
             Figure::Unknown { reason, remedy } => (reason.clone(), remedy.clone()),
             Figure::Known { .. } => continue,

@@ -148,7 +148,7 @@ fn power_of_a_session() {
         (
             "shared, and not told",
             &|sample| card(sample, gpu(0, &[(7, 40), (9, 40)], &[])),
-            "— gpu-0 is shared by 2 processes, whose work can't be told apart →",
+            "— gpu-0 is shared by 2 processes, whose work can't be separated →",
         ),
         (
             "shared, and told",
@@ -174,7 +174,7 @@ fn one_meter_over_gpu_and_processor_is_not_split() {
     sample.power.push(Power { adds: false, ..power(Domain::Gpu(0), 20.0) });
     sample.gpus.push(gpu(0, &[(7, 40)], &[]));
     let told = watts(&sample, &[(7, 1.0)]);
-    assert_eq!(told, "— one meter covers the GPU and the processor, whose work can't be told apart");
+    assert_eq!(told, "— one meter covers the GPU and the processor, whose work can't be separated");
 }
 
 #[test]
@@ -487,7 +487,7 @@ fn a_late_reading_is_over_its_seconds() {
         if second % 5 == 0 {
             sample.power[0].energy = Some(Joules(200.0));
         } else {
-            sample.power[0].watts = Figure::unknown("the counter stands still");
+            sample.power[0].watts = Figure::unknown("the counter does not advance");
         }
         let (shared, _) = attribution.tick(&sample, &[consumer(7, second, 1.0)], PERIOD);
         told.extend(shared[0].watts.value().map(|watts| watts.0.round()));

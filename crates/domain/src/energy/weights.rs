@@ -55,7 +55,7 @@ fn on_card(index: u32, name: &str, work: &Work) -> Weights {
         Some(foreign) => foreign,
         None if ours > 0.0 && others.memory > GUEST => {
             let count = others.count + work.rows.iter().filter(|row| row.on.contains_key(&index)).count();
-            let unclear = format!("{name} is shared by {count} processes, whose work can't be told apart");
+            let unclear = format!("{name} is shared by {count} processes, whose work can't be separated");
             return Weights { unclear: Some(unclear), ..nobody };
         }
         // Whoever it was, it was none of ours.

@@ -30,9 +30,9 @@ pub struct Openness {
     /// The cards by model id.
     #[serde(with = "crate::portable::document")]
     pub cards: Cards,
-    /// Counts the changes of models and table, so that cards made aside are known for older than those.
+    /// Counts the changes of models and table, so that cards made in the background are known to be older than those.
     pub generation: u64,
-    /// Cards are being made aside.
+    /// Cards are being made in the background.
     pub is_asked: bool,
 }
 

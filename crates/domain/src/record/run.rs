@@ -51,7 +51,7 @@ impl Finished {
 pub struct RunDocument {
     pub schema: String,
     pub model: ModelRef,
-    /// `None` where the model said nothing, for there was no answer.
+    /// `None` where the model had no output, for there was no answer.
     pub text: Option<String>,
     pub reasoning: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

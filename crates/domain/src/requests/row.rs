@@ -223,7 +223,7 @@ impl<'a> Row<'a> {
     /// Gross energy so far, with how far it may be off.
     pub fn energy(&self, settings: &settings::Energy) -> Figure<Uncertain> {
         if self.started.is_none() {
-            return Figure::unknown(if self.is_open() { "it has not begun" } else { "it never began" });
+            return Figure::unknown(if self.is_open() { "it has not started" } else { "it never started" });
         }
         Report::of_answer(self.figures, settings).energy
     }

@@ -155,9 +155,9 @@ impl CleanupPlan {
 /// Housekeeping as the dashboard knows it.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct CleanupState {
-    /// What the last survey found.
+    /// What the last disk usage report found.
     pub disk_usage: Option<DiskUsageReport>,
-    /// A survey runs.
+    /// A disk usage report is being made.
     pub surveying: bool,
     /// What is being done.
     pub work: Option<CleanupProgress>,

@@ -121,8 +121,8 @@ impl Kind {
             Self::Partial => "broken off more than a day ago",
             Self::Detached => "no branch or tag names them",
             Self::Dangling => "they hide a repository from other tools",
-            Self::Duplicate => "their content lies elsewhere too",
-            Self::LikelyDuplicate => "alike at both ends, compared first",
+            Self::Duplicate => "their content is in another file too",
+            Self::LikelyDuplicate => "same at both ends, compared first",
             Self::Unused => "nothing has read them for long",
             Self::Trash => "undo brings it back until emptied",
         }

@@ -40,7 +40,7 @@ pub(super) fn remove(domain: &mut Domain, name: &str) -> Result<Vec<Effect>, Ref
             Err(Refused::new(Cause::NotFound, format!("no name `{}` was made", gguf::clean(name, Alias::MAX_NAME))))
         }
         Some(alias) if !alias.is_made => {
-            let refused = Refused::new(Cause::Invalid, format!("`{name}` stands in config.toml"));
+            let refused = Refused::new(Cause::Invalid, format!("`{name}` is set in config.toml"));
             Err(refused.with_hint(format!("remove [models.{name}] there")))
         }
         Some(_) => {
@@ -89,7 +89,7 @@ mod tests {
         ] {
             assert_eq!(set(&mut domain, name.into(), alias).map_err(|refused| refused.reason), Err(reason.to_owned()));
         }
-        for (name, reason) in [("written", "`written` stands in config.toml"), ("x", "no name `x` was made")] {
+        for (name, reason) in [("written", "`written` is set in config.toml"), ("x", "no name `x` was made")] {
             assert_eq!(remove(&mut domain, name).map_err(|refused| refused.reason), Err(reason.to_owned()));
         }
         assert_eq!(remove(&mut domain, "mine"), saved(&[]));

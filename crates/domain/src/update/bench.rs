@@ -44,7 +44,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     let cells = plan.cells().map_err(|reason| Refused::new(Cause::Invalid, reason))?;
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
-        let model = domain.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
+        let model =
+            domain.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is no longer on this machine"))?;
         if !models.iter().any(|known| known.id == model.id) {
             models.push(Arc::clone(model));
         }

@@ -31,5 +31,5 @@ pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
 
 /// Why nothing was done for a session that has left.
 pub(super) fn gone() -> Refused {
-    Refused::new(Cause::NotFound, "this session is gone")
+    Refused::new(Cause::NotFound, "this session no longer exists")
 }

@@ -135,7 +135,7 @@ pub(super) fn session_for(
     keep_alive: Option<KeepAlive>,
 ) -> Result<SessionId, Refused> {
     let Some(model) = domain.model(model).cloned() else {
-        return Err(alias::missing(domain, "this model is gone".to_owned()));
+        return Err(alias::missing(domain, "this model is no longer on this machine".to_owned()));
     };
     if let Some(id) = eviction::serving(domain, &model.id).map(|session| session.id) {
         lengthen(domain, id, settings);

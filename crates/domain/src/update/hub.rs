@@ -87,7 +87,7 @@ pub(super) fn keep_queue(domain: &mut Domain) -> Option<Effect> {
 
 fn find(domain: &mut Domain, id: DownloadId) -> Result<&mut Download, Refused> {
     let found = domain.downloads.all.iter_mut().find(|download| download.id == id);
-    found.ok_or_else(|| Refused::new(Cause::NotFound, "this download is gone"))
+    found.ok_or_else(|| Refused::new(Cause::NotFound, "this download no longer exists"))
 }
 
 /// Pause a download, or resume it.

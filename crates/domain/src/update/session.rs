@@ -27,7 +27,7 @@ use crate::{eviction, queue};
 /// Start a model.
 pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, force: Force) -> Outcome {
     let Some(model) = domain.model(id).cloned() else {
-        return Err(Refused::new(Cause::NotFound, "this model is gone"));
+        return Err(Refused::new(Cause::NotFound, "this model is no longer on this machine"));
     };
     open(domain, &model, settings, force)
 }
@@ -309,7 +309,7 @@ pub(super) fn cancel_request(domain: &mut Domain, id: RequestId) -> Result<Vec<E
         return Ok(effects);
     }
     let session = domain.sessions.iter_mut().find(|session| session.request(id).is_some());
-    let session = session.ok_or_else(|| Refused::new(Cause::NotFound, "this request is gone"))?;
+    let session = session.ok_or_else(|| Refused::new(Cause::NotFound, "this request no longer exists"))?;
     let (of, worker) = (session.id, session.worker);
     let Some(request) = session.request_mut(id) else { return Ok(Vec::new()) };
     match request.stage {

@@ -137,7 +137,7 @@ fn meter(domain: Meter, name: &str, elapsed: Duration, dice: &mut Dice) -> Power
     let watts = 5.0 + 60.0 * dice.share();
     let joules = watts * elapsed.as_secs_f64();
     let (watts, energy) = match dice.below(40) {
-        0 => (Figure::unknown("the counter stands still"), None),
+        0 => (Figure::unknown("the counter does not advance"), None),
         2 => (Figure::measured(Watts(watts), "rapl"), Some(Joules(-joules))),
         3 => (Figure::measured(Watts(watts), "rapl"), None),
         // It covers earlier ticks as well.

@@ -44,7 +44,7 @@ pub(in crate::server::ollama) async fn has(
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
     responses(
         (status = 200, description = "It was here"),
-        (status = 201, description = "It is here now"),
+        (status = 201, description = "The blob is stored"),
         (status = 400, description = "Its hash is another"),
         (status = 403, description = "The key is not for this"),
         (status = 408, description = "It took too long to come"),

@@ -92,7 +92,7 @@ pub(in crate::server::ollama) struct Delete {
     tag = "ollama",
     request_body = Delete,
     responses(
-        (status = 200, description = "It is gone"),
+        (status = 200, description = "The model is deleted"),
         (status = 400, description = "It can't be deleted"),
         (status = 403, description = "The key is not for this"),
         (status = 404, description = "There is no such model"),
@@ -136,7 +136,7 @@ async fn names_for(handle: &Handle, model: &Arc<Model>) -> Result<Vec<String>> {
 async fn remove(shared: &Shared, model: Arc<Model>) -> Result<()> {
     let handle = &shared.handle;
     if let [name, ..] = &names_for(handle, &model).await?[..] {
-        let message = format!("the name `{name}` stands for this model; delete that first");
+        let message = format!("the alias `{name}` refers to this model; delete the alias first");
         return Err(ApiError::new(crate::server::error::Kind::Invalid, message));
     }
     // One that requests had loaded goes; one that somebody started by hand is told of by the plan.

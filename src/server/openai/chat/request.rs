@@ -54,7 +54,7 @@ pub(in crate::server::openai) struct Request {
     /// Further variables for the model's chat template, as llama-server and vLLM have it.
     #[schema(value_type = Option<Object>)]
     chat_template_kwargs: Option<Map<String, Value>>,
-    /// 0 always takes the likeliest token.
+    /// 0 is greedy.
     #[schema(minimum = 0.0, maximum = 2.0)]
     temperature: Option<f32>,
     /// Keep the likeliest tokens that together reach this.

@@ -26,7 +26,7 @@ pub(in crate::server::openai) struct Request {
     /// The most tokens, reasoning included.
     #[schema(minimum = 1)]
     max_output_tokens: Option<u32>,
-    /// 0 always takes the likeliest token.
+    /// 0 is greedy.
     #[schema(minimum = 0.0, maximum = 2.0)]
     temperature: Option<f32>,
     /// Keep the likeliest tokens that together reach this.

@@ -98,7 +98,7 @@ fn a_lost_server_is_told_and_refuses_what_is_asked_of_it() {
     program.act(Action::No);
     sent(&mut program);
     program.command(start("beta"));
-    assert!(notices(&program).contains("the server is gone"));
+    assert!(notices(&program).contains("the server has ended"));
     assert_eq!(sent(&mut program), []);
     // Nothing is left there to be kept.
     program.act(Action::Quit);

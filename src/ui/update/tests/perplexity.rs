@@ -84,7 +84,7 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
     for worker in [model, reference] {
         assert!(effects.contains(&Effect::Stop { worker }), "the prompt alone is weighed no more: {effects:?}");
     }
-    // It stays so for another column, and a column that said nothing leaves the prompt.
+    // It stays so for another column, and a column that has no output leaves the prompt.
     assert_eq!(text(&program.act(Action::NextTab)), "why?\n\nso");
     program.state.domain.race.as_mut().unwrap().lanes[0].answer = None;
     assert_eq!(text(&program.act(Action::NextTab)), "why?");

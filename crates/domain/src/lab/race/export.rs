@@ -209,7 +209,7 @@ pub fn answers(document: &RaceDocument) -> String {
             let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
         }
         match said(&column.text).as_str() {
-            "" if column.error.is_none() => text.push_str("(said nothing)\n"),
+            "" if column.error.is_none() => text.push_str("(no output)\n"),
             "" => {}
             said => {
                 let _ = writeln!(text, "{}", harmless(said));

@@ -183,7 +183,7 @@ pub(crate) fn kept(divergence: &Divergence) -> DivergenceRecord {
 /// How far the columns are alike, how they were aligned, and how decoded.
 pub fn said(divergence: &Divergence) -> String {
     let apart = if divergence.together { "" } else { APART };
-    format!("alike for {}. {}{apart}", counted(divergence.n_bytes, "byte"), aligned(divergence))
+    format!("identical for {}. {}{apart}", counted(divergence.n_bytes, "byte"), aligned(divergence))
 }
 
 /// For a terminal.
@@ -191,7 +191,7 @@ pub fn text(race: &Race, divergence: Option<&Divergence>) -> String {
     let Some(divergence) = divergence else {
         let n_told = race.lanes.iter().filter(|lane| lane.answer.as_ref().is_some_and(|turn| !turn.tokens.is_empty()));
         let same =
-            if n_told.count() < 2 { "Fewer than two columns told a token." } else { "The columns say the same." };
+            if n_told.count() < 2 { "Fewer than two columns reported a token." } else { "The columns are identical." };
         return format!("{same}\n");
     };
     let bytes = counted(divergence.n_bytes, "byte");

@@ -57,7 +57,7 @@ impl Column {
             Stage::Failed { reason, .. } => Some(reason.clone()),
             Stage::Unloading | Stage::Done => match self.answer.as_ref()?.end.as_ref()? {
                 End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
-                    Some("said nothing".to_owned())
+                    Some("no output".to_owned())
                 }
                 End::Finished(Finish::Stop | Finish::StopText(_)) => None,
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),

@@ -74,7 +74,7 @@ impl Check {
         let value = table.remove(name).unwrap_or(Value::Boolean(false));
         let tolerance = table.remove("tolerance").filter(|_| name == "number");
         if let Some(other) = table.keys().next() {
-            return Err(format!("`{other}` does not go with `{name}`; each check stands in a table of its own"));
+            return Err(format!("`{other}` does not go with `{name}`; each check has a table of its own"));
         }
         let text = |value: &Value| match value {
             Value::String(text) if !text.is_empty() => Ok(text.clone()),

@@ -33,7 +33,7 @@ pub(super) fn markup(bench: &BenchDocument) -> Markup {
 fn cells(row: &BenchRow) -> Vec<String> {
     let change = match &row.change {
         Some(change) => format!("{:.1} % {}", change.share * 100.0, change.verdict),
-        None if !row.earlier.is_empty() => "alike".to_owned(),
+        None if !row.earlier.is_empty() => "identical".to_owned(),
         None => "—".to_owned(),
     };
     vec![

@@ -79,7 +79,7 @@ fn divergence_panel(divergence: &DivergenceRecord, columns: &[RaceColumn]) -> Ma
     html! {
         h2 { "Where they part" }
         (muted(&divergence.said))
-        (panel("the end of what all say alike", &visible(&divergence.before)))
+        (panel("the end of what all have in common", &visible(&divergence.before)))
         div.grid {
             @for (column, step) in columns.iter().zip(&divergence.columns) {
                 @let title = step_title(column, step);
@@ -154,7 +154,7 @@ pub(crate) fn strip(race: &RaceDocument) -> Vec<(&'static str, String)> {
         let said = match (verdict(names, n_finished), winners.most_frugal_unknown.as_deref()) {
             (Verdict::None, Some(reason)) if is_energy => format!("— ({reason})"),
             (Verdict::None, _) => "—".to_owned(),
-            (Verdict::AllIdentical, _) => "all alike".to_owned(),
+            (Verdict::AllIdentical, _) => "all identical".to_owned(),
             (Verdict::Won(names), _) => names.join(" and "),
         };
         let as_far = if is_energy && names.len() > 1 { ", as far as the meters can tell" } else { "" };

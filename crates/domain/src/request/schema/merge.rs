@@ -50,7 +50,7 @@ impl Rewriter<'_> {
                 None => self.note(name, at),
             }
             if matches!(name.as_str(), "type" | "enum") && one.get(name) == Some(&json!([])) {
-                let reason = format!("`{name}` here and beside it have nothing in common");
+                let reason = format!("`{name}` here and next to it have nothing in common");
                 return Ok(Err(Never { at: join(at, name), reason }));
             }
         }

@@ -205,7 +205,7 @@ impl Rewriter<'_> {
             if let Some(pattern) = pattern::rewrite(pattern) {
                 node["pattern"] = json!(pattern);
                 if least > 0 || most.is_some() {
-                    self.note("minLength, maxLength beside pattern", at);
+                    self.note("minLength, maxLength next to pattern", at);
                 }
                 return Ok(node);
             }

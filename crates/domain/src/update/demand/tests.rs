@@ -229,7 +229,7 @@ fn what_cannot_be_asked_is_refused_with_the_reason() {
     let damaged = Model { status: Status::Damaged("cut off".into()), ..crate::testing::model("broken") };
     bed.machine.library.models.push(Arc::new(damaged));
     for (model, cause, reason) in [
-        ("gone", "NotFound", "this model is gone"),
+        ("gone", "NotFound", "this model is no longer on this machine"),
         ("broken", "NotRunnable", "broken can't be run: cut off"),
         ("huge", "Memory", "huge would need about 20.0 GB"),
     ] {

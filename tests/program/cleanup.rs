@@ -1,4 +1,4 @@
-//! Housekeeping from outside: plans, questions, the trash, death by signal 9, other tools' eyes.
+//! Cleanup from outside: plans, questions, the trash, death by signal 9, what other tools see.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{House, skip, starter, wait_for};
+use crate::support::{Home, skip, starter, wait_for};
 
 const MAIN: &str = "1111111111111111111111111111111111111111";
 const OLDER: &str = "2222222222222222222222222222222222222222";
@@ -31,38 +31,38 @@ fn large() -> Vec<u8> {
 }
 
 /// A file of a revision, with its blob.
-fn hub(house: &House, repository: &str, commit: &str, name: &str, bytes: &[u8]) {
-    house.write(&format!("hub/models--{repository}/blobs/{}", hex(bytes)), bytes);
-    let link = house.path(&format!("hub/models--{repository}/snapshots/{commit}/{name}"));
+fn hub(home: &Home, repository: &str, commit: &str, name: &str, bytes: &[u8]) {
+    home.write(&format!("hub/models--{repository}/blobs/{}", hex(bytes)), bytes);
+    let link = home.path(&format!("hub/models--{repository}/snapshots/{commit}/{name}"));
     std::fs::create_dir_all(link.parent().unwrap()).unwrap();
     symlink(format!("{}blobs/{}", "../".repeat(2 + name.matches('/').count()), hex(bytes)), link).unwrap();
 }
 
 /// A cache as a year leaves it: two revisions that share a blob, an orphan, a broken download, a repository of one file.
-fn furnished() -> House {
-    let house = House::new();
-    hub(&house, "a--two", OLDER, "two-Q4.gguf", &[small(), b"older".to_vec()].concat());
-    hub(&house, "a--two", OLDER, "two-Q8.gguf", &large());
-    hub(&house, "a--two", MAIN, "two-Q8.gguf", &large());
-    hub(&house, "a--two", MAIN, "two-Q4.gguf", &small());
-    hub(&house, "a--two", MAIN, "README.md", b"# two");
-    house.write("hub/models--a--two/refs/main", MAIN);
-    house.write("hub/models--a--two/blobs/abcdef.incomplete", "part");
-    house.write(&format!("hub/models--a--two/blobs/{}", hex(b"orphan")), "orphan");
-    hub(&house, "b--one", MAIN, "one.gguf", &large());
-    house.write("hub/models--b--one/refs/main", MAIN);
-    house.write("hub/version.txt", "1");
+fn furnished() -> Home {
+    let home = Home::new();
+    hub(&home, "a--two", OLDER, "two-Q4.gguf", &[small(), b"older".to_vec()].concat());
+    hub(&home, "a--two", OLDER, "two-Q8.gguf", &large());
+    hub(&home, "a--two", MAIN, "two-Q8.gguf", &large());
+    hub(&home, "a--two", MAIN, "two-Q4.gguf", &small());
+    hub(&home, "a--two", MAIN, "README.md", b"# two");
+    home.write("hub/models--a--two/refs/main", MAIN);
+    home.write("hub/models--a--two/blobs/abcdef.incomplete", "part");
+    home.write(&format!("hub/models--a--two/blobs/{}", hex(b"orphan")), "orphan");
+    hub(&home, "b--one", MAIN, "one.gguf", &large());
+    home.write("hub/models--b--one/refs/main", MAIN);
+    home.write("hub/version.txt", "1");
     let old = SystemTime::now() - Duration::from_hours(48);
-    for entry in std::fs::read_dir(house.path("hub/models--a--two/blobs")).unwrap() {
+    for entry in std::fs::read_dir(home.path("hub/models--a--two/blobs")).unwrap() {
         std::fs::File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
     }
-    house
+    home
 }
 
 /// All below the hub's cache, links by where they lead.
-fn tree(house: &House) -> BTreeMap<PathBuf, String> {
+fn tree(home: &Home) -> BTreeMap<PathBuf, String> {
     let mut tree = BTreeMap::new();
-    let mut waiting = vec![house.path("hub")];
+    let mut waiting = vec![home.path("hub")];
     while let Some(folder) = waiting.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let what = if path.is_symlink() {
@@ -81,85 +81,85 @@ fn tree(house: &House) -> BTreeMap<PathBuf, String> {
 
 #[test]
 fn nothing_is_deleted_unasked() {
-    let house = furnished();
-    let before = tree(&house);
-    let ran = house.run(&["rm", "two-Q4"]);
+    let home = furnished();
+    let before = tree(&home);
+    let ran = home.run(&["rm", "two-Q4"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stdout.contains("Frees 2.4 MB") && ran.stderr.contains("--yes"), "{ran:?}");
     for arguments in [vec!["rm", "two-Q4", "--dry-run"], vec!["prune", "-n"], vec!["dedupe", "-n"], vec!["usage"]] {
-        assert_eq!(house.run(&arguments).code, Some(0), "{arguments:?}");
+        assert_eq!(home.run(&arguments).code, Some(0), "{arguments:?}");
     }
-    assert_eq!(house.run(&["rm", "two-Q4", "no-such-model", "-y"]).code, Some(3));
-    assert_eq!(house.run(&["rm", "ishmael-1m", "-y"]).code, Some(4));
-    assert_eq!(tree(&house), before);
+    assert_eq!(home.run(&["rm", "two-Q4", "no-such-model", "-y"]).code, Some(3));
+    assert_eq!(home.run(&["rm", "ishmael-1m", "-y"]).code, Some(4));
+    assert_eq!(tree(&home), before);
 }
 
 #[test]
 fn what_is_done_can_be_taken_back() {
     for arguments in [&["rm", "two-Q4"][..], &["rm", "b/one"], &["prune"], &["dedupe"]] {
-        let house = furnished();
-        let before = tree(&house);
-        let ran = house.run(&[arguments, &["-y", "--json"]].concat());
+        let home = furnished();
+        let before = tree(&home);
+        let ran = home.run(&[arguments, &["-y", "--json"]].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let document = ran.json();
         assert_eq!(document["schema"], format!("taffrail/{}/1", arguments[0]));
         assert_eq!((&document["done"], &document["can_undo"]), (&true.into(), &true.into()));
         assert!(document["frees_bytes"].as_u64().unwrap() > 4000, "{document}");
-        assert_eq!(tree(&house) == before, arguments[0] == "dedupe");
-        let listed = house.run(&["undo", "--list", "--json"]).json();
+        assert_eq!(tree(&home) == before, arguments[0] == "dedupe");
+        let listed = home.run(&["undo", "--list", "--json"]).json();
         assert_eq!(listed["records"].as_array().unwrap().len(), 1);
-        let ran = house.run(&["undo"]);
+        let ran = home.run(&["undo"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_eq!(tree(&house), before);
-        assert_eq!(house.run(&["undo"]).code, Some(3));
+        assert_eq!(tree(&home), before);
+        assert_eq!(home.run(&["undo"]).code, Some(3));
     }
 }
 
 #[test]
 fn what_dedupe_would_free_is_in_the_usage() {
-    let house = furnished();
-    let folder = house.path(".lmstudio/models/pub/repo");
+    let home = furnished();
+    let folder = home.path(".lmstudio/models/pub/repo");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("one.gguf"), large()).unwrap();
-    let ran = house.run(&["usage"]);
+    let ran = home.run(&["usage"]);
     assert!(ran.stdout.contains("likely duplicate") && ran.stdout.contains("compares them first"), "{}", ran.stdout);
-    let document = house.run(&["usage", "--json"]).json();
+    let document = home.run(&["usage", "--json"]).json();
     let tidy = document["reclaimable"].as_array().unwrap().iter();
     let tidy = tidy.filter(|tidy| tidy["kind"].as_str().is_some_and(|kind| kind.ends_with("duplicates")));
     let told: u64 = tidy.map(|tidy| tidy["frees_bytes"].as_u64().unwrap()).sum();
     assert!(told > 0, "{document}");
-    assert_eq!(told, house.run(&["dedupe", "-n", "--json"]).json()["frees_bytes"].as_u64().unwrap());
+    assert_eq!(told, home.run(&["dedupe", "-n", "--json"]).json()["frees_bytes"].as_u64().unwrap());
 }
 
 #[test]
 fn the_trash_is_emptied() {
-    let house = furnished();
-    house.run(&["rm", "two-Q8", "-y"]);
-    assert!(house.path(".taffrail-trash").is_dir());
-    let ran = house.run(&["prune", "--trash", "-y"]);
+    let home = furnished();
+    home.run(&["rm", "two-Q8", "-y"]);
+    assert!(home.path(".taffrail-trash").is_dir());
+    let ran = home.run(&["prune", "--trash", "-y"]);
     assert!(ran.stdout.contains("4.0 MB freed"), "{ran:?}");
-    assert!(!house.path(".taffrail-trash").exists());
+    assert!(!home.path(".taffrail-trash").exists());
     // At once, by option and by setting.
-    house.run(&["rm", "two-Q4", "-y", "--now"]);
-    house.run(&["rm", "one", "-y", "--set", "library.trash_days=0"]);
-    assert!(!house.path(".taffrail-trash").exists() && !house.path("hub/models--a--two").exists());
-    assert_eq!(house.run(&["undo"]).code, Some(3));
+    home.run(&["rm", "two-Q4", "-y", "--now"]);
+    home.run(&["rm", "one", "-y", "--set", "library.trash_days=0"]);
+    assert!(!home.path(".taffrail-trash").exists() && !home.path("hub/models--a--two").exists());
+    assert_eq!(home.run(&["undo"]).code, Some(3));
 }
 
 #[test]
 fn a_changed_file_is_found() {
-    let house = furnished();
-    let ran = house.run(&["verify"]);
+    let home = furnished();
+    let ran = home.run(&["verify"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("3 right, 0 wrong"), "{}", ran.stdout);
-    let blob = house.path(&format!("hub/models--b--one/blobs/{}", hex(&large())));
+    let blob = home.path(&format!("hub/models--b--one/blobs/{}", hex(&large())));
     let mut bytes = large();
     bytes[3_000_000] ^= 1;
     std::fs::write(&blob, &bytes).unwrap();
-    let ran = house.run(&["verify", "one"]);
+    let ran = home.run(&["verify", "one"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains(&hex(&bytes)) && ran.stdout.contains("taffrail rm"), "{}", ran.stdout);
-    let document = house.run(&["verify", "one", "--json"]).json();
+    let document = home.run(&["verify", "one", "--json"]).json();
     assert_eq!(document["files"][0]["verdict"], "wrong");
 }
 
@@ -176,58 +176,58 @@ fn fill(pipe: &std::io::PipeWriter) {
 #[test]
 fn killed_between_two_steps_it_is_taken_back_by_the_next_start() {
     for arguments in [&["rm", "two-Q4"][..], &["rm", "two-Q4", "--now"], &["prune"]] {
-        let house = furnished();
-        let before = tree(&house);
+        let home = furnished();
+        let before = tree(&home);
         // It tells each step when it is done; nobody listens, so it stands still behind the first.
         let (_reader, writer) = std::io::pipe().unwrap();
         fill(&writer);
-        let mut command = house.command(&[arguments, &["-y", "-v"]].concat());
+        let mut command = home.command(&[arguments, &["-y", "-v"]].concat());
         let mut child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
         // Names only: to open a file would be to use it.
         let list = |path: &Path| std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
-        let begun = || list(&house.path(".taffrail-trash")).any(|folder| list(&folder).next().is_some());
-        wait_for("the first step", begun, || format!("{:?}", tree(&house)));
+        let begun = || list(&home.path(".taffrail-trash")).any(|folder| list(&folder).next().is_some());
+        wait_for("the first step", begun, || format!("{:?}", tree(&home)));
         child.kill().unwrap();
         child.wait().unwrap();
-        let ran = house.run(&["ls"]);
+        let ran = home.run(&["ls"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stderr.contains("was cut short; it has been taken back"), "{ran:?}");
-        assert_eq!(tree(&house), before, "{arguments:?}");
-        assert!(!house.path(".taffrail-trash").exists());
-        assert_eq!(house.run(&["ls"]).stderr, "");
+        assert_eq!(tree(&home), before, "{arguments:?}");
+        assert!(!home.path(".taffrail-trash").exists());
+        assert_eq!(home.run(&["ls"]).stderr, "");
     }
 }
 
 #[test]
 fn two_do_not_keep_house_at_once() {
-    let house = furnished();
-    let lock = house.write("data/taffrail/house/lock", "");
+    let home = furnished();
+    let lock = home.write("data/taffrail/house/lock", "");
     let held = std::fs::File::open(lock).unwrap();
     held.lock().unwrap();
-    let ran = house.run(&["rm", "two-Q4", "-y"]);
+    let ran = home.run(&["rm", "two-Q4", "-y"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("another taffrail"), "{ran:?}");
 }
 
 #[test]
 fn a_file_that_a_process_holds_stays() {
-    let house = furnished();
-    let before = tree(&house);
-    let file = std::fs::File::open(house.path(&format!("hub/models--a--two/snapshots/{MAIN}/two-Q4.gguf"))).unwrap();
+    let home = furnished();
+    let before = tree(&home);
+    let file = std::fs::File::open(home.path(&format!("hub/models--a--two/snapshots/{MAIN}/two-Q4.gguf"))).unwrap();
     let mut child = Command::new("sleep").arg("600").stdin(file).spawn().unwrap();
-    let ran = house.run(&["rm", "two-Q4", "-y"]);
+    let ran = home.run(&["rm", "two-Q4", "-y"]);
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stdout.contains(&format!("it is used by sleep, pid {}", child.id())), "{ran:?}");
-    assert_eq!(tree(&house), before);
+    assert_eq!(tree(&home), before);
 }
 
 #[test]
 fn a_store_that_is_read_only_is_told_to_be() {
-    let house = furnished();
+    let home = furnished();
     // A mount needs rights that few have; without them there is nothing to test.
-    let hub = house.path("hub");
+    let hub = home.path("hub");
     let bind = |arguments: &[&str]| {
         let status = Command::new("mount").args(arguments).arg(&hub).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
@@ -238,9 +238,9 @@ fn a_store_that_is_read_only_is_told_to_be() {
     let is_read_only = bind(&["-o", "remount,ro,bind"]);
     let ran = ["rm", "prune", "dedupe"].map(|command| {
         let model = if command == "rm" { &["two-Q4"][..] } else { &[] };
-        house.run(&[&[command, "-y"], model].concat())
+        home.run(&[&[command, "-y"], model].concat())
     });
-    let verified = house.run(&["verify"]);
+    let verified = home.run(&["verify"]);
     let status = Command::new("umount").arg(&hub).status().unwrap();
     assert!(status.success() && is_read_only);
     for ran in ran {
@@ -280,29 +280,29 @@ fn check_ollama(root: &Path) -> usize {
 }
 
 /// A store of two models that share a layer.
-fn ollama(house: &House) -> PathBuf {
+fn ollama(home: &Home) -> PathBuf {
     let layer = |bytes: &[u8]| {
-        house.write(&format!("ollama/blobs/sha256-{}", hex(bytes)), bytes);
+        home.write(&format!("ollama/blobs/sha256-{}", hex(bytes)), bytes);
         serde_json::json!({ "digest": format!("sha256:{}", hex(bytes)), "size": bytes.len(),
             "mediaType": "application/vnd.ollama.image.model" })
     };
     for (name, weights) in [("first", small()), ("second", large())] {
         let manifest = serde_json::json!({ "schemaVersion": 2, "config": layer(name.as_bytes()),
             "layers": [layer(&weights), layer(b"a licence")] });
-        house.write(&format!("ollama/manifests/registry.ollama.ai/library/{name}/latest"), manifest.to_string());
+        home.write(&format!("ollama/manifests/registry.ollama.ai/library/{name}/latest"), manifest.to_string());
     }
-    assert_eq!(check_ollama(&house.path("ollama")), 2);
-    house.path("ollama")
+    assert_eq!(check_ollama(&home.path("ollama")), 2);
+    home.path("ollama")
 }
 
 #[test]
 fn ollamas_invariants_hold() {
-    let house = House::new();
-    let root = ollama(&house);
+    let home = Home::new();
+    let root = ollama(&home);
     let blob = root.join("blobs").join(format!("sha256-{}", hex(&small())));
     // Nobody answers there.
     let run = |arguments: &[&str]| {
-        let mut command = house.command(arguments);
+        let mut command = home.command(arguments);
         crate::support::Ran::from(command.env("OLLAMA_HOST", "127.0.0.1:1").output().unwrap())
     };
     let ran = run(&["rm", blob.to_str().unwrap(), "-y"]);
@@ -310,7 +310,7 @@ fn ollamas_invariants_hold() {
     assert_eq!(check_ollama(&root), 1);
     assert_eq!(run(&["undo"]).code, Some(0));
     assert_eq!(check_ollama(&root), 2);
-    house.write("ollama/manifests/registry.ollama.ai/library/third/latest", "{");
+    home.write("ollama/manifests/registry.ollama.ai/library/third/latest", "{");
     let ran = run(&["rm", blob.to_str().unwrap(), "-y"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stdout.contains("third/latest"), "{ran:?}");
@@ -320,49 +320,49 @@ fn ollamas_invariants_hold() {
 
 #[test]
 fn what_is_gone_is_told_and_what_is_litter_stops_nothing() {
-    let house = House::new();
-    let root = ollama(&house);
-    house.write("config/taffrail/config.toml", format!("[library]\nollama = {root:?}\n"));
-    hub(&house, "a--one", MAIN, "one-Q8.gguf", &small());
-    std::fs::remove_file(house.path(&format!("hub/models--a--one/blobs/{}", hex(&small())))).unwrap();
-    let ran = house.run(&["verify"]);
+    let home = Home::new();
+    let root = ollama(&home);
+    home.write("config/taffrail/config.toml", format!("[library]\nollama = {root:?}\n"));
+    hub(&home, "a--one", MAIN, "one-Q8.gguf", &small());
+    std::fs::remove_file(home.path(&format!("hub/models--a--one/blobs/{}", hex(&small())))).unwrap();
+    let ran = home.run(&["verify"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("missing") && ran.stdout.contains("one-Q8.gguf"), "{ran:?}");
-    let ran = house.run(&["verify", "one-Q8", "ollama:second", "no-such-model", "--json"]);
+    let ran = home.run(&["verify", "one-Q8", "ollama:second", "no-such-model", "--json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let document = ran.json();
     let verdicts = document["files"].as_array().unwrap().iter().map(|file| file["verdict"].as_str().unwrap());
     let verdicts: Vec<_> = verdicts.collect();
     assert!(verdicts[0] == "missing" && verdicts[1..].iter().all(|verdict| *verdict == "right"), "{verdicts:?}");
     assert!(ran.stderr.contains("no-such-model"), "{ran:?}");
-    assert_eq!(house.run(&["verify", "no-such-model"]).code, Some(3));
+    assert_eq!(home.run(&["verify", "no-such-model"]).code, Some(3));
     // An empty manifest, notes and a backup stand in nobody's way.
     let library = "ollama/manifests/registry.ollama.ai/library";
     for (name, text) in [("third/latest", ""), ("second/latest.meta", "{}"), ("second/latest~", "{")] {
-        house.write(&format!("{library}/{name}"), text);
+        home.write(&format!("{library}/{name}"), text);
     }
-    let mut command = house.command(&["rm", "ollama:second", "-y"]);
+    let mut command = home.command(&["rm", "ollama:second", "-y"]);
     let ran = crate::support::Ran::from(command.env("OLLAMA_HOST", "127.0.0.1:1").output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("third/latest is empty, and stays"), "{ran:?}");
     assert!(!root.join("blobs").join(format!("sha256-{}", hex(&large()))).exists());
     for arguments in [&["usage"][..], &["prune", "-n"], &["dedupe", "-n"], &["ls"]] {
-        assert_eq!(house.run(arguments).code, Some(0), "{arguments:?}");
+        assert_eq!(home.run(arguments).code, Some(0), "{arguments:?}");
     }
 }
 
 #[test]
 fn one_wrong_folder_leaves_the_others() {
-    let house = House::new();
-    house.write("mine/right.gguf", small());
-    house.write("file", "x");
-    let right = house.path("mine");
+    let home = Home::new();
+    home.write("mine/right.gguf", small());
+    home.write("file", "x");
+    let right = home.path("mine");
     let text = format!(
         "[library]\nuse_starter = false\nfolders = [\n  \"models\",\n  {right:?},\n  {right:?},\n  {:?},\n  \"/nowhere/m\",\n  7,\n]\n",
-        house.path("file")
+        home.path("file")
     );
-    house.write("config/taffrail/config.toml", text);
-    let ran = house.run(&["ls", "--json"]);
+    home.write("config/taffrail/config.toml", text);
+    let ran = home.run(&["ls", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.json()["models"].as_array().unwrap().len(), 1, "{ran:?}");
     for place in
@@ -402,8 +402,8 @@ fn serve(root: &Path, delete: impl Fn(&mut std::net::TcpStream) + Send + 'static
 
 #[test]
 fn ollamas_server_deletes_and_the_undo_brings_back() {
-    let house = House::new();
-    let root = ollama(&house);
+    let home = Home::new();
+    let root = ollama(&home);
     let first = root.join("manifests/registry.ollama.ai/library/first");
     let blobs = [small(), b"first".to_vec()].map(|bytes| root.join("blobs").join(format!("sha256-{}", hex(&bytes))));
     let weights = blobs[0].clone();
@@ -415,7 +415,7 @@ fn ollamas_server_deletes_and_the_undo_brings_back() {
         let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n");
     });
     let run = |arguments: &[&str]| {
-        let mut command = house.command(arguments);
+        let mut command = home.command(arguments);
         crate::support::Ran::from(command.env("OLLAMA_HOST", &host).output().unwrap())
     };
     let ran = run(&["rm", weights.to_str().unwrap(), "-y"]);
@@ -428,8 +428,8 @@ fn ollamas_server_deletes_and_the_undo_brings_back() {
 
 #[test]
 fn killed_while_ollamas_server_deletes_it_is_as_before() {
-    let house = House::new();
-    let root = ollama(&house);
+    let home = Home::new();
+    let root = ollama(&home);
     let (asked, was_asked) = std::sync::mpsc::channel();
     let host = serve(&root, move |stream| {
         asked.send(()).unwrap();
@@ -437,15 +437,15 @@ fn killed_while_ollamas_server_deletes_it_is_as_before() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let blob = root.join("blobs").join(format!("sha256-{}", hex(&small())));
-    let mut command = house.command(&["rm", blob.to_str().unwrap(), "-y"]);
+    let mut command = home.command(&["rm", blob.to_str().unwrap(), "-y"]);
     let mut child = command.env("OLLAMA_HOST", &host).stdout(Stdio::null()).spawn().unwrap();
     was_asked.recv_timeout(crate::support::PATIENCE).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let ran = house.run(&["ls"]);
+    let ran = home.run(&["ls"]);
     assert!(ran.stderr.contains("taken back"), "{ran:?}");
     assert_eq!(check_ollama(&root), 2);
-    assert!(!house.path(".taffrail-trash").exists());
+    assert!(!home.path(".taffrail-trash").exists());
 }
 
 /// Scans the cache with the hub's own code and verifies each repository against a hub that has the files as given.
@@ -477,7 +477,7 @@ fn the_hubs_own_tools_find_nothing_wrong() {
     let Some(python) = std::env::var_os("TAFFRAIL_HF_PYTHON") else {
         return skip("TAFFRAIL_HF_PYTHON names no python with huggingface_hub");
     };
-    let house = furnished();
+    let home = furnished();
     let file = |name: &str, bytes: &[u8]| {
         serde_json::json!({ "type": "file", "path": name, "size": bytes.len(), "oid": MAIN,
             "lfs": { "oid": hex(bytes), "size": bytes.len(), "pointerSize": 130 } })
@@ -486,11 +486,11 @@ fn the_hubs_own_tools_find_nothing_wrong() {
         "a/two": [file("two-Q8.gguf", &large()), file("two-Q4.gguf", &small()), file("README.md", b"# two")],
         "b/one": [file("one.gguf", &large())],
     });
-    let trees = house.write("trees.json", trees.to_string());
-    std::fs::remove_file(house.path("hub/version.txt")).unwrap();
+    let trees = home.write("trees.json", trees.to_string());
+    std::fs::remove_file(home.path("hub/version.txt")).unwrap();
     let check = |when: &str| {
         let mut command = Command::new(&python);
-        command.args(["-c", CHECK]).arg(house.path("hub")).arg(&trees).env("HOME", house.path("home"));
+        command.args(["-c", CHECK]).arg(home.path("hub")).arg(&trees).env("HOME", home.path("home"));
         let ran = crate::support::Ran::from(command.output().unwrap());
         assert_eq!(ran.code, Some(0), "{when}: {}", ran.stderr);
         ran.stdout.trim().to_owned()
@@ -505,11 +505,11 @@ fn the_hubs_own_tools_find_nothing_wrong() {
         (&["prune"], 2),
         (&["dedupe"], 2),
     ] {
-        let ran = house.run(&[arguments, &["-y"]].concat());
+        let ran = home.run(&[arguments, &["-y"]].concat());
         assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
         let after = check(&arguments.join(" "));
         assert!(after.starts_with(&n_repositories.to_string()), "{arguments:?}: {after}");
-        assert_eq!(house.run(&["undo"]).code, Some(0));
+        assert_eq!(home.run(&["undo"]).code, Some(0));
         assert_eq!(check(&format!("the undo of {}", arguments.join(" "))), before);
     }
 }

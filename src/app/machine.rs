@@ -1,4 +1,4 @@
-//! A look at the machine and at what taffrail runs on, for commands without a loop.
+//! Samples of the machine and at what taffrail runs on, for commands without a loop.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::Clock;
-pub use super::aside::kept as kept_bandwidth;
+pub use super::background::kept as kept_bandwidth;
 use crate::library::Env;
 use crate::telemetry::{self, Sampler};
 use domain::machine::{Bandwidth, Sample};
@@ -21,8 +21,11 @@ const SHORTEST: Duration = Duration::from_millis(500);
 
 /// The machine over an interval, half a second at least. Three samples are taken: the first finds other programs'
 /// processes, the second reads them, and rates and power need what is between that and the third.
-#[expect(clippy::disallowed_methods, reason = "two readings lie apart, and the command has nothing to do meanwhile")]
-pub fn survey(settings: Settings) -> StateMachine {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time must pass between two readings, and the command has nothing to do meanwhile"
+)]
+pub fn sample(settings: Settings) -> StateMachine {
     let clock = Clock::start();
     let interval = settings.telemetry.interval;
     let mut sampler = Sampler::new("/".into(), interval).patient(PATIENCE);
@@ -74,7 +77,7 @@ pub fn watch(settings: Settings, mut show: impl FnMut(&Domain) -> io::Result<()>
 ///
 /// Why it could not be measured.
 pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
-    super::aside::measure(sample.threads(), sample.available_memory(), Clock::start().now().unix)
+    super::background::measure(sample.threads(), sample.available_memory(), Clock::start().now().unix)
 }
 
 /// Hand every tick of a recording to `show`, without waiting.

@@ -36,7 +36,7 @@ pub(super) fn residency(files: &[PathBuf]) -> Result<Ratio, String> {
     for file in files {
         // A starter model that was not written out yet.
         if file.as_os_str().is_empty() {
-            return Err("it lies inside taffrail itself".to_owned());
+            return Err("it is built into taffrail".to_owned());
         }
         let (share, length) = worker::residency::share(file).map_err(|error| error.to_string())?;
         present += share * length as f64;

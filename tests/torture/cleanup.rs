@@ -1,4 +1,4 @@
-//! `kill -9` within housekeeping: afterwards all is as before, or as planned, or can be taken back.
+//! `kill -9` within a cleanup: afterwards all is as before, or as planned, or can be taken back.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::cases::{self, Size, ends_within, leaves_no_orphan, moment, pass, say};
 use crate::stores::{command, files, furnished};
-use crate::support::{House, poll};
+use crate::support::{Home, poll};
 
 /// The longest that a command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -55,27 +55,27 @@ const OPERATIONS: &[Operation] = &[
     after(&[&["rm", "two-Q4", "ollama:first", "--yes"]], &["prune", "--trash", "--yes"], true),
 ];
 
-fn run(house: &House, arguments: &[&str]) -> crate::support::Ran {
-    ends_within(command(house, arguments), PATIENCE)
+fn run(home: &Home, arguments: &[&str]) -> crate::support::Ran {
+    ends_within(command(home, arguments), PATIENCE)
 }
 
-/// A house in which the commands before the killed one were run.
-fn prepared(operation: &Operation) -> House {
-    let house = furnished();
+/// A home in which the commands before the killed one were run.
+fn prepared(operation: &Operation) -> Home {
+    let home = furnished();
     for arguments in operation.before {
-        let ran = run(&house, arguments);
+        let ran = run(&home, arguments);
         assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
     }
-    house
+    home
 }
 
 /// What an operation does when nobody kills it, and how long it takes.
 fn undisturbed(operation: &Operation) -> (Files, Duration) {
-    let house = prepared(operation);
+    let home = prepared(operation);
     let start = Instant::now();
-    let ran = run(&house, operation.killed);
+    let ran = run(&home, operation.killed);
     assert_eq!(ran.code, Some(0), "{:?}: {ran:?}", operation.killed);
-    (files(&house), start.elapsed())
+    (files(&home), start.elapsed())
 }
 
 /// When a command is killed.
@@ -90,9 +90,9 @@ enum When {
 }
 
 /// Start a command and kill it; undisturbed it takes about this time.
-fn kill(house: &House, arguments: &[&str], time: Duration, when: When, random: &mut Pcg64Mcg) {
+fn kill(home: &Home, arguments: &[&str], time: Duration, when: When, random: &mut Pcg64Mcg) {
     let (_reader, mut writer) = std::io::pipe().unwrap();
-    let mut killed = command(house, arguments);
+    let mut killed = command(home, arguments);
     if when == When::Halted {
         // Room for some lines in the last page alone.
         let room = random.random_range(0..1200);
@@ -103,12 +103,12 @@ fn kill(house: &House, arguments: &[&str], time: Duration, when: When, random: &
     match when {
         When::Anytime => pass(moment(random, time)),
         When::Working => {
-            wait_for_work(house, &mut child, PATIENCE);
+            wait_for_work(home, &mut child, PATIENCE);
             pass(moment(random, Duration::from_millis(4)));
         }
         When::Halted => {
             // With too little room it halts before its first step.
-            wait_for_work(house, &mut child, 2 * time);
+            wait_for_work(home, &mut child, 2 * time);
             pass(Duration::from_millis(20));
         }
     }
@@ -117,8 +117,8 @@ fn kill(house: &House, arguments: &[&str], time: Duration, when: When, random: &
 }
 
 /// Wait until the journal says that steps are being done, all is over or nothing more is to be waited for.
-fn wait_for_work(house: &House, child: &mut Child, patience: Duration) {
-    let journal = house.path("data/taffrail/house");
+fn wait_for_work(home: &Home, child: &mut Child, patience: Duration) {
+    let journal = home.path("data/taffrail/house");
     let is_at_work = || {
         let records = std::fs::read_dir(&journal).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut texts = records.filter_map(|path| std::fs::read_to_string(path).ok());
@@ -128,24 +128,24 @@ fn wait_for_work(house: &House, child: &mut Child, patience: Duration) {
 }
 
 #[test]
-fn a_kill_within_housekeeping_loses_nothing() {
+fn a_kill_within_a_cleanup_loses_nothing() {
     let known: Vec<_> = OPERATIONS.iter().map(undisturbed).collect();
     let ends = Mutex::new(BTreeMap::<&str, usize>::new());
-    cases::run("kills within housekeeping", &Size { few: 36, many: 600 }, |seed, random| {
+    cases::run("kills within a cleanup", &Size { few: 36, many: 600 }, |seed, random| {
         let index = seed as usize % OPERATIONS.len();
         let (operation, (planned, time)) = (&OPERATIONS[index], &known[index]);
         let what = format!("{:?} after {:?}", operation.killed, operation.before);
-        let house = prepared(operation);
-        let before = files(&house);
+        let home = prepared(operation);
+        let before = files(&home);
         let when = [When::Anytime, When::Working, When::Working, When::Halted][random.random_range(0..4)];
-        kill(&house, operation.killed, *time, when, random);
+        kill(&home, operation.killed, *time, when, random);
         // The next start is killed too, now and then.
         if random.random_bool(0.3) {
-            kill(&house, &["ls"], Duration::from_millis(60), When::Anytime, random);
+            kill(&home, &["ls"], Duration::from_millis(60), When::Anytime, random);
         }
-        let ran = run(&house, &["ls"]);
+        let ran = run(&home, &["ls"]);
         assert_eq!(ran.code, Some(0), "{what}: {ran:?}");
-        let (now, said) = (files(&house), ran.stderr.clone());
+        let (now, said) = (files(&home), ran.stderr.clone());
         let end = match () {
             () if now == before => "as before",
             () if now == *planned => "as planned",
@@ -154,17 +154,17 @@ fn a_kill_within_housekeeping_loses_nothing() {
         let said = if said.contains("cut short") { "mended" } else { "at rest" };
         *ends.lock().unwrap().entry(end).or_default() += 1;
         *ends.lock().unwrap().entry(said).or_default() += 1;
-        check_undo(&what, operation, &house, &before, end == "as planned");
-        leaves_no_orphan(&house);
+        check_undo(&what, operation, &home, &before, end == "as planned");
+        leaves_no_orphan(&home);
     });
-    say(&format!("kills within housekeeping: {:?}", ends.into_inner().unwrap()));
+    say(&format!("kills within a cleanup: {:?}", ends.into_inner().unwrap()));
 }
 
 /// What can still be taken back brings all back, and what can't has left no trash.
-fn check_undo(what: &str, operation: &Operation, house: &House, before: &Files, is_done: bool) {
+fn check_undo(what: &str, operation: &Operation, home: &Home, before: &Files, is_done: bool) {
     let original = files(&furnished());
-    let undone = run(house, &["undo"]);
-    let now = files(house);
+    let undone = run(home, &["undo"]);
+    let now = files(home);
     let is_emptied = operation.is_final && (is_done || now == *before);
     match undone.code {
         Some(0) => assert_eq!(now, original, "{what}: the undo brings back all"),
@@ -173,10 +173,10 @@ fn check_undo(what: &str, operation: &Operation, house: &House, before: &Files, 
     }
     let trashes: Vec<_> = ["", "hub", "ollama", "mine", ".lmstudio"]
         .iter()
-        .map(|store| house.path(store).join(".taffrail-trash"))
+        .map(|store| home.path(store).join(".taffrail-trash"))
         .filter(|trash| trash.exists())
         .collect();
     assert!(trashes.is_empty(), "{what}: {trashes:?} is left");
-    let again = run(house, &["ls"]);
+    let again = run(home, &["ls"]);
     assert!(again.code == Some(0) && again.stderr.is_empty(), "{what}: {again:?}");
 }
