@@ -152,6 +152,13 @@ pub struct Terminal {
     pub locale: Option<String>,
 }
 
+/// Columns of the terminal that progress is told in; the usual 80 where it tells none.
+pub fn terminal_columns() -> usize {
+    /// A narrower one shows nothing that can be read.
+    const NARROWEST: usize = 20;
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(NARROWEST))
+}
+
 impl Terminal {
     /// Look.
     pub fn read() -> Self {

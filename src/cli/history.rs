@@ -8,12 +8,17 @@ use clap::Args;
 use super::Exit;
 use super::failure::{Failure as Reported, print_error};
 use super::table::{self, Column};
+use super::value::whole;
+use crate::app::export;
 use crate::app::history::{self, ExportError, Format, History as Store, HistoryError};
 use crate::atomic_file;
 use domain::figure::Graded;
 use domain::lab::race::rating::{self, Vote};
 use domain::record::{Entry, Filter, Page, Record, report};
 use domain::units::{counted, digits, or_dash};
+
+/// The most rows of a list.
+const MAX_ROWS: usize = 100_000;
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
@@ -22,22 +27,22 @@ pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
     filter: Vec<String>,
     /// The most rows of the list
-    #[arg(short = 'n', long, default_value = "50")]
+    #[arg(short = 'n', long, default_value = "50", value_parser = whole(1..=MAX_ROWS))]
     limit: usize,
     /// Show the record of this number
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     show: Option<i64>,
     /// Print the command that runs a record again
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     rerun: Option<i64>,
-    /// Write a record as one HTML file with plots
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    /// Write a record as one HTML file with plots: to standard output, from a terminal into the folder for exports
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     html: Option<i64>,
     /// Print the leaderboard of all votes
     #[arg(long, alias = "standings", group = "what")]
     leaderboard: bool,
     /// Show the names of a blind race that was not voted on
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     reveal: Option<i64>,
     /// Delete these records, or with `all` those that pass the filter; asks first
     #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
@@ -132,7 +137,14 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     }
     if let Some(id) = arguments.html {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
-        write_to(arguments.output.as_ref(), report::html(&record).as_bytes(), out)?;
+        let page = report::html(&record);
+        // A page is for a browser: what is not sent on goes where exports go.
+        if arguments.output.is_none() && io::stdout().is_terminal() {
+            let path = export::keep(&format!("record-{id}.html"), &page)?;
+            writeln!(out, "{}", path.display())?;
+            return Ok(Exit::Done);
+        }
+        write_to(arguments.output.as_ref(), page.as_bytes(), out)?;
         return Ok(Exit::Done);
     }
     if !arguments.delete.is_empty() {
@@ -160,7 +172,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         tell_damaged(&mut store);
         return Ok(Exit::Done);
     }
-    let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
+    let rows = store.list(&filter, Page { before: None, rows: arguments.limit })?;
     list(&rows, now, width, out)?;
     let n_rows = rows.len() + store.n_damaged();
     tell_damaged(&mut store);
@@ -225,7 +237,8 @@ fn found(store: &mut Store, id: i64) -> Result<Option<Record>, Failure> {
 /// Write a file, or to standard output.
 fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let Some(path) = path else { return out.write_all(bytes) };
-    atomic_file::export(path, bytes)
+    atomic_file::export(path, bytes)?;
+    writeln!(io::stderr(), "wrote {}", path.display())
 }
 
 const COLUMNS: [Column; 7] = [

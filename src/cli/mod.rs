@@ -6,6 +6,7 @@ pub mod attach;
 pub mod bench;
 pub mod cache;
 pub mod cleanup;
+pub mod completions;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -16,10 +17,13 @@ pub mod history;
 pub mod keys;
 pub mod launch;
 pub mod ls;
+mod mistake;
 mod openness_view;
 pub mod output;
 pub mod perplexity;
+pub mod progress;
 pub mod prune;
+pub mod ps;
 pub mod pull;
 pub mod race;
 pub mod requests;
@@ -34,17 +38,20 @@ pub mod top;
 mod trace;
 pub mod undo;
 pub mod usage;
+mod value;
 pub mod verify;
+pub mod version;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
-use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use domain::model::library_view::LibrarySort;
 pub use exit::Exit;
-pub use session_options::SessionOptions;
+pub use session_options::{Answers, Measures, SessionOptions};
 pub use trace::Trace;
 
 /// The whole command line.
@@ -52,6 +59,7 @@ pub use trace::Trace;
 #[command(
     name = "taffrail",
     version,
+    long_version = version::text(),
     about = "Finds the language models on this machine, runs them, and shows what each token costs",
     after_help = "Without a command, the dashboard opens. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, \
                   4 refused, 130 interrupted."
@@ -78,7 +86,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the models on this machine
+    #[command(visible_alias = "list", aliases = ["models"])]
     Ls(Ls),
+    /// List the sessions that run: the models that are loaded
+    Ps(ps::Ps),
     /// Show all that is known of a model
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
@@ -109,6 +120,7 @@ pub enum Command {
     /// Show what the models take of the disks, and what could be cleaned up
     Usage(usage::Usage),
     /// Delete models: they go to the trash; `undo` restores them
+    #[command(aliases = ["remove", "delete"])]
     Rm(rm::Rm),
     /// Delete what nothing uses: orphans, broken downloads, old revisions, links to nothing
     Prune(prune::Prune),
@@ -119,6 +131,7 @@ pub enum Command {
     /// Undo what the last `rm`, `prune` or `dedupe` did
     Undo(undo::Undo),
     /// Fetch a model from the hub into the Hugging Face cache
+    #[command(aliases = ["download", "get"])]
     Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
@@ -128,26 +141,43 @@ pub enum Command {
     Top(top::Top),
     /// Show what was found, what can't be read, and how to fix it
     Doctor(doctor::Doctor),
+    /// Print the completions of a shell, to be put where it looks for them
+    Completions(completions::Completions),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(completions::Man),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker,
 }
 
-/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = with_dashes(Cli::command());
-    let mut matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+/// The command line as clap knows it: for help, man pages, completions and the reference.
+pub fn command() -> clap::Command {
+    words::with_dashes(Cli::command())
 }
 
-fn with_dashes(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|arg| {
-        let takes_one = arg.get_num_args().is_none_or(|count| count == ValueRange::SINGLE);
-        let is_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-        // A list of values would take the options behind it as well.
-        if is_value && takes_one && !arg.is_positional() { arg.allow_hyphen_values(true) } else { arg }
+/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let words = words::read(&command, arguments);
+    let matches = command.try_get_matches_from_mut(&words.words);
+    let cli = matches.and_then(|mut matches| {
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     });
-    command.mut_subcommands(with_dashes)
+    cli.and_then(|cli| cli.checked(&mut command)).map_err(|error| mistake::explained(error, &mut command, &words))
+}
+
+impl Cli {
+    /// Recordings are of the dashboard: no other command makes one by the options before its name.
+    fn checked(self, command: &mut clap::Command) -> Result<Self, clap::Error> {
+        match &self.command {
+            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker) => {
+                let text = "--record and --replay before a command are for the dashboard: write them behind `top`, or without a command";
+                Err(command.error(clap::error::ErrorKind::ArgumentConflict, text))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Say what is wrong with the command line, or what was asked of it: help and version go to standard output.

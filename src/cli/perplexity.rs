@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, exit_of};
 use super::output::Output;
-use super::{Exit, SessionOptions};
+use super::value::whole;
+use super::{Exit, Measures, SessionOptions};
 use crate::app::App;
 use crate::app::scratch_dir::ScratchDir;
 use domain::Event;
@@ -41,10 +42,10 @@ pub struct Perplexity {
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
     /// Tokens of a chunk; those of its second half are weighed
-    #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = whole(8..=8192_u32))]
     chunk: u32,
     /// Weigh so many chunks at most
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = whole(1..=u32::MAX))]
     chunks: Option<u32>,
     /// Start models although the check of their files refuses them
     #[arg(long)]
@@ -53,7 +54,7 @@ pub struct Perplexity {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    session: SessionOptions,
+    session: SessionOptions<Measures>,
 }
 
 /// Run the command.

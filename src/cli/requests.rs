@@ -12,6 +12,7 @@ use self::document::{Document, Line};
 use super::Exit;
 use super::failure::{Failure, print_error};
 use super::table::{self, Column};
+use super::value::whole;
 use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::socket::{LinkError, Target};
@@ -49,7 +50,7 @@ pub struct Requests {
     #[arg(long, short)]
     follow: bool,
     /// Cancel the request of this number
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["filter", "follow", "json", "sort", "reverse"])]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=u64::MAX), conflicts_with_all = ["filter", "follow", "json", "sort", "reverse"])]
     cancel: Option<u64>,
 }
 

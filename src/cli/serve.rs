@@ -28,7 +28,7 @@ pub struct Serve {
     #[command(subcommand)]
     action: Option<Action>,
     /// Where the APIs listen, instead of `server.listen` in config.toml; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Run in the background; `serve stop` ends it
     #[arg(long, conflicts_with = "stdio")]
@@ -76,6 +76,11 @@ impl Serve {
     pub fn is_server(&self) -> bool {
         self.action.is_none() && !self.detach && !self.stdio
     }
+}
+
+/// Reads an address.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
 }
 
 /// Do what needs no server in this process. `start` is what one in the background is started with.

@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+pub mod build_info;
 pub mod clock;
 pub mod gbnf;
 mod note;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
+use super::value::whole;
 use crate::app::front::Front;
 use crate::app::open::{self, Source};
 use crate::app::socket::{self, Purpose};
@@ -48,8 +49,8 @@ pub struct Launch {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a name of your own
     pub model: String,
     /// Context length in tokens [default: 32768, or what the model was trained for]
-    #[arg(long, short = 'c', alias = "context", value_name = "TOKENS")]
-    pub ctx_size: Option<u32>,
+    #[arg(long, short = 'c', visible_alias = "ctx-size", value_name = "TOKENS", value_parser = whole(0..=1_u32 << 24))]
+    pub context: Option<u32>,
     /// What the program is given
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<OsString>,
@@ -217,7 +218,7 @@ impl Wanted {
         let most = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
         // What is said here goes before what the name stands for, and that before what agents usually need.
         let chosen = Some(settings.context).filter(|_| settings.is_context_chosen.0);
-        let context = arguments.ctx_size.or(chosen).unwrap_or(CONTEXT).min(most);
+        let context = arguments.context.or(chosen).unwrap_or(CONTEXT).min(most);
         let settings = SessionSettings { context, is_context_chosen: Chosen(true), ..settings };
         let short = trained.filter(|trained| *trained < u64::from(CONTEXT));
         Self { name, id: model.id.clone(), settings, short }

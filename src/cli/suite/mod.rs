@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::run::{read_text, some};
 use super::table::{self, Column};
+use super::value::number;
 use super::{Exit, SessionOptions};
 use crate::app::{App, suites, terminal_width};
 use domain::command::{Force, What};
@@ -46,7 +47,7 @@ pub struct Pick {
     #[arg(required = true)]
     models: Vec<String>,
     /// The part of the prompts that must pass, in percent
-    #[arg(long, default_value_t = 80.0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 80.0, value_name = "PERCENT", value_parser = number(0.0..=100.0))]
     at_least: f64,
     /// What frugal means; energy, or time where no sensor tells the energy
     #[arg(long, value_enum)]

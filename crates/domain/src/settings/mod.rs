@@ -1,10 +1,12 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
 mod alias;
+mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
+pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
     CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, RESIDENCE, Residence, SESSION_FIELDS,
