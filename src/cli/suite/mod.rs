@@ -142,9 +142,6 @@ pub async fn pick_one(
     app: &mut App,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
-    if !(0.0..=100.0).contains(&arguments.at_least) {
-        return watch::failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
-    }
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
         Err(failure) => return watch::failed(&failure),
