@@ -105,7 +105,6 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Ls(arguments) => ls(&arguments, loaded.settings, &mut out),
         Command::Show(arguments) => show(&arguments, loaded.settings, &mut out),
         Command::Usage(arguments) => {
-            let _progress = Progress::begin("measuring what the models take of the disks");
             cli::usage::run(&arguments, &loaded.settings.library, terminal_width(), &mut out).map(|()| Exit::Done)
         }
         Command::Rm(arguments) => cli::rm::run(&arguments, &loaded.settings.library, &mut out),
@@ -535,7 +534,10 @@ fn app(settings: Settings, themes: Vec<String>, trace: &cli::Trace) -> io::Resul
 fn with_front(settings: &Settings, models: &[Arc<Model>], run: impl AsyncFnOnce(&mut Front) -> Exit) -> Exit {
     in_runtime(async {
         let own = || app(settings.clone(), Vec::new(), &cli::Trace::default());
-        let (mut front, notice) = match Box::pin(open::for_command(settings, models, own)).await {
+        let progress = Progress::begin("asking the server for its models");
+        let opened = Box::pin(open::for_command(settings, models, own)).await;
+        drop(progress);
+        let (mut front, notice) = match opened {
             Ok(opened) => opened,
             Err(error) => return fail(&error),
         };

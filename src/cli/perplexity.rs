@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, exit_of};
 use super::output::Output;
+use super::progress::Progress;
 use super::value::whole;
 use super::{Exit, Measures, SessionOptions};
 use crate::app::App;
@@ -79,6 +80,7 @@ async fn score(
     let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     app.recall_baselines();
+    let progress = Progress::begin("reading the sensors");
     app.first_sample().await;
     let order = PerplexityOrder {
         model: Entry::new(model, settings),
@@ -90,17 +92,16 @@ async fn score(
         file: scratch_dir.file(),
     };
     app.command(What::StartPerplexity(Box::new(order)))?;
-    let tells = io::stderr().is_terminal();
     let mut told = None;
     loop {
         let Some(run) = &app.state().domain.perplexity else {
             return Err(Failure::new(Exit::Failed, "nothing was started".to_owned()));
         };
         let at = (run.chunk, run.n_chunks);
-        if tells && told != Some(at) {
+        if told != Some(at) {
             told = Some(at);
             let count = at.1.map_or_else(|| "?".to_owned(), |count| count.to_string());
-            let _ = write!(io::stderr(), "\rchunk {} of {count}", at.0);
+            progress.tell(format!("chunk {} of {count}", at.0));
         }
         match &run.stage {
             Stage::Done => break,
@@ -115,9 +116,7 @@ async fn score(
         };
         app.handle(event);
     }
-    if tells {
-        let _ = write!(io::stderr(), "\r\x1b[K");
-    }
+    drop(progress);
     let Some(run) = &app.state().domain.perplexity else { return Ok(Exit::Failed) };
     let mut output = Output::default();
     output.print(|out| if arguments.json { crate::json::write(out, &document(run)) } else { print(out, run) });

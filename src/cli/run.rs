@@ -421,7 +421,7 @@ impl Printer {
 
     fn loading(&mut self, fraction: f32) {
         let percent = (fraction * 100.0) as u32;
-        if !self.quiet && self.told != Some(percent) {
+        if self.told != Some(percent) {
             self.progress("loading").tell(format!("loading {percent:>3}%"));
             self.told = Some(percent);
         }
@@ -439,7 +439,11 @@ impl Printer {
     }
 
     fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
-        if self.quiet || piece.text.is_empty() {
+        if self.quiet {
+            self.progress("answering").tell("answering");
+            return Ok(());
+        }
+        if piece.text.is_empty() {
             return Ok(());
         }
         self.progress = None;

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
+use super::progress::Progress;
 use crate::app::server::{self, Options, ServeError};
 use crate::app::socket::{self, LinkError, Purpose};
 use crate::app::{App, start};
@@ -120,7 +121,10 @@ async fn detach(start: &[OsString]) -> Exit {
             Err(error) => Failure::new(Exit::Failed, error.to_string()).print(),
         };
     }
-    if let Err(error) = start::in_background(false, start).await {
+    let progress = Progress::begin("starting the server");
+    let started = start::in_background(false, start).await;
+    drop(progress);
+    if let Err(error) = started {
         return Failure::new(Exit::Failed, error.to_string()).print();
     }
     match socket::ask(Purpose::Status).await {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
+use super::progress::Progress;
 use super::value::whole;
 use crate::app::front::Front;
 use crate::app::open::{self, Source};
@@ -70,6 +71,7 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
         Some(name) => Some(installed(name).ok_or_else(|| missing(arguments.program, name))?),
         None => None,
     };
+    let progress = Progress::begin("waiting for the server");
     let attached = open::attach(&Source::Server, settings, &[], start).await;
     let attached = match attached {
         Ok(Ok(mut attached)) => {
@@ -82,6 +84,7 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
         }
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
+    drop(progress);
     let mut front = Front::Attached(Box::new(attached));
     let result = Box::pin(with_server(arguments, &mut front, executable)).await;
     for reason in front.shut_down().await {
@@ -239,9 +242,14 @@ async fn load(front: &mut Front, wanted: &Wanted, keep_alive: KeepAlive) -> Resu
     };
     if !is_ready(front, id)? {
         told(format!("loading {} …", wanted.name));
+        let progress = Progress::begin(format!("loading {}", wanted.name));
         while !is_ready(front, id)? {
+            if let Some(Phase::Loading { fraction }) = front.state().domain.session(id).map(|session| &session.phase) {
+                progress.tell(format!("loading {}: {:.0}%", wanted.name, fraction * 100.0));
+            }
             advance(front).await?;
         }
+        drop(progress);
     }
     let session = front.state().domain.session(id);
     let context = session.map_or(wanted.settings.context, Session::n_ctx);
