@@ -477,7 +477,9 @@ fn help_names_every_command() {
     for arguments in [&["help"][..], &[]] {
         let (status, help, told) = run(&Case { arguments, ..COMPLETE });
         assert_eq!((status, told.as_str()), (0, ""));
-        for command in ["run", "install", "test", "torture", "bench", "clients", "docs", "dist", "deb", "fmt", "lint", "help"] {
+        for command in
+            ["run", "install", "test", "torture", "bench", "clients", "docs", "dist", "deb", "fmt", "lint", "help"]
+        {
             assert!(help.contains(&format!("./dev {command}")), "{command}");
         }
     }

@@ -245,8 +245,16 @@ mod tests {
     fn the_path_is_told() {
         let with_file = load(&Sources { file: Some("/nowhere/config.toml".into()), ..Sources::default() });
         assert_eq!(printed(Some(What::Path(Form::default())), false, &with_file), "/nowhere/config.toml\n");
-        let document: Json = serde_json::from_str(&printed(Some(What::Path(Form::default())), true, &with_file)).unwrap();
+        let document: Json =
+            serde_json::from_str(&printed(Some(What::Path(Form::default())), true, &with_file)).unwrap();
         assert_eq!(document["file"], json!({ "path": "/nowhere/config.toml", "exists": false }));
-        assert!(config(&Config { what: Some(What::Path(Form::default())), json: false }, &Loaded::default(), &mut Vec::new()).is_err());
+        assert!(
+            config(
+                &Config { what: Some(What::Path(Form::default())), json: false },
+                &Loaded::default(),
+                &mut Vec::new()
+            )
+            .is_err()
+        );
     }
 }

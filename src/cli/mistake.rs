@@ -24,7 +24,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("search", "`f` in the dashboard's Library searches the hub; `taffrail ls WORD` the models that are here"),
     ("find", "`f` in the dashboard's Library searches the hub; `taffrail ls WORD` the models that are here"),
     ("info", "`taffrail show MODEL` tells all of a model, `taffrail doctor` of this machine"),
-    ("compare", "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantisation with its reference"),
+    (
+        "compare",
+        "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantisation with its reference",
+    ),
     ("benchmark", "`taffrail bench MODEL` measures speed"),
     ("settings", "`taffrail config` shows the settings, `taffrail config set KEY VALUE` changes one"),
     ("logs", "`taffrail doctor` names the log's folder"),
@@ -68,7 +71,8 @@ fn suggest(error: &mut Error, root: &Command, words: &Words) {
     if near.is_empty() {
         let is_model = words.path.is_empty() && first(&words.words).is_some_and(|word| word.to_str() == Some(&*wanted));
         if is_model {
-            let text = "if that is a model: `taffrail run MODEL PROMPT` answers a prompt, `taffrail show MODEL` tells of it";
+            let text =
+                "if that is a model: `taffrail run MODEL PROMPT` answers a prompt, `taffrail show MODEL` tells of it";
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(text)]));
         }
         return;

@@ -161,9 +161,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     let mut command = command();
     let words = words::read(&command, arguments);
     let matches = command.try_get_matches_from_mut(&words.words);
-    let cli = matches.and_then(|mut matches| {
-        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
-    });
+    let cli = matches
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
     cli.and_then(|cli| cli.checked(&mut command)).map_err(|error| mistake::explained(error, &mut command, &words))
 }
 

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::value::whole;
 use super::cleanup::{ApplyOptions, StorageContext, carry_out};
+use super::value::whole;
 use crate::library::cleanup::unused;
 use domain::settings;
 use domain::storage::{Kind, Request};

@@ -366,7 +366,9 @@ pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Fail
         _ => read_prompt(raw)?,
     };
     if text.is_empty() || (!raw && text.trim().is_empty()) {
-        return Err(Failure::new(Exit::Usage, "the prompt is empty").with_hint("write one behind the model, as in `taffrail run MODEL \"Why is the sky blue?\"`, or on standard input"));
+        return Err(Failure::new(Exit::Usage, "the prompt is empty").with_hint(
+            "write one behind the model, as in `taffrail run MODEL \"Why is the sky blue?\"`, or on standard input",
+        ));
     }
     Ok(text)
 }

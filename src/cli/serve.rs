@@ -81,7 +81,8 @@ impl Serve {
 
 /// Reads an address.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
+    text.parse()
+        .map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
 }
 
 /// Do what needs no server in this process. `start` is what one in the background is started with.

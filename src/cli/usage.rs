@@ -35,8 +35,7 @@ pub fn run(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let place = StorageContext::look(settings);
-    let disk_usage =
-        Progress::during("measuring the disk usage", || place.cleanup.disk_usage(&place.listing.models));
+    let disk_usage = Progress::during("measuring the disk usage", || place.cleanup.disk_usage(&place.listing.models));
     if arguments.json {
         return crate::json::write(out, &Document::new(&disk_usage));
     }

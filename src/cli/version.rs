@@ -42,10 +42,9 @@ fn processor() -> String {
     }
     let kind = if build::is_native() { "native" } else { "portable" };
     let mut text = format!("{kind}, uses {}", some(build::used_extensions(), "no extensions"));
-    for (names, what) in [
-        (build::missing_extensions(), "this processor lacks"),
-        (build::unused_extensions(), "this processor also has"),
-    ] {
+    for (names, what) in
+        [(build::missing_extensions(), "this processor lacks"), (build::unused_extensions(), "this processor also has")]
+    {
         if !names.is_empty() {
             let _ = write!(text, "; {what} {}", names.join(", "));
         }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table};
 
-use super::{DEFAULT_TEXT, MAX_FILE_BYTES, Origin, SECTIONS, SettingError, Sources, Value, load, read, schema, settings};
+use super::{
+    DEFAULT_TEXT, MAX_FILE_BYTES, Origin, SECTIONS, SettingError, Sources, Value, load, read, schema, settings,
+};
 
 /// What the file has at its head where the program creates it.
 const HEAD: &str = "# Settings of taffrail: all of them with their defaults, which a line without its `#` changes.\n\n";
@@ -103,9 +105,8 @@ pub fn template() -> String {
 
 /// Section and key of a setting that exists.
 fn known(path: &str) -> Result<(&str, &str), EditError> {
-    let wrong = |what: String, hint: Option<String>| {
-        Err(EditError::Setting(SettingError::new(Origin::Value, what, hint)))
-    };
+    let wrong =
+        |what: String, hint: Option<String>| Err(EditError::Setting(SettingError::new(Origin::Value, what, hint)));
     let all = || settings().map(|setting| setting.path());
     let Some((section, key)) = path.split_once('.') else {
         let near = all().find(|known| known.split_once('.').is_some_and(|(_, key)| key == path));

@@ -32,7 +32,8 @@ fn the_version_tells_which_build_it_is() {
 #[test]
 fn completions_are_such_as_their_shells_read() {
     let home = Home::new();
-    for (shell, check) in [("bash", Some("-n")), ("zsh", Some("-n")), ("fish", Some("--no-execute")), ("elvish", None)] {
+    for (shell, check) in [("bash", Some("-n")), ("zsh", Some("-n")), ("fish", Some("--no-execute")), ("elvish", None)]
+    {
         let ran = home.run(&["completions", shell]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         for word in ["perplexity", "ctx-size", "completions"] {

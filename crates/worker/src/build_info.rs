@@ -52,12 +52,8 @@ const EXTENSIONS: &[Extension] = extensions![
 ];
 
 #[cfg(target_arch = "aarch64")]
-const EXTENSIONS: &[Extension] = extensions![
-    ("NEON", "", "neon"),
-    ("dot product", "", "dotprod"),
-    ("i8mm", "", "i8mm"),
-    ("SVE", "", "sve"),
-];
+const EXTENSIONS: &[Extension] =
+    extensions![("NEON", "", "neon"), ("dot product", "", "dotprod"), ("i8mm", "", "i8mm"), ("SVE", "", "sve"),];
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const EXTENSIONS: &[Extension] = &[];

@@ -81,7 +81,9 @@ pub fn run(options: &Options) -> ExitCode {
     let missing = build_info::missing_extensions();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        note::note(&format!("this build of llama.cpp needs {missing}, which this processor lacks: build taffrail on this machine"));
+        note::note(&format!(
+            "this build of llama.cpp needs {missing}, which this processor lacks: build taffrail on this machine"
+        ));
         return ExitCode::FAILURE;
     }
     run::run(options)

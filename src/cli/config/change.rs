@@ -43,7 +43,8 @@ pub(super) fn edit(loaded: &Loaded) -> Result<Exit, Failure> {
     if !file.exists() {
         write(&file, &edit::template())?;
     }
-    let named = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|word| !word.is_empty()));
+    let named =
+        ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|word| !word.is_empty()));
     let line = named.clone().unwrap_or_else(|| EDITOR.to_owned());
     let words = shell_words::split(&line).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
@@ -70,7 +71,8 @@ fn file(loaded: &Loaded) -> Result<PathBuf, Failure> {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    edit::text_of(file).map_err(|error| Failure::new(Exit::Failed, format!("{} can't be read: {error}", file.display())))
+    edit::text_of(file)
+        .map_err(|error| Failure::new(Exit::Failed, format!("{} can't be read: {error}", file.display())))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
@@ -81,8 +83,7 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
     } else {
         atomic_file::replace(file, text.as_bytes())
     };
-    written
-        .map_err(|error| Failure::new(Exit::Failed, format!("{} can't be written: {error}", file.display())))
+    written.map_err(|error| Failure::new(Exit::Failed, format!("{} can't be written: {error}", file.display())))
 }
 
 fn failure(file: &Path, error: &EditError) -> Failure {

@@ -87,7 +87,10 @@ mod tests {
     fn conversations_are_read() {
         for (text, expected) in [
             (r#"[{"role":"user","content":"a"}]"#, Ok(1)),
-            (r#"[{"role":"system","content":""},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]"#, Ok(4)),
+            (
+                r#"[{"role":"system","content":""},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]"#,
+                Ok(4),
+            ),
             (
                 r#"[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"}]"#,
                 Ok(3),

@@ -128,7 +128,9 @@ fn shape(character: char, x: usize) -> Option<String> {
         '\u{2590}' => rect(&mut path, left + CELL.0 / 2.0, 0.0, CELL.0 / 2.0, CELL.1),
         '\u{2801}'..='\u{28ff}' => {
             // The dots of the left column from above, those of the right one, and the two below.
-            for (bit, (column, line)) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)].iter().enumerate() {
+            for (bit, (column, line)) in
+                [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)].iter().enumerate()
+            {
                 if (code - 0x2800) >> bit & 1 == 1 {
                     let (step_x, step_y) = (CELL.0 / 2.0, CELL.1 / 4.0);
                     let (dot_x, dot_y) = (left + *column as f32 * step_x, *line as f32 * step_y);
@@ -155,7 +157,8 @@ fn shape(character: char, x: usize) -> Option<String> {
             let (middle_x, middle_y, thick) = (left + CELL.0 / 2.0, CELL.1 / 2.0, 1.0);
             let [to_left, to_right, up, down] = arms;
             if to_left || to_right {
-                let (from, to) = (if to_left { left } else { middle_x }, if to_right { left + CELL.0 } else { middle_x });
+                let (from, to) =
+                    (if to_left { left } else { middle_x }, if to_right { left + CELL.0 } else { middle_x });
                 rect(&mut path, from, middle_y - thick / 2.0, to - from, thick);
             }
             if up || down {
