@@ -35,23 +35,23 @@ pub struct Bench {
     #[arg(short = 'n', long, visible_alias = "n-gen", value_delimiter = ',', value_name = "N", default_value = "128",
         value_parser = whole(0..=MAX_TOKENS))]
     tg: Vec<u32>,
-    /// Tokens in the context before
+    /// Tokens already in the context
     #[arg(short = 'd', long, visible_alias = "n-depth", value_delimiter = ',', value_name = "N", default_value = "0",
         value_parser = whole(0..=MAX_TOKENS))]
     depth: Vec<u32>,
-    /// Tokens per call of llama.cpp, several to compare; else `--batch`
+    /// Batch sizes to compare, in tokens [default: that of `--batch`]
     #[arg(long, value_delimiter = ',', value_name = "N", value_parser = whole(1..=MAX_TOKENS))]
     batch_sizes: Vec<u32>,
     /// Sequences decoded together
     #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1", value_parser = whole(1..=MAX_PARALLEL))]
     parallel: Vec<u32>,
-    /// Repetitions of each
+    /// Repetitions of each test
     #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = whole(1..=MAX_REPETITIONS))]
     repetitions: u32,
-    /// Count repetitions that heat or other programs disturbed as well; they are marked
+    /// Keep repetitions that heat or other programs disturbed; they are marked
     #[arg(long, alias = "keep-tainted")]
     keep_outliers: bool,
-    /// Measure models although the check of their files refuses them
+    /// Measure models even if their files fail the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document

@@ -38,7 +38,7 @@ pub struct ApplyOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Show every path of the plan, and tell each step when it is done
+    /// Show every path of the plan, and each step as it is done
     #[arg(short, long)]
     pub verbose: bool,
 }

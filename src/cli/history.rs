@@ -26,7 +26,7 @@ const MAX_ROWS: usize = 100_000;
 pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
     filter: Vec<String>,
-    /// The most rows of the list
+    /// List at most this many records
     #[arg(short = 'n', long, default_value = "50", value_parser = whole(1..=MAX_ROWS))]
     limit: usize,
     /// Show the record of this number
@@ -41,22 +41,22 @@ pub struct History {
     /// Print the leaderboard of all votes
     #[arg(long, alias = "standings", group = "what")]
     leaderboard: bool,
-    /// Show the names of a blind race that was not voted on
+    /// Reveal the names of a blind race without a vote
     #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     reveal: Option<i64>,
-    /// Delete these records, or with `all` those that pass the filter; asks first
+    /// Delete these records, or with `all` those that match the filter; asks first
     #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
     delete: Vec<String>,
-    /// Print one JSON document with all that the records hold
+    /// Print one JSON document with everything in the records
     #[arg(long, group = "format")]
     json: bool,
-    /// Print CSV, a row for each speed
+    /// Print CSV, one row per measured speed
     #[arg(long, group = "format")]
     csv: bool,
-    /// Where to write instead of to standard output
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Answer the question with yes
+    /// Delete without asking
     #[arg(short, long)]
     yes: bool,
 }

@@ -74,7 +74,7 @@ pub struct Cli {
     /// Recordings.
     #[command(flatten)]
     pub trace: Trace,
-    /// Log more, and show it on standard error
+    /// Log more, and show the log on standard error
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Change a setting for this run, such as `ui.theme=light`
@@ -90,9 +90,9 @@ pub enum Command {
     Ls(Ls),
     /// List the sessions that run: the models that are loaded
     Ps(ps::Ps),
-    /// Show all that is known of a model
+    /// Show everything about a model
     Show(Show),
-    /// Answer one prompt; the answer goes to standard output, its figures to standard error
+    /// Answer one prompt: the answer on standard output, its figures on standard error
     Run(Box<run::Run>),
     /// Ask models the prompts of a suite, and show which pass
     Suite(Box<suite::Ask>),
@@ -102,29 +102,29 @@ pub enum Command {
     Bench(Box<bench::Bench>),
     /// Show what was run before: list, filter, export, delete, report
     History(history::History),
-    /// Have two to eight models answer one prompt, and compare answers and figures
+    /// Race two to eight models on one prompt, and compare answers and figures
     Race(Box<race::Race>),
-    /// Serve other programs, by the APIs that they know, until Ctrl-C
+    /// Serve models to other programs by OpenAI's, Anthropic's and Ollama's APIs, until Ctrl-C
     Serve(serve::Serve),
-    /// Show how much disk the prompts take that are kept over unload and restart, or remove them
+    /// Show or clear the prompts that are kept on disk over unload and restart
     Cache(cache::Cache),
-    /// Show the requests of the server that runs: who asks, how long it waits, what it costs
+    /// Show the server's requests: who asks, how long it waits, what it costs
     Requests(requests::Requests),
     /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
     Launch(launch::Launch),
-    /// Make, list and remove the keys by which programs on other machines use the server
+    /// Create, list and remove API keys, for programs on other machines
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
     Perplexity(Box<perplexity::Perplexity>),
-    /// Show what the models take of the disks, and what could be cleaned up
+    /// Show the disk space that models use, and what could be cleaned up
     Usage(usage::Usage),
-    /// Delete models: they go to the trash; `undo` restores them
+    /// Delete models; they go to the trash, and `undo` restores them
     #[command(aliases = ["remove", "delete"])]
     Rm(rm::Rm),
-    /// Delete what nothing uses: orphans, broken downloads, old revisions, links to nothing
+    /// Delete what nothing uses: orphaned files, partial downloads, old revisions, broken links
     Prune(prune::Prune),
-    /// Let files of the same content share its space
+    /// Make identical files share their disk space
     Dedupe(dedupe::Dedupe),
     /// Check files against the hashes that their stores record
     Verify(verify::Verify),
@@ -141,7 +141,7 @@ pub enum Command {
     Top(top::Top),
     /// Show what was found, what can't be read, and how to fix it
     Doctor(doctor::Doctor),
-    /// Print the completions of a shell, to be put where it looks for them
+    /// Print completions for a shell
     Completions(completions::Completions),
     /// Write the man pages into a folder
     #[command(hide = true)]
@@ -194,10 +194,10 @@ pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`,
     /// `licence:osi`, `open:data`
     pub filter: Vec<String>,
-    /// The column that sorts
+    /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]
     pub sort: LibrarySort,
-    /// Sort the other way round
+    /// Reverse the order
     #[arg(long)]
     pub reverse: bool,
     /// Print one JSON document

@@ -36,22 +36,22 @@ const MAX_TEXT: u64 = 32 << 20;
 pub struct Perplexity {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     pub model: String,
-    /// A model with the same vocabulary to compare with, such as the one that this is a quantisation of
+    /// A model with the same vocabulary to compare with, such as a larger quantization of the same model
     #[arg(long, alias = "against", value_name = "MODEL")]
     pub reference: Option<String>,
-    /// The text, as a file; `-` reads standard input
+    /// A file with the text; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Tokens of a chunk; those of its second half are weighed
+    /// Tokens per chunk; the second half of each is scored
     #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = whole(8..=8192_u32))]
     chunk: u32,
-    /// Weigh so many chunks at most
+    /// Score at most this many chunks
     #[arg(long, value_name = "COUNT", value_parser = whole(1..=u32::MAX))]
     chunks: Option<u32>,
-    /// Start models although the check of their files refuses them
+    /// Start models even if their files fail the check
     #[arg(long)]
     force: bool,
-    /// Print one JSON document, every token in it
+    /// Print one JSON document with every token
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -37,10 +37,10 @@ pub struct Requests {
     /// Words that must all be found; also `client:laptop`, `agent:python`, `api:openai`, `model:qwen`, `state:queued`,
     /// `finish:length`, and `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`
     filter: Vec<String>,
-    /// The column that sorts
+    /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = RequestSort::ALL[0].0)]
     sort: RequestSort,
-    /// Sort the other way round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
     /// Print one JSON document; with `--follow` one on each line

@@ -55,26 +55,26 @@ pub struct Run {
     /// The prompt, where it begins with a dash or comes from a script
     #[arg(short, long, value_name = "TEXT", conflicts_with = "messages")]
     prompt: Option<String>,
-    /// The system prompt; an empty one leaves out that of the model's store
+    /// The system prompt; an empty one drops that of the model's store
     #[arg(long, visible_alias = "system-prompt", value_name = "TEXT")]
     system: Option<String>,
     /// A file with a whole conversation to be answered: a JSON list of messages with `role` and `content`, as OpenAI's API
     /// has them; `-` reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["system", "raw"])]
     messages: Option<PathBuf>,
-    /// A text that ends the answer where the model writes it; may be repeated. In place of those of the model's store
+    /// Stop the answer at this text; may be repeated. Replaces the stop texts of the model's store
     #[arg(long, alias = "reverse-prompt", value_name = "TEXT")]
     stop: Vec<String>,
-    /// Give the prompt to the model as it stands, without its chat template
+    /// Pass the prompt to the model as it is, without its chat template
     #[arg(long, conflicts_with = "system")]
     raw: bool,
     /// A file with a GBNF grammar that the answer must follow
     #[arg(long, alias = "grammar-file", value_name = "FILE", conflicts_with = "json_schema")]
     grammar: Option<PathBuf>,
-    /// A file with a JSON schema that the answer must obey
+    /// A file with a JSON schema that the answer must match
     #[arg(long, alias = "json-schema-file", value_name = "FILE")]
     json_schema: Option<PathBuf>,
-    /// Start although the model would not fit in memory, or the check of its file refuses it
+    /// Start even if the model does not fit in memory or its file fails the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document at the end instead of streaming

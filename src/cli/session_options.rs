@@ -100,10 +100,16 @@ fn value_name(field: &str) -> &'static str {
     }
 }
 
+/// A clause as the help of an option begins: with a capital.
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A setting as an option.
 fn option(field: &'static Field) -> Arg {
     let names = names(field.name);
-    let mut help = field.help.to_owned();
+    let mut help = sentence(field.help);
     if !names.dashed.is_empty() {
         help = format!("{help} [also: {}]", names.dashed.join(", "));
     }
@@ -111,7 +117,7 @@ fn option(field: &'static Field) -> Arg {
     let name = field.name;
     let check = move |text: &str| SessionSettings::default().set(name, text).map(|()| text.to_owned());
     let arg = arg.visible_aliases(names.long.iter().copied()).value_parser(check);
-    names.short.into_iter().fold(arg, Arg::short)
+    names.short.into_iter().fold(arg, |arg, letter| arg.short(letter))
 }
 
 impl<K: Kind> Args for SessionOptions<K> {

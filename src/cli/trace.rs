@@ -5,13 +5,13 @@ use std::path::PathBuf;
 /// Recordings of what the screens show.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Trace {
-    /// Write the machine's and the sessions' figures into a new file, a line per sample
+    /// Record the figures of the machine and the sessions to a new file
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
-    /// Show a recording instead of this machine
+    /// Play a recording instead of showing this machine
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
-    /// Play it so many times as fast
+    /// Playback speed, as a factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = super::value::number(0.01..=100_000.0), requires = "replay")]
     pub speed: f64,
 }

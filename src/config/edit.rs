@@ -93,14 +93,15 @@ pub fn unset(text: &str, path: &str) -> Result<Option<String>, EditError> {
 
 /// What a file has that is to be edited and does not exist yet: every setting, as a comment.
 pub fn template() -> String {
-    let line = |line: &str| match line {
-        "" => "\n".to_owned(),
-        line if line.starts_with('#') => format!("{line}\n"),
+    let mut text = HEAD.to_owned();
+    for line in DEFAULT_TEXT.lines() {
         // A section stays, so that a line below it can be used as it stands.
-        line if line.starts_with('[') => format!("{line}\n"),
-        line => format!("# {line}\n"),
-    };
-    HEAD.chars().chain(DEFAULT_TEXT.lines().map(line).collect::<String>().chars()).collect()
+        let is_setting = !(line.is_empty() || line.starts_with(['#', '[']));
+        text.push_str(if is_setting { "# " } else { "" });
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// Section and key of a setting that exists.

@@ -30,7 +30,7 @@ use watch::Watch;
 pub struct Ask {
     /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
     file: PathBuf,
-    /// The models, as `taffrail show` takes them
+    /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     #[arg(required = true)]
     models: Vec<String>,
     #[command(flatten)]
@@ -43,13 +43,13 @@ pub struct Pick {
     /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
     #[arg(long)]
     suite: PathBuf,
-    /// The models, as `taffrail show` takes them
+    /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     #[arg(required = true)]
     models: Vec<String>,
-    /// The part of the prompts that must pass, in percent
+    /// The share of the prompts that must pass, in percent
     #[arg(long, default_value_t = 80.0, value_name = "PERCENT", value_parser = number(0.0..=100.0))]
     at_least: f64,
-    /// What frugal means; energy, or time where no sensor tells the energy
+    /// What the cheapest model is judged by [default: energy, or time where no sensor measures energy]
     #[arg(long, value_enum)]
     by: Option<By>,
     #[command(flatten)]
@@ -59,13 +59,13 @@ pub struct Pick {
 /// What both are asked.
 #[derive(Debug, Args)]
 struct Common {
-    /// Ask everything again, rather than continue an earlier run
+    /// Ask everything again instead of continuing an earlier run
     #[arg(long, alias = "anew")]
     fresh: bool,
-    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    /// Stop an answer at this text; may be repeated. Replaces the stop texts of the models' stores
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Start models although they would not fit in memory, or the check of their files refuses them
+    /// Start models even if they do not fit in memory or their files fail the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document
