@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::Exit;
@@ -41,9 +41,19 @@ pub struct Man {
 pub fn run(arguments: &Completions, out: &mut impl Write) -> io::Result<Exit> {
     // The generator ends the process where it can't write.
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::command(), "taffrail", &mut text);
+    clap_complete::generate(arguments.shell, &mut shown(&super::command()), "taffrail", &mut text);
     out.write_all(&text)?;
     Ok(Exit::Done)
+}
+
+/// A command without what is hidden, which its completions would offer.
+fn shown(command: &Command) -> Command {
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
+    let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).map(shown);
+    let new = Command::new(command.get_name().to_owned()).args(arguments).subcommands(subcommands);
+    let new = new.visible_aliases(command.get_visible_aliases().map(str::to_owned));
+    let new = command.get_version().into_iter().fold(new, |new, version| new.version(version.to_owned()));
+    command.get_about().into_iter().fold(new, |new, about| new.about(about.clone()))
 }
 
 /// Write the man pages: one for the program, and one for each command.

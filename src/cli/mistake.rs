@@ -10,7 +10,7 @@ use super::words::{Words, first};
 const MAX_NEAR: usize = 3;
 
 /// How like a name must be to be offered.
-const LEAST_LIKENESS: f64 = 0.7;
+const LEAST_LIKENESS: f64 = 0.6;
 
 /// Words that people know from other programs, and what does the same here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -83,7 +83,7 @@ fn suggest(error: &mut Error, root: &Command, words: &Words) {
 /// The names of a command's subcommands that are like a word, the likest first.
 fn near(wanted: &str, parent: &Command) -> Vec<String> {
     let likeness = |name: &str| {
-        let whole = strsim::normalized_damerau_levenshtein(name, wanted).max(strsim::jaro_winkler(name, wanted) - 0.1);
+        let whole = strsim::normalized_damerau_levenshtein(name, wanted).max(strsim::jaro_winkler(name, wanted) - 0.2);
         // The beginning of a name is like it.
         if wanted.len() > 1 && name.starts_with(wanted) { 1.0 } else { whole }
     };

@@ -116,7 +116,8 @@ fn option(field: &'static Field) -> Arg {
     let arg = Arg::new(field.name).long(field.name.replace('_', "-")).help(help).value_name(value_name(field.name));
     let name = field.name;
     let check = move |text: &str| SessionSettings::default().set(name, text).map(|()| text.to_owned());
-    let arg = arg.visible_aliases(names.long.iter().copied()).value_parser(check);
+    // The last one counts, as in llama.cpp: a script's options come before what is typed.
+    let arg = arg.visible_aliases(names.long.iter().copied()).value_parser(check).overrides_with(field.name);
     names.short.into_iter().fold(arg, |arg, letter| arg.short(letter))
 }
 

@@ -14,12 +14,15 @@ pub fn text() -> String {
         (Some(commit), None) => commit.to_owned(),
         (None, _) => "unknown: not built from a clone".to_owned(),
     };
-    let mut line = |name: &str, value: &str| drop(write!(text, "\n{name:<12}{value}"));
-    line("commit", &commit);
-    line("llama.cpp", build::llama_version().unwrap_or("not built in"));
-    line("features", &features());
-    line("target", env!("TAFFRAIL_TARGET"));
-    line("CPU", &processor());
+    for (name, value) in [
+        ("commit", commit),
+        ("llama.cpp", build::llama_version().unwrap_or("not built in").to_owned()),
+        ("features", features()),
+        ("target", env!("TAFFRAIL_TARGET").to_owned()),
+        ("CPU", processor()),
+    ] {
+        let _ = write!(text, "\n{name:<12}{value}");
+    }
     text
 }
 

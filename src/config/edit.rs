@@ -160,7 +160,10 @@ mod tests {
             let new = set(FILE, path, value).map(|(text, _)| text);
             assert_eq!(new.unwrap_or_default(), expected, "{path}");
         }
-        assert_eq!(set("", "ui.mouse", "false").map(|(text, _)| text).unwrap_or_default(), "[ui]\nmouse = false\n");
+        assert_eq!(
+            set("", "session.mmap", "false").map(|(text, _)| text).unwrap_or_default(),
+            "[session]\nmmap = false\n"
+        );
         assert_eq!(unset(FILE, "session.context"), Ok(Some(FILE.replace("# short\ncontext = 4096\n", ""))));
         assert_eq!(unset(FILE, "session.seed"), Ok(None));
     }
