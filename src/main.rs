@@ -43,10 +43,11 @@ fn main() -> ExitCode {
     match &cli.command {
         Some(Command::Completions(arguments)) => {
             let mut out = io::stdout().lock();
-            let written = cli::completions::run(arguments, &mut out).and_then(|exit| out.flush().map(|()| exit));
+            let written =
+                cli::completions::run(arguments, &cli::command(), &mut out).and_then(|exit| out.flush().map(|()| exit));
             return written.unwrap_or_else(|error| cli::output::ended(Err(error), Exit::Done)).into();
         }
-        Some(Command::Man(arguments)) => return cli::completions::man(arguments).into(),
+        Some(Command::Man(arguments)) => return cli::completions::man(arguments, cli::command()).into(),
         _ => {}
     }
     log::catch_panics();

@@ -86,14 +86,13 @@ fn check(root: &clap::Command, words: &[&str], place: &str) {
             let is_others = words.contains(&"--");
             assert!(own || root.get_arguments().any(is_it) || is_others, "{place}: no option --{name}");
         } else if may_name && !word.is_empty() {
-            match command.find_subcommand(word) {
-                Some(subcommand) => command = subcommand,
-                None => {
-                    let is_placeholder = word.chars().all(|c| c.is_uppercase() || "…_/:<>=".contains(c));
-                    let takes_words = command.get_positionals().next().is_some();
-                    assert!(takes_words || is_placeholder || word.starts_with('-'), "{place}: no command {word}");
-                    may_name = word.starts_with('-');
-                }
+            if let Some(subcommand) = command.find_subcommand(word) {
+                command = subcommand;
+            } else {
+                let is_placeholder = word.chars().all(|c| c.is_uppercase() || "…_/:<>=".contains(c));
+                let takes_words = command.get_positionals().next().is_some();
+                assert!(takes_words || is_placeholder || word.starts_with('-'), "{place}: no command {word}");
+                may_name = word.starts_with('-');
             }
         }
     }

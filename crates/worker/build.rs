@@ -34,7 +34,7 @@ mod llama {
         let text = std::fs::read_to_string(source.join("CMakeLists.txt")).unwrap_or_default();
         let part = |name: &str| {
             let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("set(LLAMA_VERSION_{name} ")));
-            line.map(|rest| rest.trim_end_matches(')').to_owned()).unwrap_or_else(|| "?".to_owned())
+            line.map_or_else(|| "?".to_owned(), |rest| rest.trim_end_matches(')').to_owned())
         };
         // The crate's folder has its name and version.
         let package = source.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -50,7 +50,7 @@ mod llama {
         println!("cargo:rustc-env=TAFFRAIL_LLAMA_CPU={cpu}");
     }
 
-    /// What CMake was told and found.
+    /// What `CMake` was told and found.
     fn cache() -> String {
         let root = std::env::var_os("DEP_LLAMA_ROOT").expect("llama-cpp-sys-2 says where it builds llama.cpp");
         let cache = PathBuf::from(root).join("build/CMakeCache.txt");

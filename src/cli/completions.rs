@@ -38,10 +38,10 @@ pub struct Man {
 /// # Errors
 ///
 /// What `out` says.
-pub fn run(arguments: &Completions, out: &mut impl Write) -> io::Result<Exit> {
+pub fn run(arguments: &Completions, command: &Command, out: &mut impl Write) -> io::Result<Exit> {
     // The generator ends the process where it can't write.
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut shown(&super::command()), "taffrail", &mut text);
+    clap_complete::generate(arguments.shell, &mut shown(command), "taffrail", &mut text);
     out.write_all(&text)?;
     Ok(Exit::Done)
 }
@@ -57,9 +57,9 @@ fn shown(command: &Command) -> Command {
 }
 
 /// Write the man pages: one for the program, and one for each command.
-pub fn man(arguments: &Man) -> Exit {
+pub fn man(arguments: &Man, command: Command) -> Exit {
     let folder = &arguments.folder;
-    let command = super::command().disable_help_subcommand(true);
+    let command = command.disable_help_subcommand(true);
     let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
     match written {
         Ok(()) => Exit::Done,

@@ -118,7 +118,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         if arguments.json {
             crate::json::write(out, &record)?;
         } else {
-            show(&record, out)?;
+            show(&record, width, out)?;
         }
         return Ok(Exit::Done);
     }
@@ -248,7 +248,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "Models", right: false, least: Some(16), goes: 0 },
     Column { title: "tok/s", right: true, least: None, goes: 3 },
     Column { title: "J/tok", right: true, least: None, goes: 4 },
-    Column { title: "What", right: false, least: Some(10), goes: 0 },
+    Column { title: "What", right: false, least: Some(24), goes: 0 },
 ];
 
 fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
@@ -262,7 +262,7 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
                 entry.id.to_string(),
                 super::ls::ago(entry.at / 1000, now),
                 entry.kind.name().to_owned(),
-                gguf::clean(&entry.models.join(", "), 200),
+                gguf::clean(&entry.models.iter().map(|id| called(id)).collect::<Vec<_>>().join(", "), 200),
                 or_dash(entry.rate.map(digits)),
                 or_dash(entry.joules.map(Graded::brief)),
                 gguf::clean(&entry.title, 200),
@@ -272,8 +272,15 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
     table::write(out, &COLUMNS, &cells, width)
 }
 
-fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
-    write!(out, "{}", report::plain_text(record))?;
+/// What a model is called whose id this is: a file by its name, without the store and the folders.
+fn called(id: &str) -> &str {
+    let name = id.rsplit('/').next().unwrap_or(id);
+    let name = if name == id { id.split_once(':').map_or(id, |(_, name)| name) } else { name };
+    name.strip_suffix(".gguf").unwrap_or(name)
+}
+
+fn show(record: &Record, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{}", table::wrapped(&report::plain_text(record), width))?;
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }
 

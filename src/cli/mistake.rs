@@ -5,6 +5,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use super::words::{Words, first};
+use domain::settings::SESSION_FIELDS;
 
 /// Commands that are offered at most.
 const MAX_NEAR: usize = 3;
@@ -40,8 +41,10 @@ pub(super) fn explained(mut error: Error, root: &mut Command, words: &Words) -> 
         return error;
     }
     root.build();
-    if error.kind() == ErrorKind::InvalidSubcommand {
-        suggest(&mut error, root, words);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => suggest(&mut error, root, words),
+        ErrorKind::UnknownArgument => explain_setting(&mut error),
+        _ => {}
     }
     if error.get(ContextKind::Usage).is_none() {
         let mut command = &mut *root;
@@ -65,6 +68,7 @@ fn suggest(error: &mut Error, root: &Command, words: &Words) {
     let parent = words.path.iter().try_fold(root, |command, name| command.find_subcommand(name)).unwrap_or(root);
     if let Some((_, text)) = ELSEWHERE.iter().find(|(word, _)| words.path.is_empty() && *word == wanted) {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(*text)]));
+        error.remove(ContextKind::SuggestedSubcommand);
         return;
     }
     let near = near(&wanted, parent);
@@ -78,6 +82,19 @@ fn suggest(error: &mut Error, root: &Command, words: &Words) {
         return;
     }
     error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+}
+
+/// Say where a setting has its place that this command makes no use of.
+fn explain_setting(error: &mut Error) {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return };
+    let name = option.trim_start_matches('-').replace('-', "_");
+    if SESSION_FIELDS.iter().any(|field| field.name == name) {
+        let text = format!(
+            "it changes nothing here; for sessions that serve it is `{name}` in [session] of config.toml, or \
+             `--set session.{name}=VALUE`"
+        );
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(text)]));
+    }
 }
 
 /// The names of a command's subcommands that are like a word, the likest first.
@@ -125,7 +142,7 @@ mod tests {
             ("qwen3", "`taffrail run MODEL PROMPT`"),
         ] {
             let said = said(line);
-            assert!(said.contains(expected), "{line}: {said}");
+            assert!(said.contains(expected) && !said.contains("'top'"), "{line}: {said}");
         }
     }
 
@@ -168,6 +185,7 @@ mod tests {
         ] {
             let said = said(line);
             assert!(said.contains(option) && said.contains("Usage: taffrail"), "{line}: {said}");
+            assert_eq!(said.contains("--set session."), option != "--record", "{line}: {said}");
         }
         assert_eq!(said("run m why is the sky blue"), "understood");
     }

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod failure;
 mod force;
 pub mod history;
+mod input;
 pub mod keys;
 pub mod launch;
 pub mod ls;

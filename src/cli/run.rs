@@ -6,9 +6,8 @@
 mod messages;
 mod report;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
 use super::failure::{Failure, exit_of, print_error};
+use super::input::{read_input, read_text};
 use super::output::ended;
 use super::progress::Progress;
 use super::{Exit, SessionOptions};
@@ -33,8 +33,6 @@ use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::{Domain, Event, admission, text};
 
-/// The longest prompt that is read from standard input, in bytes.
-const MAX_PROMPT: u64 = 32 << 20;
 /// The longest grammar that is read, in bytes.
 const MAX_GRAMMAR: u64 = 1 << 20;
 
@@ -347,18 +345,6 @@ fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
     }
 }
 
-/// The text of a file of at most so many bytes.
-pub(super) fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
-    let name = file.display();
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))?;
-    if bytes.len() as u64 > most {
-        return Err(Failure::new(Exit::Usage, format!("{name} is longer than {most} bytes")));
-    }
-    text::decode(bytes).map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))
-}
-
 /// The text of a prompt that was given, else of standard input; there to the last byte if it is to be raw.
 pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Failure> {
     let text = match given {
@@ -381,16 +367,6 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
     let bytes = read_input().map_err(|error| fail(error.to_string()))?;
     let text = if raw { text::exact(bytes) } else { text::decode(bytes).map(|text| text::as_prompt(&text)) };
     text.map_err(|error| fail(error.to_string()))
-}
-
-/// All that standard input holds.
-fn read_input() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().take(MAX_PROMPT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_PROMPT {
-        return Err(io::Error::other(format!("it is longer than {} MiB", MAX_PROMPT >> 20)));
-    }
-    Ok(bytes)
 }
 
 /// Writes the answer as it comes.

@@ -81,8 +81,9 @@ impl Serve {
 
 /// Reads an address.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
+    let address = text.parse().ok();
+    address
+        .ok_or_else(|| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
 }
 
 /// Do what needs no server in this process. `start` is what one in the background is started with.

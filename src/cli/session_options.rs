@@ -118,7 +118,7 @@ fn option(field: &'static Field) -> Arg {
     let check = move |text: &str| SessionSettings::default().set(name, text).map(|()| text.to_owned());
     // The last one counts, as in llama.cpp: a script's options come before what is typed.
     let arg = arg.visible_aliases(names.long.iter().copied()).value_parser(check).overrides_with(field.name);
-    names.short.into_iter().fold(arg, |arg, letter| arg.short(letter))
+    names.short.into_iter().fold(arg, Arg::short)
 }
 
 impl<K: Kind> Args for SessionOptions<K> {

@@ -35,7 +35,8 @@ fn features() -> String {
         (cfg!(feature = "metal"), "metal"),
         (cfg!(feature = "rocm"), "rocm"),
     ];
-    some(all.into_iter().filter_map(|(is_built, name)| is_built.then_some(name)).collect(), "none")
+    let built: Vec<_> = all.into_iter().filter_map(|(is_built, name)| is_built.then_some(name)).collect();
+    some(&built, "none")
 }
 
 /// What llama.cpp uses of the processor, and what this one has besides or lacks.
@@ -44,7 +45,7 @@ fn processor() -> String {
         return "not used: llama.cpp is not built in".to_owned();
     }
     let kind = if build::is_native() { "native" } else { "portable" };
-    let mut text = format!("{kind}, uses {}", some(build::used_extensions(), "no extensions"));
+    let mut text = format!("{kind}, uses {}", some(&build::used_extensions(), "no extensions"));
     for (names, what) in
         [(build::missing_extensions(), "this processor lacks"), (build::unused_extensions(), "this processor also has")]
     {
@@ -55,7 +56,7 @@ fn processor() -> String {
     text
 }
 
-fn some(names: Vec<&str>, none: &str) -> String {
+fn some(names: &[&str], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }
 

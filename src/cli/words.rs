@@ -91,20 +91,13 @@ fn takes_next(root: &Command, command: &Command, text: &str) -> bool {
         return false;
     }
     let all = || command.get_arguments().chain(root.get_arguments().filter(|arg| arg.is_global_set()));
-    let found = match text.strip_prefix("--") {
-        Some(long) => all().find(|arg| is_long(arg, long)),
+    let found = if let Some(long) = text.strip_prefix("--") {
+        all().find(|arg| is_long(arg, long))
+    } else {
         // Of several letters the first that takes a value has the rest for its value.
-        None => {
-            let mut letters = text.chars().skip(1);
-            let mut taker = None;
-            for letter in letters.by_ref() {
-                taker = all().find(|arg| is_short(arg, letter)).filter(|arg| takes_value(arg));
-                if taker.is_some() {
-                    break;
-                }
-            }
-            taker.filter(|_| letters.next().is_none())
-        }
+        let mut letters = text.chars().skip(1);
+        let taker = letters.by_ref().find_map(|letter| all().find(|arg| is_short(arg, letter) && takes_value(arg)));
+        taker.filter(|_| letters.next().is_none())
     };
     found.is_some_and(takes_value)
 }

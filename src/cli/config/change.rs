@@ -77,7 +77,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     // What only the user may read stays so.
-    let is_private = std::fs::metadata(file).is_ok_and(|old| old.permissions().mode() & 0o077 == 0);
+    let is_private = std::fs::metadata(file).is_ok_and(|old| old.permissions().mode().trailing_zeros() >= 6);
     let written = if is_private {
         atomic_file::replace_private(file, text.as_bytes())
     } else {

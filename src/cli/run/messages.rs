@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Deserialize;
 use wire::{Message, Prompt, Role, ToolCall};
 
-use super::{MAX_PROMPT, read_input, read_text};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::input::{MAX_PROMPT, read_input, read_text};
 use domain::text;
 
 /// The most messages of a conversation.
@@ -45,7 +45,7 @@ impl From<Line> for Message {
         Self {
             tool_calls: line.tool_calls.into_iter().map(call).collect(),
             tool_call_id: line.tool_call_id,
-            ..Self::new(line.role, &line.content.unwrap_or_default())
+            ..Self::new(line.role, line.content.unwrap_or_default())
         }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
+use super::input::read_text;
 use super::output::Output;
-use super::run::{read_text, some};
+use super::run::some;
 use super::table::{self, Column};
 use super::value::number;
 use super::{Exit, SessionOptions};

@@ -25,7 +25,7 @@ const BACKGROUND: &str = "#16181d";
 pub fn svg(buffer: &Buffer, title: &str) -> String {
     let (columns, rows) = (f32::from(buffer.area.width), f32::from(buffer.area.height));
     let (width, height) = (columns * CELL.0 + 2.0 * MARGIN, rows * CELL.1 + 2.0 * MARGIN);
-    let ground = buffer.content().first().map_or(BACKGROUND.to_owned(), |cell| back(cell));
+    let ground = buffer.content().first().map_or(BACKGROUND.to_owned(), back);
     let size = format!("0 0 {} {}", number(width), number(height));
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(size) width=(number(width)) height=(number(height)) role="img"

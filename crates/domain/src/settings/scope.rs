@@ -1,6 +1,6 @@
 //! What each setting of a session is for, so that a command offers those only that change what it does.
 
-use super::session::Field;
+use super::session::{Field, SESSION_FIELDS};
 
 /// What a setting of a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +48,12 @@ impl SessionUse {
 
     /// Whether the setting of this name does.
     pub fn takes_named(self, name: &str) -> bool {
-        super::SESSION_FIELDS.iter().any(|field| field.name == name && self.takes(*field))
+        SESSION_FIELDS.iter().any(|field| field.name == name && self.takes(*field))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::SESSION_FIELDS;
     use super::*;
 
     #[test]

@@ -112,7 +112,7 @@ impl Given {
     }
 }
 
-/// A turn as OpenAI's API has it.
+/// A turn as `OpenAI`'s API has it.
 fn message(turn: &TurnRecord) -> Value {
     let mut message = json!({ "role": turn.role, "content": turn.text });
     if !turn.tool_calls.is_empty() {
