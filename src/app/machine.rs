@@ -156,7 +156,9 @@ pub struct Terminal {
 pub fn terminal_columns() -> usize {
     /// A narrower one shows nothing that can be read.
     const NARROWEST: usize = 20;
-    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(NARROWEST))
+    // A terminal that nobody told its size says 0.
+    let size = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0);
+    size.map_or(80, |columns| columns.max(NARROWEST))
 }
 
 impl Terminal {
