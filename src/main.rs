@@ -159,6 +159,9 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
     let sessions = std::thread::spawn(socket::sessions);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
+    if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
+        return Ok(failure.print());
+    }
     let options = cli::ls::Options {
         filter: arguments.filter.join(" "),
         sort: arguments.sort,

@@ -71,7 +71,7 @@ fn every_field_is_a_setting() {
         models: _,
         keys: _,
     } = Settings::default();
-    let Ui { theme: _, graphs: _, fold_reasoning: _, on_quit: _ } = ui;
+    let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;
     let Library {
         folders: _,
         hugging_face: _,

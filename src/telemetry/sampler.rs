@@ -15,6 +15,7 @@ use crate::telemetry::sources::amdgpu::Amdgpu;
 use crate::telemetry::sources::battery::{self, Battery};
 use crate::telemetry::sources::cpu::Cpu;
 use crate::telemetry::sources::disks::{self, MountedDisks};
+use crate::telemetry::sources::network::Interfaces;
 use crate::telemetry::sources::foreign::{self, Others};
 use crate::telemetry::sources::hwmon::{self, Meters};
 use crate::telemetry::sources::intel::Intel;
@@ -124,6 +125,7 @@ impl Sampler {
             Slot::Here(Box::new(bounds)),
             Slot::Here(Box::new(Pressure)),
             background_source("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            Slot::Here(Box::<Interfaces>::default()),
             background_source("foreign", foreign::COVERS, Box::<Others>::default()),
             background_source("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];

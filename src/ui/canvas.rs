@@ -8,6 +8,8 @@ use ratatui::style::{Modifier, Style};
 
 use super::theme::{Meaning, Theme};
 use super::widgets::text;
+use crate::ui::hits::{Hit, List, Target};
+use crate::ui::keymap::KeyHint;
 use crate::ui::{Action, Keymap, Mode};
 use domain::settings::GraphStyle;
 
@@ -20,6 +22,9 @@ pub(super) struct Span<'a> {
 
 /// Runs of text in one row.
 pub(super) type Spans<'a> = Vec<Span<'a>>;
+
+/// Blanks between two keys.
+pub(super) const HINT_GAP: u16 = 2;
 
 /// Columns that a row takes.
 pub(super) fn spans_width(spans: &[Span<'_>]) -> usize {
@@ -34,6 +39,8 @@ pub(super) struct Canvas<'a> {
     pub(super) mode: Mode,
     pub(super) graphs: GraphStyle,
     pub(super) cursor: Option<Position>,
+    /// What lies where, for the mouse.
+    pub(super) hits: Vec<Hit>,
     /// Where each panel stands, for the test that no two share a cell.
     #[cfg(test)]
     pub(super) panels: Vec<(&'static str, Rect)>,
@@ -54,6 +61,7 @@ impl<'a> Canvas<'a> {
             mode,
             graphs,
             cursor: None,
+            hits: Vec::new(),
             #[cfg(test)]
             panels: Vec::new(),
         }
@@ -128,6 +136,29 @@ impl<'a> Canvas<'a> {
             self.say(area.x + 1, area.y + shown, area.width.saturating_sub(1), &more.join("   "), Meaning::Muted);
         }
         usize::from(limit)
+    }
+
+    /// Say what the mouse does in an area.
+    pub(super) fn hit(&mut self, area: Rect, target: Target) {
+        if !area.is_empty() {
+            self.hits.push(Hit { area, target });
+        }
+    }
+
+    /// Say that the rows of a list stand in a table, below its head.
+    pub(super) fn hit_rows(&mut self, table: Rect, list: List, first: usize, count: usize) {
+        self.hit(below(table, 1), Target::Rows { list, first, count });
+    }
+
+    /// Draw keys with what each does, as buttons, as far as there is room; gives the column behind them.
+    pub(super) fn put_hints(&mut self, (x, y, columns): (u16, u16, u16), hints: &[KeyHint]) -> u16 {
+        let end = x.saturating_add(columns);
+        hints.iter().fold(x, |x, hint| {
+            let spans = [self.span(Meaning::Key, hint.key.as_str()), self.span(Meaning::Muted, format!(" {}", hint.label))];
+            let behind = self.put_spans(x, y, end.saturating_sub(x), &spans);
+            self.hit(Rect { x, y, width: behind - x, height: 1 }, Target::Action(hint.action));
+            (behind + HINT_GAP).min(end)
+        })
     }
 
     /// Say that a panel has this area for itself.

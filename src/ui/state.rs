@@ -12,7 +12,7 @@ use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
 use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
-use domain::settings::{OnQuit, Settings};
+use domain::settings::{GraphStyle, OnQuit, Settings};
 use domain::storage::Grouping;
 use domain::units::Ratio;
 
@@ -54,8 +54,20 @@ pub struct Ui {
     pub themes: Vec<String>,
     /// What the user should read, newest last; each goes after its time.
     pub notices: VecDeque<Notice>,
+    /// What was said lately, with its time in seconds since 1970, newest last.
+    pub messages: VecDeque<(i64, String)>,
     /// The program is about to end.
     pub leaving: bool,
+    /// The program is about to stop until its shell continues it.
+    pub suspending: bool,
+    /// What graphs are drawn with.
+    pub graphs: GraphStyle,
+    /// Whether the terminal shows ASCII alone.
+    pub ascii: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether the screen is read out: without boxes, spinners and graphs.
+    pub screen_reader: bool,
     /// What becomes of the server's sessions when the screen is left.
     pub on_quit: OnQuit,
     /// The server that this screen is attached to; `None` where the domain is this process's own.
@@ -86,7 +98,13 @@ impl Ui {
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),
+            messages: VecDeque::new(),
             leaving: false,
+            suspending: false,
+            graphs: settings.ui.graphs,
+            ascii: false,
+            mouse: settings.ui.mouse,
+            screen_reader: settings.ui.screen_reader,
             on_quit: settings.ui.on_quit,
             server: None,
             n_commands: 0,
@@ -108,6 +126,8 @@ pub struct MachineView {
     pub split: bool,
     /// The first row of the source table that shows.
     pub scroll: usize,
+    /// Whether absent sensors show one by one.
+    pub shows_missing: bool,
 }
 
 /// What shows of the disk use.
@@ -169,6 +189,8 @@ pub struct LibraryView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: LibrarySort,
     /// Largest, newest, last first.
@@ -265,6 +287,8 @@ pub struct FleetView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: FleetSort,
     /// Largest first.
@@ -383,6 +407,8 @@ pub struct HistoryList {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
 }
 
 impl Ui {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;
 use domain::model::{Model, Status};
+use domain::session::Phase;
 use domain::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -61,6 +63,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => Row { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(area, List::Models, view_state.library_offset, view.rows.len());
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
@@ -78,8 +81,13 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         Some((licence, conflict)) => one(if conflict { Meaning::Warn } else { Meaning::Text }, licence),
         None => or_dash(None),
     };
+    let mut title = super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str()));
+    if let Some(session) = state.domain.running(&model.id) {
+        let meaning = if session.phase == Phase::Ready { Meaning::Good } else { Meaning::Accent };
+        title.insert(0, canvas.span(meaning, "▶ "));
+    }
     let cells = vec![
-        super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str())),
+        title,
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
         one(Meaning::Text, model.size.to_string()),

@@ -8,10 +8,11 @@ use ratatui::style::Modifier;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::hits::{List, Target};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::Columns;
 use crate::ui::widgets::{bar, markdown, text};
-use crate::ui::window::{keys, window};
+use crate::ui::window::{draw_keys, window};
 use domain::admission;
 use domain::lab::race::diff::{Diff, Side};
 use domain::lab::race::lockstep::{self, Divergence, Step};
@@ -449,7 +450,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The vote: a row for each column, and one for a tie.
 pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
-    let Some(race) = &state.domain.race else { return };
+    let Some(race) = state.race() else { return };
     let rows = race.lanes.len() as u16 + 1;
     let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
     for place in 0..=race.lanes.len() {
@@ -472,11 +473,11 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
             canvas.tint(line, style);
         }
     }
-    let foot = row(inside, rows + 1);
-    if foot.height > 0 {
-        let spans = keys(canvas, state);
-        canvas.put_spans(foot.x, foot.y, foot.width, &spans);
-    }
+    draw_keys(canvas, row(inside, rows + 1), state);
+    canvas.hit(
+        Rect { height: inside.height.min(rows), ..inside },
+        Target::Rows { list: List::Votes, first: 0, count: usize::from(rows) },
+    );
 }
 
 /// The title of a column: its letter and its name.

@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
+use crate::ui::hits::Target;
 use crate::ui::panels::{chat, foreign_table, graphs, prompt, session_table, session_tabs};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -90,7 +91,7 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         _ => format!(", {} of {n_foreign} other processes", fleet.foreign.rows.len()),
     };
     let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
-    super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
+    super::library::filter_row(canvas, line, (&fleet.filter, fleet.filtering), fleet.problem.as_deref(), &count);
     rest
 }
 
@@ -151,6 +152,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
+    canvas.hit(body, Target::Text(Mode::Fleet));
     match state.ui.fleet.tab {
         SessionTab::Conversation => {
             chat::draw(
@@ -175,6 +177,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
             Focus::Table => format!("{} to write a prompt", canvas.key(Mode::Fleet, Action::Choose)),
         };
         prompt::draw(canvas, inset(below(foot, rule), 1), editor, focused, &placeholder);
+        canvas.hit(foot, Target::Field(Mode::Prompt));
     }
 }
 
@@ -199,4 +202,10 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
     canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &tabs);
+    let mut x = area.right().saturating_sub(spans_width(&tabs) as u16 + 1);
+    for (tab, name) in SessionTab::ALL {
+        let width = name.len() as u16;
+        canvas.hit(Rect { x, width, height: 1, ..area }, Target::Tab(tab));
+        x += width + 2;
+    }
 }

@@ -28,26 +28,34 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
         let (left, right) = split_columns(area, area.width * 52 / 100);
-        let source_rows = sources::rows(sample, left.width.saturating_sub(2)) + 2;
-        let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
-        let (upper, graph) = split_rows(left, left.height - graph_rows);
-        heading(canvas, row(upper, 0), "Sensors");
-        sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.ui.machine.scroll);
-        if graph_rows > 0 {
-            graphs::draw(canvas, Rect { width: graph.width - 2, ..graph }, state);
-        }
+        let left = Rect { width: left.width - 2, ..left };
+        let wanted = sources::rows(state, sample, left.width) + 1;
+        let (graph, lower) = split_rows(left, left.height.saturating_sub(wanted).max(left.height / 2));
+        graphs::draw(canvas, graph, state);
+        sensors(canvas, lower, state, sample);
         canvas.vertical(right.x, right.y, right.height, Meaning::Border);
         let right = Rect { x: right.x + 2, width: right.width - 2, ..right };
         parts(canvas, right, state, sample, true);
         return;
     }
-    let airy = area.height >= 34;
-    let room = area.height.saturating_sub(sources::rows(sample, area.width) + 1).max(area.height * 3 / 5);
+    let airy = area.height >= 40;
+    let graph_rows = match area.height {
+        50.. => 20,
+        30.. => 13,
+        18.. => 7,
+        _ => 1,
+    };
+    let (graph, area) = split_rows(area, graph_rows);
+    graphs::draw(canvas, graph, state);
+    let wanted = sources::rows(state, sample, area.width) + 1;
+    let room = area.height.saturating_sub(wanted).max(area.height * 3 / 5);
     let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
-    let used = rest.y - area.y;
-    let rest = below(area, used);
-    heading(canvas, row(rest, 0), "Sensors");
-    sources::draw(canvas, below(rest, 1), sample, state.ui.machine.scroll);
+    sensors(canvas, below(area, rest.y - area.y), state, sample);
+}
+
+fn sensors(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) {
+    heading(canvas, row(area, 0), "Sensors");
+    sources::draw(canvas, below(area, 1), state, sample);
 }
 
 /// What the machine is, and what taffrail itself takes of it.
@@ -78,12 +86,6 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
 pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
     let gap = u16::from(airy);
     let mut rest = area;
-    if airy {
-        let fewer = sample.allowed.fewer_threads(sample.cores.len());
-        let text = fewer.map_or_else(|| "Cores".to_owned(), |fewer| format!("Cores  {}, {fewer}", sample.cores.len()));
-        heading(canvas, row(rest, 0), &text);
-        rest = below(rest, 1);
-    }
     let core_rows = cores::rows(sample, area.width).min((area.height / 3).max(1));
     cores::draw(canvas, split_rows(rest, core_rows).0, sample);
     rest = below(rest, core_rows);
@@ -166,7 +168,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let keys = [(Action::FewerThreads, "fewer"), (Action::MoreThreads, "more")]
         .map(|(action, word)| format!("{} {word}", canvas.key(Mode::Machine, action)));
     let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
-    if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()).filter(|_| !airy) {
+    if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()) {
         spans.push(canvas.span(Meaning::Muted, format!(", {} cores, {fewer}", sample.cores.len())));
     }
     spans.push(canvas.span(Meaning::Muted, format!("   {}", keys.join("  "))));

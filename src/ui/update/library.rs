@@ -5,7 +5,7 @@ use domain::command::{Force, What};
 use domain::lab::bench::Plan;
 use domain::settings::SessionSettings;
 
-use super::Client;
+use super::{Client, session};
 use crate::ui::editor::Editor;
 use crate::ui::{Effect, Form, LibraryTab, Overlay};
 
@@ -23,7 +23,16 @@ pub(super) fn start_session(model: String, settings: SessionSettings, force: For
     Effect::command(What::StartSession { model, settings: Box::new(settings), force })
 }
 
-/// Start the selected model.
+/// Go to the selected model's session where it runs, else start it.
+pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
+    let running = client.chosen_model().and_then(|model| client.domain.running(&model.id)).map(|session| session.id);
+    match running {
+        Some(session) => session::show(client, session),
+        None => start(client),
+    }
+}
+
+/// Start the selected model, once more where it runs.
 pub(super) fn start(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(model) = client.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
     start_session(model, client.domain.settings.session, Force::No)
@@ -58,6 +67,9 @@ pub(super) fn bench(client: &mut Client<'_>) -> Vec<Effect> {
     let models: Vec<_> = client.suite_models().iter().map(|model| model.id.clone()).collect();
     if models.is_empty() {
         return Vec::new();
+    }
+    if let Some(text) = client.ui.told_marked(client.domain, "measuring") {
+        client.notify(text, false);
     }
     let plan = Plan { models, settings: client.domain.settings.session, ..Plan::default() };
     Effect::command(What::StartBench(Box::new(plan)))

@@ -17,6 +17,7 @@ mod library;
 mod list;
 mod machine;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod reply;
@@ -168,11 +169,13 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
     match event {
         Event::Action(action) => return dispatch::act(client, action),
         Event::Text(text) => return editing::edit(client, &Edit::Insert(text)),
+        Event::Mouse(mouse) => return mouse::on_mouse(client, mouse),
         Event::Show(screen) => return screen::show(client, screen),
         Event::ScrollLimit(limit) => match &mut client.ui.overlay {
             Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                 *scroll = (*scroll).min(limit);
             }
+            Some(_) => {}
             _ if client.ui.screen == Screen::Library => {
                 client.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
             }
@@ -190,7 +193,8 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
-        Event::Redraw | Event::Domain(_) => {}
+        Event::Redraw => client.ui.suspending = false,
+        Event::Domain(_) => {}
     }
     Vec::new()
 }

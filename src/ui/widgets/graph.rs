@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::ui::canvas::{Canvas, Span};
+use crate::ui::hits::Target;
 use crate::ui::theme::Meaning;
 use domain::settings::GraphStyle;
 use domain::units::digits;
@@ -119,6 +120,7 @@ fn time_axis(canvas: &mut Canvas<'_>, area: Rect, window: Window<'_>) -> Option<
         return None;
     }
     let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: area.height - 1, ..area };
+    canvas.hit(plot, Target::Graph);
     let (wall, corner) = if canvas.is_ascii() { ('|', '+') } else { ('│', '└') };
     let border = canvas.style(Meaning::Border);
     (plot.y..plot.bottom()).for_each(|y| canvas.cell(plot.x - 1, y, wall, border));
