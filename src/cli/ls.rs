@@ -75,8 +75,7 @@ pub fn run(
     let measured = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.rate?))).collect();
     let aliases = alias::by_model(models, &options.aliases);
     let aliases = |model: &Model| aliases.get(model.id.as_str()).map(Vec::as_slice).unwrap_or_default();
-    let joules =
-        options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.joules?))).collect();
+    let joules = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.joules?))).collect();
     let live = options.sessions.iter().filter(|session| session.phase != "failed");
     let loaded = live.map(|session| session.model.clone()).collect();
     let facts = Facts { measured: &measured, joules: &joules, loaded: &loaded, openness: &cards };

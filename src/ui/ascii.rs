@@ -29,6 +29,19 @@ const LIKE: [(&str, &str); 19] = [
     ("u", "µμ"),
 ];
 
+/// What only ornaments: a word says the same beside it.
+const ORNAMENTS: &str = "◆●○◐◔◌■▌▸▾▴▶★•·─│┃━";
+
+/// Leave out glyphs that a screen reader would read as `black circle`.
+pub(super) fn without_ornaments(buffer: &mut Buffer, area: Rect) {
+    for position in area.intersection(buffer.area).positions() {
+        let cell = &mut buffer[position];
+        if !cell.symbol().is_ascii() && ORNAMENTS.contains(cell.symbol()) {
+            cell.set_symbol(" ");
+        }
+    }
+}
+
 /// Replace all glyphs of an area that are not ASCII.
 pub(super) fn replace(buffer: &mut Buffer, area: Rect) {
     for position in area.intersection(buffer.area).positions() {

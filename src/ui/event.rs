@@ -16,6 +16,10 @@ pub enum Event {
     Text(String),
     /// The user moved the mouse or pressed its button.
     Mouse(Mouse),
+    /// The user was never welcomed.
+    FirstStart,
+    /// The terminal shows ASCII alone.
+    AsciiOnly,
     /// Go to a screen.
     Show(Screen),
     /// The last frame showed that the session's tab or the help has no more than so many lines above or below.

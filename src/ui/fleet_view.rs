@@ -52,12 +52,7 @@ enum Row<'a> {
 }
 
 /// Filter and sort rows that stand in the order in which they were started.
-fn listed<'a>(
-    mut rows: Vec<Row<'a>>,
-    filter: &Filter<FleetField>,
-    sort: FleetSort,
-    reverse: bool,
-) -> Vec<Row<'a>> {
+fn listed<'a>(mut rows: Vec<Row<'a>>, filter: &Filter<FleetField>, sort: FleetSort, reverse: bool) -> Vec<Row<'a>> {
     rows.retain(|row| filter.fits(row));
     match sort {
         FleetSort::Started if reverse => rows.reverse(),
@@ -168,9 +163,8 @@ pub enum FleetField {
 }
 
 /// The words after `state:`.
-const STATES: &[&str] = &[
-    "queued", "loading", "ready", "reading", "thinking", "answering", "cancelling", "stopping", "failed", "foreign",
-];
+const STATES: &[&str] =
+    &["queued", "loading", "ready", "reading", "thinking", "answering", "cancelling", "stopping", "failed", "foreign"];
 
 /// The fields with their names.
 pub const FIELDS: &[Field<FleetField>] = &[
@@ -181,23 +175,23 @@ pub const FIELDS: &[Field<FleetField>] = &[
     field(FleetField::License, &["license", "licence"], Kind::Text),
     field(FleetField::Size, &["size"], Kind::Number(Unit::Bytes)),
     field(FleetField::Parameters, &["params", "parameters"], Kind::Number(Unit::Count)),
-    figure(FleetSort::Context, &["ctx", "context"], Unit::Tokens),
-    figure(FleetSort::Throughput, &["tok/s", "speed"], Unit::Plain),
-    figure(FleetSort::Ttft, &["ttft"], Unit::Millis),
-    figure(FleetSort::Memory, &["mem", "memory"], Unit::Bytes),
-    figure(FleetSort::GpuMemory, &["gpu"], Unit::Bytes),
-    figure(FleetSort::Processor, &["cpu"], Unit::Plain),
-    figure(FleetSort::Power, &["power", "w"], Unit::Plain),
-    figure(FleetSort::Energy, &["j/tok"], Unit::Plain),
-    figure(FleetSort::PerAnswer, &["j/answer"], Unit::Plain),
-    figure(FleetSort::Threads, &["threads", "thr"], Unit::Plain),
+    asked(FleetSort::Context, &["ctx", "context"], Unit::Tokens),
+    asked(FleetSort::Throughput, &["tok/s", "speed"], Unit::Plain),
+    asked(FleetSort::Ttft, &["ttft"], Unit::Millis),
+    asked(FleetSort::Memory, &["mem", "memory"], Unit::Bytes),
+    asked(FleetSort::GpuMemory, &["gpu"], Unit::Bytes),
+    asked(FleetSort::Processor, &["cpu"], Unit::Plain),
+    asked(FleetSort::Power, &["power", "w"], Unit::Plain),
+    asked(FleetSort::Energy, &["j/tok"], Unit::Plain),
+    asked(FleetSort::PerAnswer, &["j/answer"], Unit::Plain),
+    asked(FleetSort::Threads, &["threads", "thr"], Unit::Plain),
 ];
 
 const fn field(field: FleetField, names: &'static [&'static str], kind: Kind) -> Field<FleetField> {
     Field { field, names, kind }
 }
 
-const fn figure(column: FleetSort, names: &'static [&'static str], unit: Unit) -> Field<FleetField> {
+const fn asked(column: FleetSort, names: &'static [&'static str], unit: Unit) -> Field<FleetField> {
     field(FleetField::Figure(column), names, Kind::Number(unit))
 }
 

@@ -11,6 +11,9 @@ use domain::Domain;
 use domain::ring::{Bucket, Ring};
 use domain::session::SessionId;
 
+/// Ticks in which a sensor that is there has a reading.
+const RECENT: usize = 120;
+
 /// Graphs beside sessions.
 const N_SHOWN: usize = 4;
 
@@ -33,16 +36,10 @@ impl Quantity {
     /// The graphs that show, in the order in which they stand: four beside sessions, all that have a sensor on the Machine
     /// screen. One without a sensor gives its place to another.
     pub fn shown(domain: &Domain, ui: &Ui) -> Vec<Self> {
-        let machine = [
-            Self::Processor,
-            Self::MainMemory,
-            Self::Gpu,
-            Self::Power,
-            Self::Disk,
-            Self::Network,
-            Self::Temperature,
-        ];
-        let is_known = |quantity: &Self| quantity.ring(domain).last().is_some();
+        let machine =
+            [Self::Processor, Self::MainMemory, Self::Gpu, Self::Power, Self::Disk, Self::Network, Self::Temperature];
+        // A sensor that misses a reading keeps its place.
+        let is_known = |quantity: &Self| quantity.ring(domain).window(RECENT, 0).any(|point| point.is_some());
         // Before the first sample nothing is known, and the graphs say so.
         let always = |quantity: &Self| matches!(quantity, Self::Processor | Self::MainMemory);
         if ui.screen == Screen::Machine {

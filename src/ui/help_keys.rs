@@ -81,14 +81,9 @@ impl Group {
             | A::MeasureBandwidth
             | A::MoreThreads
             | A::FewerThreads => Self::Graphs,
-            A::Quit
-            | A::Reattach
-            | A::Help
-            | A::Palette
-            | A::Theme
-            | A::Messages
-            | A::DismissNotices
-            | A::Suspend => Self::Program,
+            A::Quit | A::Reattach | A::Help | A::Palette | A::Theme | A::Messages | A::DismissNotices | A::Suspend => {
+                Self::Program
+            }
             A::Newline
             | A::Backspace
             | A::Delete

@@ -160,7 +160,9 @@ impl Keymap {
                 Hint::Hidden => {}
                 Hint::Shown(label) => others.push(KeyHint::new(binding.action, key, label)),
                 Hint::First(label) => first.push(KeyHint::new(binding.action, key, label)),
-                Hint::Counted(label, count) => others.push(KeyHint::new(binding.action, key, format!("{label} {count}"))),
+                Hint::Counted(label, count) => {
+                    others.push(KeyHint::new(binding.action, key, format!("{label} {count}")))
+                }
             }
         }
         first.extend(others);

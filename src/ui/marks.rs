@@ -11,6 +11,7 @@ impl Ui {
     /// The marked models that the list on the screen does not show, by their names. Lists of other things hide none.
     pub(super) fn marked_hidden<'a>(&'a self, domain: &'a Domain) -> Vec<&'a str> {
         let is_shown = |id: &str| match Mode::list(self, domain) {
+            Mode::Library if self.library.filter.is_empty() => true,
             Mode::Library => {
                 let mut shown = self.library.rows.iter().filter_map(|row| domain.library.models.get(*row));
                 shown.any(|model| model.id == id)

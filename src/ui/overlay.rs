@@ -92,7 +92,8 @@ fn commands(
     let chosen = chosen.min(rows.len() - 1);
     let name_columns = (list.width / 3).clamp(12, 28);
     // A description that has no room beside its name stands below it, whole.
-    let layout: Vec<PaletteLines> = rows.iter().map(|entry| lay_out(canvas, list.width, beneath, name_columns, entry)).collect();
+    let layout: Vec<PaletteLines> =
+        rows.iter().map(|entry| lay_out(canvas, list.width, beneath, name_columns, entry)).collect();
     let height = |index: usize| layout.get(index).map_or(1, |lines| lines.below.len() as u16 + 1);
     let mut first = view_state.palette_offset.min(chosen);
     while first < chosen && (first..=chosen).map(height).sum::<u16>() > list.height {

@@ -114,7 +114,9 @@ fn synonyms(action: Action) -> &'static str {
         Action::Help => "keys shortcuts manual documentation",
         Action::Filter => "search find",
         Action::New => "start load session chat another open",
-        Action::Configure => "settings options parameters preferences system prompt temperature context configure change",
+        Action::Configure => {
+            "settings options parameters preferences system prompt temperature context configure change"
+        }
         Action::Cancel => "abort interrupt halt generating",
         Action::Stop => "unload kill end close terminate eject session",
         Action::Restart => "reload again",

@@ -56,6 +56,8 @@ pub struct Ui {
     pub notices: VecDeque<Notice>,
     /// What was said lately, with its time in seconds since 1970, newest last.
     pub messages: VecDeque<(i64, String)>,
+    /// Whether a first start may be welcomed, and whether that shows.
+    pub welcome: Welcome,
     /// The program is about to end.
     pub leaving: bool,
     /// The program is about to stop until its shell continues it.
@@ -99,6 +101,7 @@ impl Ui {
             themes,
             notices: VecDeque::new(),
             messages: VecDeque::new(),
+            welcome: Welcome::default(),
             leaving: false,
             suspending: false,
             graphs: settings.ui.graphs,
@@ -111,6 +114,18 @@ impl Ui {
             unanswered: BTreeMap::new(),
         }
     }
+}
+
+/// Whether a first start is welcomed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Welcome {
+    /// It was before, or has no need to be.
+    #[default]
+    Done,
+    /// It is once the models are known, where they are the starters alone.
+    Pending,
+    /// It shows.
+    Shown,
 }
 
 /// What shows of the machine.

@@ -32,6 +32,7 @@ pub fn view(
 ) -> Option<Position> {
     let area = area.intersection(buffer.area);
     let mut canvas = Canvas::new(buffer, theme, keys, state.mode(), state.ui.graphs);
+    canvas.plain = state.ui.screen_reader;
     canvas.clear(area);
     view_state.hits.clear();
     if area.width < LEAST.0 || area.height < LEAST.1 {
@@ -42,6 +43,9 @@ pub fn view(
     overlay::draw(&mut canvas, area, state, view_state);
     view_state.hits = std::mem::take(&mut canvas.hits);
     let cursor = canvas.cursor;
+    if state.ui.screen_reader {
+        ascii::without_ornaments(buffer, area);
+    }
     if state.ui.ascii {
         ascii::replace(buffer, area);
     }
@@ -56,7 +60,9 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         canvas.horizontal(area.x, area.y + 1, area.width, Meaning::Border);
     }
     let body = below(area, 1 + rule);
-    let n_notices = state.ui.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
+    // Whoever has the screen read out has changes as lines alone.
+    let most = if canvas.plain { 2 * MAX_NOTICES } else { MAX_NOTICES };
+    let n_notices = state.ui.notices.len().min(most).min(usize::from(body.height / 4)) as u16;
     let (body, foot) = split_rows(body, body.height - 1 - n_notices);
     match state.ui.screen {
         Screen::Fleet => screens::fleet::draw(canvas, body, state, view_state),
@@ -133,6 +139,10 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         canvas.hit(Rect { x: left, width, ..area }.intersection(area), Target::Action(action));
         left += width;
     }
+    // Figures that change each second would be read out each second.
+    if canvas.plain {
+        return;
+    }
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
@@ -161,7 +171,9 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("footer", area);
     let right: Vec<KeyHint> = [(Action::Help, "help"), (Action::Palette, "commands")]
         .into_iter()
-        .filter_map(|(action, label)| Some(KeyHint { action, key: canvas.keys.key(canvas.mode, action)?, label: label.into() }))
+        .filter_map(|(action, label)| {
+            Some(KeyHint { action, key: canvas.keys.key(canvas.mode, action)?, label: label.into() })
+        })
         .collect();
     let width = |hint: &KeyHint| (text::width(&hint.key) + 1 + text::width(&hint.label)) as u16 + HINT_GAP;
     let right_columns: u16 = right.iter().map(width).sum();

@@ -398,10 +398,11 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     let (buffer, ..) = draw_with(&fixture::busy(), &theme("dark"), &keys, 120, 40);
     assert!(text_of(&buffer).contains("ctrl-q stop"));
     let mut help = fixture::scene("help").unwrap();
-    help.ui.overlay = Some(crate::ui::Overlay::Help { scroll: 999 });
+    help.ui.overlay = Some(crate::ui::Overlay::Help { scroll: 0 });
     help.ui.screen = Screen::Fleet;
     let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
-    assert!(text_of(&buffer).contains("ctrl-q            Stop the session"), "{}", text_of(&buffer));
+    let text = text_of(&buffer);
+    assert!(text.lines().any(|line| line.contains("ctrl-q") && line.contains("Stop the session")), "{text}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::State;
-use super::canvas::{Canvas, inset};
+use super::canvas::{Canvas, below, inset};
 use super::hits::Target;
 use super::theme::Meaning;
+use super::widgets::text;
 
 /// An empty box in the middle, as large as asked for and there is room; returns what is inside.
 pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u16, title: &str) -> Rect {
@@ -18,8 +19,19 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
     // What lies beneath is not reached.
     canvas.hit(area, Target::Nothing);
     let inside = canvas.frame(place, Meaning::Focus);
-    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
-    inset(inside, 1)
+    // A title that is longer than the frame goes on below it, at the next word.
+    let clean = text::clean(title);
+    let room = usize::from(place.width.saturating_sub(6)).max(1);
+    let mut lines = text::wrap(&clean, room).into_iter().map(|range| clean.get(range).unwrap_or_default());
+    let first = format!(" {} ", lines.next().unwrap_or_default());
+    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &first, Meaning::Accent);
+    let mut inside = inset(inside, 1);
+    for line in lines.take(usize::from(inside.height / 4)) {
+        canvas.say(inside.x, inside.y, inside.width, line, Meaning::Accent);
+        inside = below(inside, 1);
+    }
+    canvas.focus(inside.x, inside.y);
+    inside
 }
 
 /// Draw the keys of the dialog, each with what it does; gives the column behind them.

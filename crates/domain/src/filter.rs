@@ -82,7 +82,10 @@ enum Test<F> {
     Text(F, String),
     Number(F, Comparison, f64),
     /// It has a colon, but no field is called so: a part of a name, where a row has it.
-    Doubtful { word: String, problem: String },
+    Doubtful {
+        word: String,
+        problem: String,
+    },
     Ignored,
 }
 
@@ -166,7 +169,11 @@ fn test<F: Copy>(word: &str, fields: &[Field<F>]) -> Result<Test<F>, String> {
     let Some(field) = fields.iter().find(|field| field.names.contains(&key)) else {
         let names: Vec<_> = fields.iter().map(|field| field.names[0]).collect();
         let problem = format!("no field `{key}`; there are {}", names.join(", "));
-        return if rest.starts_with(':') { Ok(Test::Doubtful { word: word.to_owned(), problem }) } else { Err(problem) };
+        return if rest.starts_with(':') {
+            Ok(Test::Doubtful { word: word.to_owned(), problem })
+        } else {
+            Err(problem)
+        };
     };
     let name = field.names[0];
     match field.kind {

@@ -34,6 +34,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) {
         return;
     }
     canvas.say(area.x, area.y, LABEL.min(area.width), "cores", Meaning::Muted);
+    if canvas.plain {
+        let text = format!("{} of {} busy", or_dash(sample.cpu), sample.cores.len());
+        canvas.say(area.x + LABEL, area.y, area.width.saturating_sub(LABEL), &text, Meaning::Text);
+        return;
+    }
     let count = sample.cores.len() as u16;
     let (room, left) = (room(area.width), area.x + LABEL.min(area.width));
     let cells = (room / count.max(1)).clamp(1, MAX_CELLS);

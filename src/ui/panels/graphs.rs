@@ -25,6 +25,9 @@ const LIKED: u16 = 34;
 /// The graphs under one legend; the points under all of them are the same moments.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("graphs", area);
+    if canvas.plain {
+        return spoken(canvas, area, state);
+    }
     if area.height < 4 {
         return sparklines(canvas, row(area, 0), state);
     }
@@ -34,7 +37,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         .collect();
     let view = &state.ui.machine;
     // Without sessions there is nothing to tell apart.
-    let has_legend = !state.domain.sessions.is_empty() || view.cursor.is_some() || view.frozen.is_some();
+    let stacks = state.ui.screen != crate::ui::Screen::Machine && !state.domain.sessions.is_empty();
+    let has_legend = stacks || view.cursor.is_some() || view.frozen.is_some();
     let (legend_row, body) = split_rows(area, u16::from(has_legend));
     if let Some((_, first)) = graphs.first().filter(|_| has_legend) {
         legend(canvas, legend_row, state, first);
@@ -182,7 +186,7 @@ fn meaning_of(state: &State, index: usize, part: &GraphPart) -> Meaning {
 fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a GraphPart) -> Spans<'a> {
     let reading = value(at(&part.points, graph.cursor(&state.ui).unwrap_or(0)));
     vec![
-        canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(0, canvas.graphs))),
+        canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(canvas, 0))),
         canvas.span(Meaning::Text, format!("{reading:<6}")),
         canvas.span(Meaning::Muted, part.name.as_str()),
     ]
@@ -192,7 +196,7 @@ fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize
 fn read_out<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, back: usize) -> Spans<'a> {
     let mut spans = Vec::new();
     for (index, part) in graph.parts.iter().enumerate() {
-        let sign = graph::sign(index, canvas.graphs);
+        let sign = graph::sign(canvas, index);
         spans.push(canvas.span(meaning_of(state, index, part), sign.to_string()));
         spans.push(canvas.span(Meaning::Text, format!("{} ", value(at(&part.points, back)))));
     }
@@ -238,16 +242,37 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
     for (index, session) in state.domain.sessions.iter().enumerate() {
-        spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
+        spans.push(canvas.span(series(session), format!(" {} ", graph::sign(canvas, index))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
     if state.domain.machine.power.last().is_some() {
-        let sign = graph::sign(state.domain.sessions.len(), canvas.graphs);
+        let sign = graph::sign(canvas, state.domain.sessions.len());
         spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
     }
     canvas.put_spans(area.x, area.y, room, &spans);
     canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+/// The quantities as lines of words: what each is, and what it was.
+fn spoken(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    for (index, quantity) in Quantity::shown(&state.domain, &state.ui).into_iter().enumerate() {
+        let line = row(area, index as u16);
+        if line.height == 0 {
+            break;
+        }
+        let graph = graph_of(&state.domain, &state.ui, quantity);
+        let (name, unit) = (quantity.name(), quantity.unit());
+        let text = match (graph.reading(&state.ui), graph.extent()) {
+            (Some(_), Some(extent)) => {
+                let [least, most] = [extent.least, extent.most].map(|value| digits(f64::from(value)));
+                let now = value(graph.reading(&state.ui));
+                format!("{name}: {now} {unit}, from {least} to {most} over {}", labels(state).0)
+            }
+            _ => format!("{name}: unknown"),
+        };
+        canvas.say(line.x, line.y, line.width, &text, Meaning::Text);
+    }
 }
 
 /// All of them in one row.

@@ -19,3 +19,4 @@ pub(super) mod race;
 pub(super) mod session_table;
 pub(super) mod session_tabs;
 pub(super) mod sources;
+pub(super) mod welcome;

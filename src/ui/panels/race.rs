@@ -34,19 +34,31 @@ pub(crate) fn marked<'a>(canvas: &Canvas<'_>, state: &State, model: &str, name: 
     if !state.race_is_marked(model) {
         return vec![name];
     }
-    vec![canvas.span(Meaning::Accent, if canvas.is_ascii() { "* " } else { "◆ " }), name]
+    let mark = match (canvas.plain, canvas.is_ascii()) {
+        (true, _) => "marked ",
+        (false, true) => "* ",
+        (false, false) => "◆ ",
+    };
+    vec![canvas.span(Meaning::Accent, mark), name]
 }
 
 /// A frame with a title; the chosen one is plain to see.
 fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chosen: bool) -> Rect {
     let inside = canvas.frame(area, if is_chosen { Meaning::Focus } else { Meaning::Border });
-    let mut name = canvas.span(if is_chosen { Meaning::Accent } else { Meaning::Text }, title.to_owned());
-    if is_chosen {
-        name.style = name.style.add_modifier(Modifier::BOLD);
-    }
+    let look = canvas.style(if is_chosen { Meaning::Accent } else { Meaning::Text }).add_modifier(Modifier::BOLD);
+    // What has no room in the frame goes on below it, at the next word.
+    let room = usize::from(area.width.saturating_sub(7));
+    let clean = text::clean(title);
+    let mut lines = text::wrap(&clean, room.max(1)).into_iter().map(|range| clean.get(range).unwrap_or_default());
+    let name = Span { text: lines.next().unwrap_or_default().to_owned().into(), style: look };
     let spans = [canvas.span(series(place), " ■ "), name, canvas.span(Meaning::Text, " ")];
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
-    inset(inside, u16::from(inside.width > 12))
+    let mut inside = inset(inside, u16::from(inside.width > 12));
+    for line in lines.take(usize::from(inside.height / 4)) {
+        canvas.put(inside.x, inside.y, inside.width, line, look);
+        inside = below(inside, 1);
+    }
+    inside
 }
 
 /// A column of a race; returns how far its text can be scrolled.
@@ -411,7 +423,7 @@ fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: 
         let x = x + word + 1;
         if x < line.right() {
             let style = canvas.style(series(place));
-            bar::share(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
+            bar::solid(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
         }
     }
 }

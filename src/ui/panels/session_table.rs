@@ -101,11 +101,15 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let rate = session.rate();
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
-    let spark = graph::sparkline(
-        session.throughput.window(SPARKLINE, state.ui.machine.frozen.unwrap_or(0)),
-        SPARKLINE,
-        canvas.graphs,
-    );
+    let spark = if canvas.plain {
+        String::new()
+    } else {
+        graph::sparkline(
+            session.throughput.window(SPARKLINE, state.ui.machine.frozen.unwrap_or(0)),
+            SPARKLINE,
+            canvas.graphs,
+        )
+    };
     let per_token = session.joules_per_token();
     let per_answer = &session.figures().energy;
     let cells = vec![
@@ -171,7 +175,7 @@ fn figure<'a>(
 fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Spans<'a>)> {
     let spans = match &session.phase {
         Phase::Loading { fraction } => {
-            let bar = bar::steps(*fraction, 8, canvas.is_ascii());
+            let bar = if canvas.plain { String::new() } else { bar::steps(*fraction, 8, canvas.is_ascii()) };
             vec![
                 canvas.span(Meaning::Accent, bar),
                 canvas.span(Meaning::Text, format!(" {:>4}", Ratio(f64::from(*fraction)).to_string())),

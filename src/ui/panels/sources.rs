@@ -49,9 +49,8 @@ pub(crate) fn rows(state: &State, sample: &Sample, columns: u16) -> u16 {
 
 /// The sources that show one by one, and how many absent ones are folded into one line. One that is late shows.
 fn shown<'a>(state: &State, sample: &'a Sample) -> (Vec<&'a Source>, usize) {
-    let is_shown = |source: &&Source| {
-        state.ui.machine.shows_missing || source.reading.value().is_some() || source.is_late()
-    };
+    let is_shown =
+        |source: &&Source| state.ui.machine.shows_missing || source.reading.value().is_some() || source.is_late();
     let shown: Vec<&Source> = sample.sources.iter().filter(is_shown).collect();
     let n_absent = sample.sources.len() - shown.len();
     (shown, n_absent)

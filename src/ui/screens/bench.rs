@@ -241,8 +241,7 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     let first = row_
         .first_token()
         .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
-    let disturbed =
-        row_.disturbed.last().map(|last| format!("⚠ {} disturbed; last: {last}", row_.disturbed.len()));
+    let disturbed = row_.disturbed.last().map(|last| format!("⚠ {} disturbed; last: {last}", row_.disturbed.len()));
     let aside: Vec<String> = row_.aside.iter().map(|repetition| digits(repetition.rate)).collect();
     let aside = (!aside.is_empty()).then(|| format!("⚠ not counted {}", aside.join("  ")));
     let lines = [

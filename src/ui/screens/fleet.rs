@@ -38,7 +38,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.domain.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
-    if area.width >= WIDE.0 && area.height >= WIDE.1 {
+    if area.width >= WIDE.0 && area.height >= WIDE.1 && !canvas.plain {
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
         let n_rows = session_rows(state) + n_foreign;
         let least = (left.height / 3).max(8);

@@ -39,7 +39,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if hub.results.is_empty() || matches!(hub.search, Search::Failed(_)) {
         return message(canvas, list, state);
     }
-    if list.width >= WIDE {
+    if list.width >= WIDE && !canvas.plain {
         let (results, quants) = split_columns(list, list.width * 58 / 100);
         canvas.vertical(quants.x, quants.y, quants.height, Meaning::Border);
         hub_table::draw(canvas, Rect { width: results.width - 1, ..results }, state, view_state);

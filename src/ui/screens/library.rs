@@ -3,16 +3,16 @@
 use ratatui::layout::Rect;
 
 use super::{hub, usage};
-use crate::ui::LibraryTab;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
 use crate::ui::hits::Target;
-use crate::ui::panels::{model_card, model_table, prompt};
+use crate::ui::panels::{model_card, model_table, prompt, welcome};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::text;
 use crate::ui::{Action, Mode};
+use crate::ui::{LibraryTab, Welcome};
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
@@ -49,7 +49,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     if view.rows.is_empty() {
         return empty(canvas, rest, state);
     }
-    let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+    let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 && !canvas.plain {
         let (table, card) = split_columns(rest, rest.width - (rest.width * 38 / 100).clamp(44, 64));
         canvas.vertical(card.x, card.y, card.height, Meaning::Border);
         (Rect { width: table.width - 1, ..table }, Rect { x: card.x + 1, width: card.width - 1, ..card })
@@ -63,6 +63,9 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     };
     model_table::draw(canvas, table, state, view_state);
     view_state.scroll_limit = None;
+    if state.ui.welcome == Welcome::Shown && card.height > 0 {
+        return welcome::draw(canvas, card, state);
+    }
     if let Some(model) = state.chosen_model().filter(|_| card.height > 0) {
         view_state.scroll_limit = Some(model_card::draw(canvas, card, state, model));
         canvas.hit(card, Target::Text(Mode::Library));
@@ -114,7 +117,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let size: domain::units::Bytes = library.models.iter().map(|model| model.size).sum();
     left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
     left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
-    let n_running = library.models.iter().filter(|model| state.domain.running(&model.id).is_some()).count();
+    let n_running = state.domain.sessions.iter().filter(|session| session.is_live()).count();
     if n_running > 0 {
         left.push(canvas.span(Meaning::Good, format!(" · ▶ {n_running} running")));
     }

@@ -26,7 +26,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     host(canvas, area, state, sample);
     let area = below(area, 1);
     view_state.page_rows = usize::from(area.height / 2);
-    if area.width >= WIDE {
+    if area.width >= WIDE && !canvas.plain {
         let (left, right) = split_columns(area, area.width * 52 / 100);
         let left = Rect { width: left.width - 2, ..left };
         let wanted = sources::rows(state, sample, left.width) + 1;
@@ -41,14 +41,16 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let airy = area.height >= 40;
     let graph_rows = match area.height {
         50.. => 20,
-        30.. => 13,
+        30.. => 10,
         18.. => 7,
         _ => 1,
     };
     let (graph, area) = split_rows(area, graph_rows);
     graphs::draw(canvas, graph, state);
+    // The sensors have what is left, and a few rows in any case.
     let wanted = sources::rows(state, sample, area.width) + 1;
-    let room = area.height.saturating_sub(wanted).max(area.height * 3 / 5);
+    let least = if state.ui.machine.shows_missing { area.height / 2 } else { 4 };
+    let room = area.height.saturating_sub(wanted.min(least));
     let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
     sensors(canvas, below(area, rest.y - area.y), state, sample);
 }
@@ -111,7 +113,9 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
         rest = below(budgets(canvas, rest, state, sample, airy), gap);
     }
     let before = rest;
-    rest = energy::draw(canvas, rest, state, sample, airy);
+    // What it means in all is worth the rows that nothing else needs.
+    let has_room = rest.height >= ENERGY + sample.gpus.len() as u16 + 2;
+    rest = energy::draw(canvas, rest, state, sample, airy || has_room);
     if rest != before {
         rest = below(rest, gap);
     }
@@ -132,6 +136,9 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     canvas.claim("parts", Rect { height: left.y - area.y, ..area });
     left
 }
+
+/// Rows of all that is told of energy.
+const ENERGY: u16 = 9;
 
 /// Columns of the labels, and of a disk's bar.
 const LABEL: u16 = 16;

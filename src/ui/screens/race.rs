@@ -13,8 +13,8 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use crate::ui::panels::{heatmap, prompt, race as panel};
 use crate::ui::hits::Target;
+use crate::ui::panels::{heatmap, prompt, race as panel};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::follow;

@@ -37,7 +37,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         canvas.paragraph(inset(below(rest, 1), 2), "Scanning the disks …", style);
         return;
     };
-    if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+    if canvas.plain {
+        lists(canvas, rest, state, disk_usage, view_state);
+    } else if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
         let (picture, lists) = split_columns(rest, rest.width * 2 / 5);
         tiles(canvas, inset(picture, 1), state, disk_usage);
         self::lists(canvas, lists, state, disk_usage, view_state);

@@ -3,11 +3,12 @@
 use domain::admission;
 use domain::command::{Force, What};
 use domain::lab::bench::Plan;
+use domain::model::{Model, Store};
 use domain::settings::SessionSettings;
 
 use super::{Client, session};
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, LibraryTab, Overlay};
+use crate::ui::{Effect, Form, LibraryTab, Overlay, Welcome};
 
 /// Rows that a page of the card scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -16,6 +17,16 @@ pub(super) const SCROLL: i32 = 5;
 pub(super) fn show_models(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.library.tab = LibraryTab::Models;
     Vec::new()
+}
+
+/// Welcome a first start, once it is known that there are the starters alone.
+pub(super) fn welcome(client: &mut Client<'_>) {
+    let library = &client.domain.library;
+    if client.ui.welcome != Welcome::Pending || library.scanning || library.models.is_empty() {
+        return;
+    }
+    let is_starter = |model: &std::sync::Arc<Model>| model.store == Store::Starter;
+    client.ui.welcome = if library.models.iter().all(is_starter) { Welcome::Shown } else { Welcome::Done };
 }
 
 /// Start a model.

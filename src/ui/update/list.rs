@@ -7,7 +7,7 @@ use domain::model::library_view::{self, LibrarySort};
 use super::{Client, foreign, race};
 use crate::ui::editor::Editor;
 use crate::ui::fleet_view::FleetField;
-use crate::ui::{Effect, FleetSort, Focus, fleet_view};
+use crate::ui::{Effect, FleetSort, Focus, Welcome, fleet_view};
 
 /// Type the filter of the sessions.
 pub(super) fn filter_sessions(client: &mut Client<'_>) -> Vec<Effect> {
@@ -44,8 +44,12 @@ pub(super) fn clear_session_filter(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc in the table of models: the filter goes first, then the marks.
+/// Esc in the table of models: the filter goes first, then the welcome, then the marks.
 pub(super) fn back_in_models(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.library.filter.is_empty() && client.ui.welcome == Welcome::Shown {
+        client.ui.welcome = Welcome::Done;
+        return vec![Effect::Welcomed];
+    }
     if client.ui.library.filter.is_empty() { race::unmark_all(client) } else { clear_model_filter(client) }
 }
 

@@ -34,12 +34,13 @@ use std::time::Duration;
 
 use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
+use domain::settings::GraphStyle;
 use domain::{Moment, Notification};
 
 use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State};
+use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State, Welcome};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -144,6 +145,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
         list_models(client, chosen.as_deref());
     }
     if is_scanned {
+        library::welcome(client);
         wanted.extend(storage::disk_usage(client));
     }
     if is_tick {
@@ -193,6 +195,11 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
+        Event::FirstStart => {
+            client.ui.welcome = Welcome::Pending;
+            library::welcome(client);
+        }
+        Event::AsciiOnly => (client.ui.ascii, client.ui.graphs) = (true, GraphStyle::Ascii),
         Event::Redraw => client.ui.suspending = false,
         Event::Domain(_) => {}
     }

@@ -32,10 +32,7 @@ pub(super) fn on_mouse(client: &mut Client<'_>, mouse: Mouse) -> Vec<Effect> {
             client.ui.fleet.scroll = 0;
             Vec::new()
         }
-        (Target::Column(place), Gesture::Wheel(by)) => {
-            let _ = place;
-            race::scroll(client, by * NOTCH)
-        }
+        (Target::Column(_), Gesture::Wheel(by)) => race::scroll(client, by * NOTCH),
         (Target::Column(place), _) if is_click => race::select_column(client, place),
         (Target::Field(mode), _) if is_click => focus(client, mode),
         (Target::Field(mode) | Target::Text(mode), Gesture::Wheel(by)) => scroll(client, mode, by * NOTCH),
@@ -117,9 +114,11 @@ fn choose(client: &mut Client<'_>, place: usize) {
     match &mut client.ui.overlay {
         Some(Overlay::Palette { chosen, .. } | Overlay::Vote { chosen }) => *chosen = place,
         // The text of the row before must be right.
-        Some(Overlay::Form(form)) if form.take() => {
-            form.chosen = place.min(SESSION_FIELDS.len().saturating_sub(1));
-            form.show();
+        Some(Overlay::Form(form)) => {
+            if form.take() {
+                form.chosen = place.min(SESSION_FIELDS.len().saturating_sub(1));
+                form.show();
+            }
         }
         _ => {}
     }

@@ -57,10 +57,16 @@ pub(super) fn set_theme(client: &mut Client<'_>, name: String) -> Vec<Effect> {
 
 /// Show the last messages in full.
 pub(super) fn messages(client: &mut Client<'_>) -> Vec<Effect> {
-    let text: Vec<String> = client.ui.messages.iter().rev().map(|(at, notice)| {
-        let ago = domain::units::ago(*at, client.domain.now.unix);
-        format!("{ago}: {}", notice)
-    }).collect();
+    let text: Vec<String> = client
+        .ui
+        .messages
+        .iter()
+        .rev()
+        .map(|(at, notice)| {
+            let ago = domain::units::ago(*at, client.domain.now.unix);
+            format!("{ago}: {}", notice)
+        })
+        .collect();
     let text = if text.is_empty() { "No messages yet.".to_owned() } else { text.join("\n\n") };
     client.ui.overlay = Some(Overlay::Record { title: "messages, newest first".to_owned(), text, scroll: 0 });
     Vec::new()

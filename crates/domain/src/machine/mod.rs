@@ -369,10 +369,10 @@ impl Sample {
         });
         match self.why_no_power() {
             // No counter will appear in there, but an estimate can.
-            (_, remedy) if is_virtual || remedy.is_none() => energy.tdp_watts.is_none().then(|| {
-                "set energy.tdp_watts in config.toml to the processor's power limit: energy is then estimated, with ~"
-                    .to_owned()
-            }),
+            (_, remedy) if is_virtual || remedy.is_none() => energy
+                .tdp_watts
+                .is_none()
+                .then(|| "set energy.tdp_watts in config.toml, and energy is estimated".to_owned()),
             (reason, remedy) => remedy.map(|remedy| format!("{remedy} ({reason})")),
         }
     }

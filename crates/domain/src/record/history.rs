@@ -246,8 +246,13 @@ mod tests {
     fn filters_read_words_and_kinds() {
         let filter = Filter::parse("  Why kind:bench QWEN kind:nonsense -smol -kind:vote tok/s>20 model:gemma");
         assert_eq!((filter.kind, filter.not_kinds), (Some(Kind::Bench), vec![Kind::Vote]));
-        assert_eq!((filter.words, filter.not_words), (vec!["why", "qwen", "gemma"], vec!["smol"]));
-        assert!(filter.figures.iter().all(|asked| asked.figure == RecordFigure::Rate && asked.comparison.operator() == ">"));
+        assert_eq!(
+            (filter.words, filter.not_words),
+            (vec!["why".into(), "qwen".into(), "gemma".into()], vec!["smol".into()])
+        );
+        assert!(
+            filter.figures.iter().all(|asked| asked.figure == RecordFigure::Rate && asked.comparison.operator() == ">")
+        );
         assert_eq!(filter.figures.len(), 1);
         for (text, problem) in [
             ("why", None),

@@ -3,7 +3,7 @@
 //! A word is a part of the client, its program, its API, the model, the state or the finish reason, or a question about
 //! one of [`FIELDS`].
 
-use super::row::{Facts, RequestState, Row};
+use super::row::{Facts, Row};
 use super::sort::RequestSort;
 use crate::filter::{self, Field, Filter, Kind, Unit};
 
@@ -109,6 +109,7 @@ fn text<'a>(row: &Row<'a>, field: RequestField) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::RequestState;
     use super::*;
 
     #[test]

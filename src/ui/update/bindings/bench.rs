@@ -11,14 +11,14 @@ pub(super) const BENCHES: &[Binding] = &[
 
 pub(super) const TABS: &[Binding] = &[
     bind(Action::History, &["H"], |state| tab(state, BenchTab::History, "history"), history::turn).anywhere(),
-    bind(Action::Suites, &["E"], |state| tab(state, BenchTab::Suites, "suites"), suite::turn).anywhere(),
+    bind(Action::Suites, &["V"], |state| tab(state, BenchTab::Suites, "suites"), suite::turn).anywhere(),
 ];
 
 pub(super) const HISTORY: &[Binding] = &[
     bind(Action::Choose, &["enter"], |state| when(has_records(state), "open"), history::choose),
     bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_history),
     bind(Action::DeleteSelected, &["d"], |state| when(has_records(state), "delete"), history::delete),
-    bind(Action::Reveal, &["N"], reveal, history::reveal),
+    bind(Action::Reveal, &["B"], reveal, history::reveal),
     bind(Action::Back, &["esc"], |state| when(!state.ui.history.filter.is_empty(), "show all"), history::back),
 ];
 

@@ -2,7 +2,7 @@
 
 use domain::session::{Phase, Session};
 
-use super::{Binding, HIDDEN, Hint, bind, first_when, shown, text, when};
+use super::{Binding, HIDDEN, Hint, bind, shown, text, when};
 use crate::ui::requests_view;
 use crate::ui::update::{graphs, list, race, requests, screen, session};
 use crate::ui::{Action, Screen, SessionTab, State};
@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Binding] = &[
         .anywhere(),
     bind(Action::Later, &["]", "shift-right"], HIDDEN, |client| graphs::move_cursor(client, 1)).anywhere(),
     bind(Action::Split, &["|"], split, graphs::split).anywhere(),
-    bind(Action::ExportGraphs, &["e"], |_| shown("export"), graphs::export).anywhere(),
+    bind(Action::ExportGraphs, &["E"], |_| shown("export"), graphs::export).anywhere(),
     bind(Action::ZoomIn, &["+", "="], HIDDEN, |client| graphs::zoom(client, -1)).anywhere(),
     bind(Action::ZoomOut, &["-"], HIDDEN, |client| graphs::zoom(client, 1)).anywhere(),
     bind(Action::Reverse, &["S"], HIDDEN, list::reverse_sessions),

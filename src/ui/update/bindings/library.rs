@@ -2,7 +2,7 @@
 
 use super::{Binding, HIDDEN, Hint, bind, fleet, shown, when};
 use crate::ui::update::{hub, library, list, race, storage, suite};
-use crate::ui::{Action, State};
+use crate::ui::{Action, State, Welcome};
 
 pub(super) const MODELS: &[Binding] = &[
     bind(Action::Choose, &["enter"], choose, library::open),
@@ -14,7 +14,7 @@ pub(super) const MODELS: &[Binding] = &[
     bind(Action::Hub, &["f"], |_| shown("Hub"), hub::show).anywhere(),
     bind(Action::DiskUsage, &["u"], |_| shown("disk usage"), storage::show).anywhere(),
     bind(Action::BenchModel, &["b"], |state| on_marked(state, can_start(state), "bench"), library::bench).anywhere(),
-    bind(Action::Suites, &["E"], |state| on_marked(state, can_start(state), "suite"), suite::turn),
+    bind(Action::Suites, &["V"], |state| on_marked(state, can_start(state), "suite"), suite::turn),
     bind(Action::Sort, &["s"], |state| when(state.ui.library.rows.len() > 1, "sort"), list::sort_models),
     bind(Action::Reverse, &["S"], |state| when(state.ui.library.rows.len() > 1, "reverse"), list::reverse_models),
     bind(Action::Rescan, &["ctrl-r"], |state| when(!state.domain.library.scanning, "rescan"), storage::rescan)
@@ -47,7 +47,11 @@ pub(super) const DISK_USAGE: &[Binding] = &[
 ];
 
 fn back(state: &State) -> Hint {
-    if state.ui.library.filter.is_empty() { fleet::unmark(state) } else { shown("show all") }
+    match (state.ui.library.filter.is_empty(), state.ui.welcome) {
+        (false, _) => shown("show all"),
+        (true, Welcome::Shown) => shown("close welcome"),
+        (true, _) => fleet::unmark(state),
+    }
 }
 
 /// What is done to the marked models, where there are any, else to the selected one.

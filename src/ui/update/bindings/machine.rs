@@ -11,7 +11,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Calibrate, &["C"], calibrate, machine::calibrate).anywhere(),
     bind(
         Action::MeasureBandwidth,
-        &["w"],
+        &["b"],
         |state| when(!state.domain.machine.measuring, "bandwidth"),
         machine::measure_bandwidth,
     )
@@ -32,22 +32,28 @@ pub(super) const GRAPHS: &[Binding] = &[
     bind(Action::Later, &["right", "l", "]"], HIDDEN, |client| graphs::move_cursor(client, 1)),
     bind(Action::Back, &["esc"], |state| when(state.ui.machine.cursor.is_some(), "now"), graphs::back),
     bind(Action::Split, &["|"], fleet::split, graphs::split),
-    bind(Action::ExportGraphs, &["e"], |_| shown("export"), graphs::export),
+    bind(Action::ExportGraphs, &["E"], |_| shown("export"), graphs::export),
 ];
 
 fn calibrate(state: &State) -> Hint {
     let is_calibrating = state.domain.attribution.baselines.calibration.is_some();
     // Without a meter there is nothing to calibrate.
-    let has_meter = state.domain.machine.sample.as_ref().is_some_and(|sample| {
-        sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated)
-    });
+    let has_meter = state
+        .domain
+        .machine
+        .sample
+        .as_ref()
+        .is_some_and(|sample| sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated));
     when(is_calibrating || has_meter, if is_calibrating { "stop calibrating" } else { "calibrate" })
 }
 
 /// The sensors that are absent, one by one.
 fn missing(state: &State) -> Hint {
-    let is_any = state.domain.machine.sample.as_ref().is_some_and(|sample| {
-        sample.sources.iter().any(|source| source.reading.value().is_none())
-    });
+    let is_any = state
+        .domain
+        .machine
+        .sample
+        .as_ref()
+        .is_some_and(|sample| sample.sources.iter().any(|source| source.reading.value().is_none()));
     when(is_any, if state.ui.machine.shows_missing { "fold absent" } else { "absent sensors" })
 }

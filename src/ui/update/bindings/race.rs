@@ -22,9 +22,9 @@ pub(super) const TABLE: &[Binding] = &[
     ),
     bind(Action::Choose, &["enter"], |state| when(can_change(state), "prompt"), race::type_prompt),
     bind(Action::Restart, &["r"], |state| when(is_over(state), "run again"), race::run),
-    bind(Action::ExportRace, &["e"], |state| when(is_over(state), "export"), race::save).anywhere(),
-    bind(Action::Order, &["o"], order, race::turn_order).anywhere(),
-    bind(Action::Blind, &["N"], blind, race::turn_blind).anywhere(),
+    bind(Action::ExportRace, &["w"], |state| when(is_over(state), "export"), race::save).anywhere(),
+    bind(Action::Order, &["O"], order, race::turn_order).anywhere(),
+    bind(Action::Blind, &["B"], blind, race::turn_blind).anywhere(),
     bind(Action::Fold, &["t", "ctrl-o"], |state| when(has_race(state), "reasoning"), race::fold),
     bind(
         Action::Leaderboard,

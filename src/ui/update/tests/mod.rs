@@ -8,9 +8,11 @@ mod energy;
 mod foreign;
 mod hub;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod requests;
+mod screen_path;
 mod storage;
 mod suite;
 
