@@ -162,7 +162,7 @@ fn lines_of<'a>(canvas: &Canvas<'_>, group: Group, keys: &[&(Action, String)], w
             let mut keys = if index == 0 { keys.clone() } else { String::new() };
             while text::width(&keys) >= KEYS {
                 match keys.rsplit_once(' ') {
-                    Some((first, _)) => keys = first.to_owned(),
+                    Some((first, _)) => keys.truncate(first.len()),
                     None => break,
                 }
             }

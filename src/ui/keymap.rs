@@ -161,7 +161,7 @@ impl Keymap {
                 Hint::Shown(label) => others.push(KeyHint::new(binding.action, key, label)),
                 Hint::First(label) => first.push(KeyHint::new(binding.action, key, label)),
                 Hint::Counted(label, count) => {
-                    others.push(KeyHint::new(binding.action, key, format!("{label} {count}")))
+                    others.push(KeyHint::new(binding.action, key, format!("{label} {count}")));
                 }
             }
         }

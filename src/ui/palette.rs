@@ -93,7 +93,7 @@ fn by_words(typed: &str, label: &str, synonyms: &str, help: &str) -> Option<i32>
         };
     }
     // The shorter name is meant more likely.
-    Some(score - label.len() as i32)
+    Some(score - i32::try_from(label.len()).unwrap_or(WORDS))
 }
 
 /// What people call an action besides its name.

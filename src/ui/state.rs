@@ -21,6 +21,7 @@ use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, Server, SuiteVi
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
 pub struct Ui {
     /// The screen that shows.
     pub screen: Screen,

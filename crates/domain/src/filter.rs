@@ -98,8 +98,8 @@ impl<F: Copy> Filter<F> {
             if rest.is_empty() {
                 continue;
             }
-            match test(rest, fields) {
-                Ok(test) => filter.words.push(Word { is_negated, test }),
+            match read_word(rest, fields) {
+                Ok(asked) => filter.words.push(Word { is_negated, test: asked }),
                 Err(problem) => filter.problems.push(problem),
             }
         }
@@ -158,7 +158,7 @@ impl<F: Copy> Filter<F> {
 }
 
 /// Read one word, without its `-`.
-fn test<F: Copy>(word: &str, fields: &[Field<F>]) -> Result<Test<F>, String> {
+fn read_word<F: Copy>(word: &str, fields: &[Field<F>]) -> Result<Test<F>, String> {
     let Some((key, rest)) = word.find([':', '<', '>', '=']).and_then(|at| word.split_at_checked(at)) else {
         return Ok(Test::Part(word.to_owned()));
     };

@@ -80,13 +80,11 @@ fn places(area: Rect, known: &[bool]) -> Vec<Rect> {
         width_of(*columns) >= least && area.height / rows >= LEAST.1.min(area.height) && *rows <= columns + 1
     };
     let liked = grids.clone().find(|grid| fits(grid, LIKED));
-    match liked.or_else(|| grids.find(|grid| fits(grid, LEAST.0))) {
-        Some((columns, rows)) => cut(columns, rows),
-        None => {
-            let columns = ((area.width + GAP) / (LEAST.0 + GAP)).clamp(1, count);
-            cut(columns, (area.height / LEAST.1).clamp(1, count.div_ceil(columns)))
-        }
+    if let Some((columns, rows)) = liked.or_else(|| grids.find(|grid| fits(grid, LEAST.0))) {
+        return cut(columns, rows);
     }
+    let columns = ((area.width + GAP) / (LEAST.0 + GAP)).clamp(1, count);
+    cut(columns, (area.height / LEAST.1).clamp(1, count.div_ceil(columns)))
 }
 
 fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, graph: &Graph) {

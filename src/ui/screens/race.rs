@@ -36,7 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.race_n_columns() == 0 {
         return empty(canvas, rest, state);
     }
-    let has_verdict = state.race().is_some_and(|race| panel::has_verdict(race));
+    let has_verdict = state.race().is_some_and(panel::has_verdict);
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (state.race(), &races.diff) {

@@ -90,8 +90,9 @@ fn select(client: &mut Client<'_>, list: List, place: usize) -> Vec<Effect> {
         List::Models => ui.library.chosen = place,
         List::Repositories => {
             (ui.hub.in_downloads, ui.hub.open) = (false, None);
-            let by = place as i32 - ui.hub.chosen as i32;
-            return hub::move_selection(client, by);
+            ui.hub.chosen = place;
+            // The files of what is selected are asked for.
+            return hub::move_selection(client, 0);
         }
         List::Quants => (ui.hub.in_downloads, ui.hub.open) = (false, Some(place)),
         List::Downloads => (ui.hub.in_downloads, ui.hub.chosen_download) = (true, place),
@@ -115,7 +116,8 @@ fn choose(client: &mut Client<'_>, place: usize) {
         Some(Overlay::Palette { chosen, .. } | Overlay::Vote { chosen }) => *chosen = place,
         // The text of the row before must be right.
         Some(Overlay::Form(form)) => {
-            if form.take() {
+            let is_right = form.take();
+            if is_right {
                 form.chosen = place.min(SESSION_FIELDS.len().saturating_sub(1));
                 form.show();
             }

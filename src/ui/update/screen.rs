@@ -64,7 +64,7 @@ pub(super) fn messages(client: &mut Client<'_>) -> Vec<Effect> {
         .rev()
         .map(|(at, notice)| {
             let ago = domain::units::ago(*at, client.domain.now.unix);
-            format!("{ago}: {}", notice)
+            format!("{ago}: {notice}")
         })
         .collect();
     let text = if text.is_empty() { "No messages yet.".to_owned() } else { text.join("\n\n") };

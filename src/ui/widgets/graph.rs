@@ -28,7 +28,7 @@ pub(crate) fn sign(canvas: &Canvas<'_>, index: usize) -> char {
     match canvas.graphs {
         GraphStyle::Ascii => FILLS[index % FILLS.len()],
         _ if !canvas.needs_patterns() => '■',
-        GraphStyle::Braille => dots(PATTERNS[index % PATTERNS.len()]),
+        GraphStyle::Braille => pattern(PATTERNS[index % PATTERNS.len()]),
         GraphStyle::Block => SHADES[index % SHADES.len()],
     }
 }
@@ -41,7 +41,7 @@ const PATTERNS: [u32; 6] = [0xFF, 0x99, 0x2D, 0x47, 0x81, 0xC0];
 const SHADES: [char; 4] = ['█', '▒', '░', '▓'];
 
 /// The braille character of these dots.
-fn dots(mask: u32) -> char {
+fn pattern(mask: u32) -> char {
     char::from_u32(0x2800 + mask).unwrap_or(' ')
 }
 
@@ -208,7 +208,7 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
                     let mask = u32::from(glyph).saturating_sub(0x2800);
                     // What is there at all is seen.
                     let left = Some(mask & PATTERNS[most % PATTERNS.len()]).filter(|left| *left != 0).unwrap_or(mask);
-                    dots(left)
+                    pattern(left)
                 }
                 GraphStyle::Braille => braille(filled[0], filled[1]),
                 GraphStyle::Block if patterned && filled[0] == 8 => SHADES[most % SHADES.len()],

@@ -44,20 +44,18 @@ impl Unit {
 
     /// What a suffix multiplies by; `None` where it is none of this unit.
     fn factor(self, suffix: &str) -> Option<f64> {
+        const KIBI: f64 = 1024.0;
         Some(match (self, suffix) {
             (_, "") | (Self::Millis, "ms") | (Self::Plain, "%" | "w" | "j" | "tok/s") => 1.0,
-            (Self::Tokens, "k" | "ki") => 1024.0,
-            (Self::Tokens, "m" | "mi") => 1_048_576.0,
-            (Self::Millis, "s") => 1e3,
+            (Self::Tokens, "k" | "ki") | (Self::Bytes, "ki" | "kib") => KIBI,
+            (Self::Tokens, "m" | "mi") | (Self::Bytes, "mi" | "mib") => KIBI * KIBI,
+            (Self::Bytes, "gi" | "gib") => KIBI * KIBI * KIBI,
+            (Self::Bytes, "ti" | "tib") => KIBI * KIBI * KIBI * KIBI,
+            (Self::Millis, "s") | (Self::Bytes, "kb") | (Self::Bytes | Self::Count | Self::Plain, "k") => 1e3,
             (Self::Millis, _) => return None,
-            (Self::Bytes, "kb") | (_, "k") => 1e3,
             (Self::Bytes, "mb") | (_, "m") => 1e6,
             (Self::Bytes, "gb") | (_, "g") | (Self::Count, "b") => 1e9,
             (Self::Bytes, "tb") | (_, "t") => 1e12,
-            (Self::Bytes, "ki" | "kib") => 1024.0,
-            (Self::Bytes, "mi" | "mib") => 1_048_576.0,
-            (Self::Bytes, "gi" | "gib") => 1_073_741_824.0,
-            (Self::Bytes, "ti" | "tib") => 1_099_511_627_776.0,
             _ => return None,
         })
     }
@@ -114,7 +112,7 @@ pub(super) fn comparison(text: &str, unit: Unit) -> Result<Option<(Comparison, f
     }
     let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
-    let number: f64 = number.parse().map_err(|_| ())?;
+    let Ok(number) = number.parse::<f64>() else { return Err(()) };
     let factor = unit.factor(suffix).ok_or(())?;
     Ok(Some((Comparison { wanted, or_equal }, number * factor)))
 }
