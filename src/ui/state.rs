@@ -71,6 +71,10 @@ pub struct Ui {
     pub mouse: bool,
     /// Whether the screen is read out: without boxes, spinners and graphs.
     pub screen_reader: bool,
+    /// What was said of each session last: its number, name and state.
+    pub(super) spoken: Vec<(u64, String, &'static str)>,
+    /// The screen that was named last.
+    pub(super) spoken_screen: Option<Screen>,
     /// What becomes of the server's sessions when the screen is left.
     pub on_quit: OnQuit,
     /// The server that this screen is attached to; `None` where the domain is this process's own.
@@ -109,6 +113,8 @@ impl Ui {
             ascii: false,
             mouse: settings.ui.mouse,
             screen_reader: settings.ui.screen_reader,
+            spoken: Vec::new(),
+            spoken_screen: None,
             on_quit: settings.ui.on_quit,
             server: None,
             n_commands: 0,

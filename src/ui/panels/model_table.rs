@@ -108,7 +108,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         Some((licence, conflict)) => one(if conflict { Meaning::Warn } else { Meaning::Text }, licence),
         None => or_dash(None),
     };
-    let mut title = super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str()));
+    let mut title = super::mark::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str()));
     if let Some(session) = state.domain.running(&model.id) {
         let meaning = if session.phase == Phase::Ready { Meaning::Good } else { Meaning::Accent };
         title.insert(0, canvas.span(meaning, if canvas.plain { "running " } else { "▶ " }));

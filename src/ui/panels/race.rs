@@ -29,19 +29,6 @@ fn series(place: usize) -> Meaning {
     Meaning::Series((place % crate::ui::theme::N_SERIES) as u8)
 }
 
-/// A name in a table, with a mark where it is in the next race.
-pub(crate) fn marked<'a>(canvas: &Canvas<'_>, state: &State, model: &str, name: Span<'a>) -> Spans<'a> {
-    if !state.race_is_marked(model) {
-        return vec![name];
-    }
-    let mark = match (canvas.plain, canvas.is_ascii()) {
-        (true, _) => "marked ",
-        (false, true) => "* ",
-        (false, false) => "◆ ",
-    };
-    vec![canvas.span(Meaning::Accent, mark), name]
-}
-
 /// A frame with a title; the chosen one is plain to see.
 fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chosen: bool) -> Rect {
     let inside = canvas.frame(area, if is_chosen { Meaning::Focus } else { Meaning::Border });

@@ -131,7 +131,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
 /// The name; what was meant for a GPU and runs on the processor says so before anything else.
 fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Spans<'a> {
     let name = canvas.span(Meaning::Text, session.name.as_str());
-    let mut spans = super::race::marked(canvas, state, &session.model.id, name);
+    let mut spans = super::mark::marked(canvas, state, &session.model.id, name);
     match misplaced(&state.domain, session) {
         Some(misplaced) if misplaced.is_total() => spans.insert(0, canvas.span(Meaning::Bad, "on CPU! ")),
         Some(_) => spans.insert(0, canvas.span(Meaning::Warn, "part on CPU ")),

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use crate::ui::hits::List;
-use crate::ui::panels::race::marked;
+use crate::ui::panels::mark::marked;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};

@@ -42,7 +42,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
         let n_rows = session_rows(state) + n_foreign;
         let least = (left.height / 3).max(8);
-        let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
+        // The graphs have all the room that the table doesn't need.
+        let graph_rows = left.height.saturating_sub(n_rows + 2).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
         let table = Rect { width: table.width - 1, ..table };
         list(canvas, table, state, view_state);

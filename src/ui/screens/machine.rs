@@ -39,12 +39,15 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     }
     let airy = area.height >= 40;
-    let graph_rows = match area.height {
-        50.. => 20,
+    let least = match area.height {
         30.. => 10,
         18.. => 7,
         _ => 1,
     };
+    // The graphs have what nothing else needs.
+    let others = PARTS + 2 * u16::from(airy) * PARTS / 3 + (sample.gpus.len() + sample.disks.len()) as u16;
+    let spare = area.height.saturating_sub(others + sources::rows(state, sample, area.width) + 1);
+    let graph_rows = spare.clamp(least, (area.height / 2).max(least));
     let (graph, area) = split_rows(area, graph_rows);
     graphs::draw(canvas, graph, state);
     // The sensors have what is left, and a few rows in any case.
@@ -136,6 +139,9 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     canvas.claim("parts", Rect { height: left.y - area.y, ..area });
     left
 }
+
+/// Rows of cores, memory, budgets and power, about.
+const PARTS: u16 = 11;
 
 /// Rows of all that is told of energy.
 const ENERGY: u16 = 9;

@@ -157,7 +157,7 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, request: &Row<'a>) -> Vec<Spans
         name(Some(request.client())),
         name(request.agent()),
         name(request.api()),
-        crate::ui::panels::race::marked(canvas, state, request.model_id, canvas.span(Meaning::Text, request.model)),
+        crate::ui::panels::mark::marked(canvas, state, request.model_id, canvas.span(Meaning::Text, request.model)),
         known(Some(ago(now.uptime.saturating_sub(request.since.uptime)))),
         known(Some(millis(request.queue_time(now)))),
         known(request.time_to_first_token().map(millis)),

@@ -193,7 +193,7 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUs
         let last = model.map_or_else(|| share.n_models.to_string(), |model| model.family.clone());
         Row {
             cells: vec![
-                crate::ui::panels::race::marked(
+                crate::ui::panels::mark::marked(
                     canvas,
                     state,
                     model.map_or("", |model| model.id.as_str()),

@@ -6,7 +6,7 @@ use domain::lab::bench::Plan;
 use domain::model::{Model, Store};
 use domain::settings::SessionSettings;
 
-use super::{Client, session};
+use super::{Client, to_session};
 use crate::ui::editor::Editor;
 use crate::ui::{Effect, Form, LibraryTab, Overlay, Welcome};
 
@@ -38,7 +38,7 @@ pub(super) fn start_session(model: String, settings: SessionSettings, force: For
 pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
     let running = client.chosen_model().and_then(|model| client.domain.running(&model.id)).map(|session| session.id);
     match running {
-        Some(session) => session::show(client, session),
+        Some(session) => to_session::show(client, session),
         None => start(client),
     }
 }

@@ -25,9 +25,11 @@ mod requests;
 mod screen;
 mod selection;
 mod session;
+mod spoken;
 mod step;
 mod storage;
 mod suite;
+mod to_session;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,6 +72,7 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
         None => carry_out(state, now, wanted, &mut done),
         Some(_) => attached::send(&mut state.client(), wanted, &mut done),
     }
+    spoken::follow(&mut state.client());
     done
 }
 

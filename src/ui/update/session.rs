@@ -24,20 +24,6 @@ pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Go to a session, whatever the filter says.
-pub(super) fn show(client: &mut Client<'_>, id: SessionId) -> Vec<Effect> {
-    if !client.ui.fleet.rows.contains(&id) {
-        list::clear_session_filter(client);
-    }
-    let fleet = &mut client.ui.fleet;
-    (fleet.chosen, fleet.foreign.chosen) = (Some(id), None);
-    (fleet.tab, fleet.scroll, fleet.filtering) = (SessionTab::Conversation, 0, false);
-    fleet.focus = Focus::Prompt;
-    client.ui.screen = Screen::Fleet;
-    client.ui.requests.shown = false;
-    Vec::new()
-}
-
 /// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes, then the marks.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     if graphs::leave_cursor(client) {

@@ -179,7 +179,8 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
         GraphStyle::Block => (1, 8),
         GraphStyle::Ascii => (1, 2),
     };
-    let patterned = canvas.needs_patterns() && series.len() > 1;
+    // Where colours don't tell them apart, patterns do.
+    let patterned = series.len() > 1 && series.windows(2).all(|pair| pair[0].style == pair[1].style);
     let columns = usize::from(plot.width) * across;
     let heights = usize::from(plot.height) * up;
     let tops: Vec<Vec<usize>> =

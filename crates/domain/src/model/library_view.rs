@@ -339,7 +339,7 @@ mod tests {
             ("j/tok<2", &["qwen3-8b"]),
             ("tok/s>40", &["qwen3-8b"]),
             ("is:loaded", &["half"]),
-            ("-qwen -llama -broken", &["half", "mmproj"]),
+            ("-qwen -name:llama -broken", &["half", "mmproj"]),
             ("ctx:>40k", &["Llama-1b", "qwen3-8b"]),
             ("speed:>40", &["qwen3-8b"]),
             ("speed:<40", &[]),

@@ -109,8 +109,8 @@ fn text<'a>(row: &Row<'a>, field: RequestField) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::RequestState;
     use super::*;
+    use crate::requests::RequestState;
 
     #[test]
     fn every_state_can_be_asked() {

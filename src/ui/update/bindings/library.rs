@@ -6,10 +6,10 @@ use crate::ui::{Action, State, Welcome};
 
 pub(super) const MODELS: &[Binding] = &[
     bind(Action::Choose, &["enter"], choose, library::open),
-    bind(Action::Configure, &["c"], |state| when(can_start(state), "settings"), library::configure).anywhere(),
     bind(Action::New, &["n"], |state| when(is_running(state), "start another"), library::start).anywhere(),
     bind(Action::Mark, &["space"], |state| when(can_start(state), "mark"), race::mark).anywhere(),
     bind(Action::RaceMarked, &["R"], fleet::race_marked, race::race_marked),
+    bind(Action::Configure, &["c"], |state| when(can_start(state), "settings"), library::configure).anywhere(),
     bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_models),
     bind(Action::Hub, &["f"], |_| shown("Hub"), hub::show).anywhere(),
     bind(Action::DiskUsage, &["u"], |_| shown("disk usage"), storage::show).anywhere(),

@@ -160,13 +160,6 @@ fn what_is_disturbed_is_set_aside_and_counts_on_demand() {
     assert_eq!((row.repetitions.len(), row.aside.len(), row.disturbed.len()), (6, 0, 6));
     assert!((row.rate().unwrap().mean - 1000.0).abs() < 1.0);
     assert!(program.act(Action::KeepDisturbed).is_empty(), "there is nothing more to count");
-
-    // While it runs, what was measured so far counts, and what comes.
-    let mut program = Program::new();
-    start(&mut program, plan(&["alpha"], 2));
-    program.state.domain.bench.rows[0].disturbed.push(Disturbance::Throttled);
-    program.act(Action::KeepDisturbed);
-    assert_eq!(measure(&mut program, |_| 1000, |_| 2.0).0.len(), 2);
 }
 
 #[test]

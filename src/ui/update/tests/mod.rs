@@ -13,6 +13,7 @@ mod perplexity;
 mod race;
 mod requests;
 mod screen_path;
+mod spoken;
 mod storage;
 mod suite;
 
