@@ -30,7 +30,7 @@ const LIKE: [(&str, &str); 19] = [
 ];
 
 /// What only ornaments: a word says the same beside it.
-const ORNAMENTS: &str = "◆●○◐◔◌■▌▸▾▴▶★•·─│┃━";
+const ORNAMENTS: &str = "◆●○◐◔◌■▌▸▾▴▶★•·─│┃━█▒▚▓▞";
 
 /// Leave out glyphs that a screen reader would read as `black circle`.
 pub(super) fn without_ornaments(buffer: &mut Buffer, area: Rect) {

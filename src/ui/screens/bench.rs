@@ -189,6 +189,11 @@ fn earlier<'a>(canvas: &Canvas<'_>, row: &Row) -> Spans<'a> {
     if row.earlier.is_empty() {
         return vec![canvas.span(Meaning::Muted, "—")];
     }
+    if canvas.plain {
+        let earlier =
+            if row.earlier.len() == 1 { "1 earlier".to_owned() } else { format!("{} earlier", row.earlier.len()) };
+        return vec![canvas.span(Meaning::Muted, earlier)];
+    }
     let points: Vec<Option<f32>> = row
         .earlier
         .iter()

@@ -46,6 +46,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     };
     // The graphs have what nothing else needs.
     let others = PARTS + 2 * u16::from(airy) * PARTS / 3 + (sample.gpus.len() + sample.disks.len()) as u16;
+    let others = others + if sample.total().is_some() { ENERGY } else { 0 };
     let spare = area.height.saturating_sub(others + sources::rows(state, sample, area.width) + 1);
     let graph_rows = spare.clamp(least, (area.height / 2).max(least));
     let (graph, area) = split_rows(area, graph_rows);
