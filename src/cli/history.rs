@@ -20,8 +20,7 @@ use domain::units::{counted, digits, or_dash};
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:race`, `model:qwen`, `tok/s>20`, `j/tok<3`, and
-    /// `-WORD` for what is not wanted
-    #[arg(allow_hyphen_values = true)]
+    /// behind `--` `-WORD` for what is not wanted
     filter: Vec<String>,
     /// The most rows of the list
     #[arg(short = 'n', long, default_value = "50")]

@@ -163,8 +163,7 @@ pub fn usage_error(error: &clap::Error) -> Exit {
 #[derive(Debug, clap::Args)]
 pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
-    /// `is:damaged`, `license:osi`, `open:data`, and `-WORD` for what is not wanted
-    #[arg(allow_hyphen_values = true)]
+    /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
     pub filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

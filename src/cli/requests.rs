@@ -34,9 +34,8 @@ const MAX_UNBOOKED: u64 = 3;
 #[derive(Debug, Args)]
 pub struct Requests {
     /// Words that must all be found; also `client:laptop`, `agent:python`, `api:openai`, `model:qwen`, `state:queued`,
-    /// `finish:length`, `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`, and `-WORD` for what is not
-    /// wanted
-    #[arg(allow_hyphen_values = true)]
+    /// `finish:length`, `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`, and behind `--`
+    /// `-WORD` for what is not wanted
     filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = RequestSort::ALL[0].0)]
