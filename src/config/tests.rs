@@ -89,8 +89,15 @@ fn every_field_is_a_setting() {
     } = library;
     let Hub { endpoint: _, downloads: _, timeout: _ } = hub;
     let Budget { threads: _, memory: _, reserve: _, min_loaded: _, max_queued_per_model: _, max_queued: _ } = budget;
-    let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _, prompt_cache_disk: _ } =
-        engine;
+    let Engine {
+        wait_policy: _,
+        nice: _,
+        start_timeout: _,
+        hang_timeout: _,
+        stop_timeout: _,
+        prompt_cache_disk: _,
+        amx: _,
+    } = engine;
     let SchedulingPolicy { wait_policy: _, nice: _ } = bench;
     let Telemetry { interval: _, history: _ } = telemetry;
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
@@ -108,7 +115,7 @@ fn every_field_is_a_setting() {
         max_connections: _,
     } = server;
     let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 6 + 2 + 2 + 7 + 1 + 9);
+    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
 }
 
 #[test]
