@@ -24,7 +24,8 @@ const MAX_ROWS: usize = 100_000;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct History {
-    /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
+    /// Words that must all occur in the prompt or the model; also `kind:race`, `model:qwen`, `tok/s>20`, `j/tok<3`, and
+    /// behind `--` `-WORD` for what is not wanted
     filter: Vec<String>,
     /// List at most this many records
     #[arg(short = 'n', long, default_value = "50", value_parser = whole(1..=MAX_ROWS))]
@@ -112,7 +113,12 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         }
         return Ok(Exit::Done);
     };
-    let filter = Filter::parse(&arguments.filter.join(" "));
+    let words = arguments.filter.join(" ");
+    // What is not understood must not widen what is deleted.
+    if let Some(problem) = Filter::problem(&words) {
+        return Ok(Reported::new(Exit::Usage, problem).print());
+    }
+    let filter = Filter::parse(&words);
     if let Some(id) = arguments.show {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         if arguments.json {

@@ -6,7 +6,7 @@ use domain::lab::race::{Order, RaceOrder};
 use domain::session::SessionId;
 use domain::settings::SessionSettings;
 
-use super::{Client, race, suite};
+use super::{Client, race, suite, to_session};
 use crate::ui::{BenchTab, Effect, Focus, Overlay, RaceTab, Screen, SessionTab};
 
 /// Take the reply to a command.
@@ -60,12 +60,7 @@ fn show_session(client: &mut Client<'_>, id: SessionId, wanted: &SessionSettings
     if let Some(shortened) = shortened {
         client.notify(shortened, false);
     }
-    client.ui.fleet.chosen = Some(id);
-    client.ui.fleet.focus = Focus::Prompt;
-    client.ui.fleet.tab = SessionTab::Conversation;
-    client.ui.fleet.scroll = 0;
-    client.ui.screen = Screen::Fleet;
-    client.ui.requests.shown = false;
+    let _ = to_session::show(client, id);
 }
 
 /// Show why a command was refused, with the question that would help.

@@ -55,6 +55,29 @@ pub(super) fn set_theme(client: &mut Client<'_>, name: String) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Show the last messages in full.
+pub(super) fn messages(client: &mut Client<'_>) -> Vec<Effect> {
+    let text: Vec<String> = client
+        .ui
+        .messages
+        .iter()
+        .rev()
+        .map(|(at, notice)| {
+            let ago = domain::units::ago(*at, client.domain.now.unix);
+            format!("{ago}: {notice}")
+        })
+        .collect();
+    let text = if text.is_empty() { "No messages yet.".to_owned() } else { text.join("\n\n") };
+    client.ui.overlay = Some(Overlay::Record { title: "messages, newest first".to_owned(), text, scroll: 0 });
+    Vec::new()
+}
+
+/// Stop until the shell continues the program.
+pub(super) fn suspend(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.suspending = true;
+    Vec::new()
+}
+
 /// Dismiss the notices.
 pub(super) fn dismiss_notices(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.notices.clear();

@@ -4,7 +4,7 @@ use domain::command::What;
 use domain::session::{Phase, Session, SessionId};
 use wire::Role;
 
-use super::{Client, foreign, graphs, library, list};
+use super::{Client, foreign, graphs, library, list, race};
 use crate::ui::{Effect, Focus, Overlay, Screen, SessionTab};
 
 /// Lines that a page of a tab scrolls.
@@ -24,14 +24,14 @@ pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes.
+/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes, then the marks.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     if graphs::leave_cursor(client) {
         Vec::new()
     } else if client.chosen_session().is_some_and(Session::is_busy) {
         cancel(client)
     } else if client.ui.fleet.filter.is_empty() {
-        Vec::new()
+        race::unmark_all(client)
     } else {
         list::clear_session_filter(client)
     }

@@ -27,7 +27,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 41;
+pub(crate) const KINDS: usize = 42;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -73,6 +73,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::Query(_) => 38,
         What::SetAlias { .. } => 39,
         What::RemoveAlias(_) => 40,
+        What::KeepDisturbed => 41,
     }
 }
 
@@ -157,6 +158,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
             alias: Box::new(Alias { model: model_id(world, dice), ..Alias::default() }),
         },
         40 => What::RemoveAlias(["one", "two"][dice.index(2)].to_owned()),
+        41 => What::KeepDisturbed,
         _ => What::ContinueRace,
     }
 }
