@@ -13,6 +13,8 @@ pub enum Event {
     Action(Action),
     /// The user typed or pasted text.
     Text(String),
+    /// The user has written this in an editor of their own.
+    Edited(String),
     /// Go to a screen.
     Show(Screen),
     /// The last frame showed that the session's tab or the help has no more than so many lines above or below.

@@ -6,6 +6,7 @@
 
 pub mod action;
 mod canvas;
+mod chats_view;
 pub mod chord;
 mod client;
 mod dialog;
@@ -22,6 +23,7 @@ pub mod palette;
 mod panels;
 mod plan;
 mod race_view;
+mod record_view;
 mod requests_view;
 mod screens;
 mod server;
@@ -38,8 +40,9 @@ mod widgets;
 mod window;
 
 pub use action::Action;
+pub use chats_view::{ChatsView, Wanted};
 pub use client::State;
-pub use dialog::{Form, Notice, Overlay, Then};
+pub use dialog::{Form, FormPurpose, Notice, Overlay, RecordView, Then};
 pub use effect::Effect;
 pub use event::Event;
 pub use keymap::Keymap;

@@ -62,7 +62,18 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         let line = row(foot, index as u16);
         let (glyph, meaning) = if notice.is_error { ("✕", Meaning::Bad) } else { ("•", Meaning::Accent) };
         let x = canvas.say(line.x + 1, line.y, 2, glyph, meaning);
-        canvas.say(x + 1, line.y, line.right().saturating_sub(x + 2), &notice.text, Meaning::Text);
+        let mut text = vec![canvas.span(Meaning::Text, notice.text.as_str())];
+        for action in notice.actions {
+            if let Some((key, label)) = canvas.keys.hint(canvas.mode, *action, state) {
+                text.push(canvas.span(Meaning::Key, format!("  {key}")));
+                text.push(canvas.span(Meaning::Muted, format!(" {label}")));
+            }
+        }
+        // The keys stay where the text has no room.
+        let keys = spans_width(text.get(1..).unwrap_or_default()) as u16;
+        let room = line.right().saturating_sub(x + 2);
+        let behind = canvas.put_spans(x + 1, line.y, room.saturating_sub(keys), text.get(..1).unwrap_or_default());
+        canvas.put_spans(behind, line.y, line.right().saturating_sub(behind + 1), text.get(1..).unwrap_or_default());
     }
     footer(canvas, row(foot, n_notices), state);
 }

@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "linux")]
 mod cleanup;
+#[cfg(all(unix, feature = "llama"))]
+mod chats;
 #[cfg(unix)]
 mod command_line;
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use crate::ui::canvas::{Canvas, Span, Spans};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
-use crate::ui::widgets::{bar, graph};
+use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{Action, Mode};
 use crate::ui::{FleetSort, Focus};
 use domain::request::Step;
@@ -49,6 +49,13 @@ const BEHIND_HEAD: u16 = 11;
 
 /// Columns of the sparkline.
 const SPARKLINE: usize = 8;
+
+/// Columns of the screen that all of the table takes, with the longest name that shows.
+pub(crate) fn width(state: &State) -> u16 {
+    let names = state.ui.fleet.rows.iter().filter_map(|id| state.domain.session(*id));
+    let longest = names.map(|session| text::width(&text::clean(&session.name))).max().unwrap_or_default() as u16;
+    table::width(&COLUMNS, longest)
+}
 
 /// Draw the sessions that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {

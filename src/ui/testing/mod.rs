@@ -20,6 +20,7 @@ use domain::settings::{SessionSettings, Settings};
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
+mod chats;
 mod cleanup;
 mod energy;
 mod hub;

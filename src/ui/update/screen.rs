@@ -15,6 +15,8 @@ pub(super) fn show(client: &mut Client<'_>, screen: Screen) -> Vec<Effect> {
     client.ui.fleet.filtering = false;
     client.ui.requests.filtering = false;
     client.ui.history.filtering = false;
+    client.ui.chats.filtering = false;
+    client.ui.chats.naming = None;
     client.ui.race.typing = false;
     Vec::new()
 }

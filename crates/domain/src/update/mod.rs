@@ -7,9 +7,9 @@ mod bench;
 mod command;
 mod common;
 mod context;
+mod conversation;
 mod demand;
 mod energy;
-mod exchange;
 #[cfg(test)]
 mod faults;
 mod graphs;
@@ -116,6 +116,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     };
     if is_closing {
         // What is kept now is kept as it is: nothing goes on.
+        effects.extend(conversation::save_changed(domain));
         effects.extend(domain.outbox.drain(..).map(Effect::Notify));
         return effects;
     }
@@ -127,6 +128,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     effects.extend(race::advance(domain));
     effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
+    effects.extend(conversation::save_changed(domain));
     effects.extend(perplexity::advance(domain));
     effects.extend(hub::keep_queue(domain));
     effects.extend(domain.outbox.drain(..).map(Effect::Notify));

@@ -29,7 +29,7 @@ pub(super) const GRAPHS: &[Binding] = &[
     bind(Action::Later, &["right", "l", "]"], HIDDEN, |client| graphs::move_cursor(client, 1)),
     bind(Action::Back, &["esc"], |state| when(state.ui.machine.cursor.is_some(), "now"), graphs::back),
     bind(Action::Split, &["v"], fleet::split, graphs::split),
-    bind(Action::ExportGraphs, &["e"], |_| shown("export"), graphs::export),
+    bind(Action::ExportGraphs, &["E"], |_| shown("export"), graphs::export),
 ];
 
 fn calibrate(state: &State) -> Hint {
