@@ -121,7 +121,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         }
         Command::Chat(arguments) => {
             drop(out);
-            return chat(&arguments, loaded.settings);
+            return chat(&arguments, &loaded.settings);
         }
         Command::Suite(arguments) => {
             drop(out);
@@ -292,7 +292,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
 }
 
-fn chat(arguments: &cli::chat::Chat, settings: Settings) -> Exit {
+fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
     let model = match find(&arguments.model, &settings.library) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,

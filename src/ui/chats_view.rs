@@ -17,6 +17,7 @@ pub enum Wanted {
 
 /// The conversations' tab of the Fleet screen.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the list")]
 pub struct ChatsView {
     /// Whether it shows, rather than the sessions.
     pub shown: bool,

@@ -53,12 +53,12 @@ fn a_plain_character_is_text_where_text_is_typed() {
 
 #[test]
 fn a_changed_key_replaces_the_built_in_ones_and_shows() {
-    let (keys, problems) = keymap(&[("stop", &["ctrl-q"]), ("up", &["w"])]);
+    let (keys, problems) = keymap(&[("stop", &["ctrl-q"]), ("up", &["m"])]);
     assert!(problems.is_empty(), "{problems:?}");
     let state = fixture::busy();
     assert!(keys.resolve(&state, press('x')).is_none());
     assert_eq!(keys.key(Mode::Fleet, Action::Stop).as_deref(), Some("ctrl-q"));
-    assert_eq!(resolved(&keys, &state, press('w')), format!("{:?}", Some(Event::Action(Action::Up))));
+    assert_eq!(resolved(&keys, &state, press('m')), format!("{:?}", Some(Event::Action(Action::Up))));
     // A character can't move about in the palette, so the built-in key stays there.
     assert_eq!(keys.key(Mode::Palette, Action::Up).as_deref(), Some("↑"));
     let (keys, _) = keymap(&[("theme", &[])]);

@@ -392,6 +392,7 @@ pub enum BenchTab {
 
 /// A window on the history, for the Bench screen's second tab.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the list")]
 pub struct HistoryList {
     /// Rows that came so far, newest first.
     pub entries: Vec<Recorded>,

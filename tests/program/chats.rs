@@ -56,7 +56,10 @@ fn a_conversation_outlives_its_session_and_goes_on() {
         terminal.escape();
         let all = listed(&home, &["whale"]);
         assert_eq!(all["conversations"].as_array().map(Vec::len), Some(1), "{all}");
-        assert_eq!((&all["conversations"][0]["name"], &all["conversations"][0]["n_prompts"]), (&"The Whale".into(), &2.into()));
+        assert_eq!(
+            (&all["conversations"][0]["name"], &all["conversations"][0]["n_prompts"]),
+            (&"The Whale".into(), &2.into())
+        );
         // On the command line.
         let shown = home.run(&["chats", "show", "whale"]);
         assert!(shown.stdout.starts_with("# The Whale\n") && shown.stdout.contains("## You\n\nAnd then?"), "{shown:?}");
@@ -169,7 +172,9 @@ fn a_chat_in_lines_is_kept_and_goes_on() {
     assert_eq!(document["chat"]["system"], "Be brief.");
     // Another process goes on with it.
     let (_, told) = talk(&home, &["--load", "First"], "More\n/undo\n/clear\nNew\n/nonsense\n/? set\n/bye\n");
-    for part in [">>> Call me", "(2 prompts so far)", "deleted: More", "a new chat begins", "there is no command", "num_ctx"] {
+    for part in
+        [">>> Call me", "(2 prompts so far)", "deleted: More", "a new chat begins", "there is no command", "num_ctx"]
+    {
         assert!(told.contains(part), "{part} in {told}");
     }
     let all = home.run(&["chats", "ls", "--json"]).json();
@@ -181,7 +186,8 @@ fn a_chat_in_lines_is_kept_and_goes_on() {
 #[test]
 fn a_long_chat_in_lines_drops_its_oldest_turns() {
     let home = Home::new();
-    let prompts: String = (1..=4).map(|place| format!("Tell me of the whale, part {place}\n")).collect();
+    let prompts: Vec<String> = (1..=4).map(|place| format!("Tell me of the whale, part {place}\n")).collect();
+    let prompts = prompts.concat();
     let mut command = home.command(&["chat", "ishmael-1m", "--max-tokens", "200"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(prompts.as_bytes()).unwrap();

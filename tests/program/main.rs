@@ -2,10 +2,10 @@
 //! workers, the starter models, a pseudo-terminal.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
-#[cfg(target_os = "linux")]
-mod cleanup;
 #[cfg(all(unix, feature = "llama"))]
 mod chats;
+#[cfg(target_os = "linux")]
+mod cleanup;
 #[cfg(unix)]
 mod command_line;
 #[cfg(unix)]

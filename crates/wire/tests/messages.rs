@@ -179,6 +179,7 @@ fn events() {
         generation_us: 6,
         decode_us: 7,
         n_past: 8,
+        n_shifted: 9,
     };
     let hello = Hello {
         version: 1,
@@ -228,7 +229,7 @@ fn events() {
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
             Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
-            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8,"n_shifted":0}}"#,
+            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8,"n_shifted":9}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {

@@ -16,8 +16,8 @@ use domain::settings::ChatSettings;
 pub(super) fn list() -> State {
     let mut state = busy();
     let now = state.domain.now.unix * 1000;
-    let entry = |number: i64, name: Option<&str>, title: &str, model: &str, minutes: i64, n_prompts: u64| {
-        ConversationEntry {
+    let entry =
+        |number: i64, name: Option<&str>, title: &str, model: &str, minutes: i64, n_prompts: u64| ConversationEntry {
             number,
             key: ConversationKey(number.unsigned_abs()),
             name: name.map(str::to_owned),
@@ -27,8 +27,7 @@ pub(super) fn list() -> State {
             created_ms: now - minutes * 60_000,
             updated_ms: now - minutes * 60_000,
             n_prompts,
-        }
-    };
+        };
     state.ui.chats.entries = vec![
         entry(12, None, "Why is the sky blue?", "qwen3-8b", 0, 3),
         entry(11, Some("Release notes"), "Write release notes for", "qwen3-8b", 42, 11),

@@ -189,7 +189,12 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "record" => {
             let text = "run 12 · why is the sky blue?\nmodel hf:qwen3-8b\n\nuser\nwhy is the sky blue?\n\nanswer\nSunlight is scattered by the molecules of the air, and blue light far more than red.\n";
-            state.ui.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), view: RecordView::Text, scroll: 0 });
+            state.ui.overlay = Some(Overlay::Record {
+                title: "run 12".to_owned(),
+                text: text.repeat(9),
+                view: RecordView::Text,
+                scroll: 0,
+            });
         }
         "record-race" => state.ui.overlay = Some(chats::race()),
         "record-bench" => state.ui.overlay = Some(chats::bench()),

@@ -64,7 +64,9 @@ impl ChatSettings {
             "template_options" if is_auto || text.trim().is_empty() => self.template_options = None,
             "template_options" => {
                 let object: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(text);
-                object.map_err(|_| "must be a JSON object such as {\"enable_thinking\": false}, or auto".to_owned())?;
+                if object.is_err() {
+                    return Err("must be a JSON object such as {\"enable_thinking\": false}, or auto".to_owned());
+                }
                 self.template_options = Some(text.trim().to_owned());
             }
             _ => return Err("is no setting of a conversation".to_owned()),

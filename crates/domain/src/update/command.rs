@@ -37,7 +37,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         }
         What::ContinueConversation { conversation, force } => conversation::resume(domain, *conversation, force),
         What::SaveConversation(conversation) => conversation::save_own(domain, conversation).and_then(accepted),
-        What::NameConversation { key, name } => conversation::name(domain, key, &name).and_then(accepted),
+        What::NameConversation { key, name } => accepted(conversation::name(domain, key, &name)),
         What::DeleteConversation(key) => conversation::delete(domain, key).and_then(accepted),
         What::Generate { session, prompt, form, stop, options, record } => {
             session::begin(domain, session, prompt, (form, stop), options.map(|options| *options), record)

@@ -133,14 +133,13 @@ pub(super) fn resume(domain: &mut Domain, conversation: Conversation, force: For
             && session.draft.is_none()
             && (session.turns.is_empty() || is_kept)
     };
-    let (id, mut effects) = match domain.sessions.iter().find(takes).map(|session| session.id) {
-        Some(id) => (id, session::clear(domain, id)?),
-        None => {
-            let settings = conversation.settings(domain.settings.session);
-            match session::start(domain, &model, settings, force)? {
-                (Value::Session(id), effects) => (id, effects),
-                other => return Ok(other),
-            }
+    let (id, effects) = if let Some(id) = domain.sessions.iter().find(takes).map(|session| session.id) {
+        (id, session::clear(domain, id)?)
+    } else {
+        let settings = conversation.settings(domain.settings.session);
+        match session::start(domain, &model, settings, force)? {
+            (Value::Session(id), effects) => (id, effects),
+            other => return Ok(other),
         }
     };
     let Some(session) = find(domain, id) else { return Err(gone()) };
@@ -154,7 +153,6 @@ pub(super) fn resume(domain: &mut Domain, conversation: Conversation, force: For
         // It is kept as it is.
         ..Thread::default()
     };
-    effects.retain(|effect| !matches!(effect, Effect::SaveConversation(_)));
     Ok((Value::Session(id), effects))
 }
 
@@ -167,13 +165,13 @@ pub(super) fn save_own(domain: &mut Domain, conversation: Box<Conversation>) -> 
 }
 
 /// Give a conversation a name; an empty one takes it.
-pub(super) fn name(domain: &mut Domain, key: ConversationKey, name: &str) -> Result<Vec<Effect>, Refused> {
+pub(super) fn name(domain: &mut Domain, key: ConversationKey, name: &str) -> Vec<Effect> {
     let name = gguf::clean(name.trim(), Conversation::MAX_NAME);
     let name = Some(name).filter(|name| !name.is_empty());
     if let Some(session) = domain.sessions.iter_mut().find(|session| session.thread.key == Some(key)) {
         session.thread.name.clone_from(&name);
     }
-    Ok(vec![Effect::NameConversation { key, name }])
+    vec![Effect::NameConversation { key, name }]
 }
 
 /// Delete a conversation. The session that has it begins another one with what it is told next.
