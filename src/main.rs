@@ -297,7 +297,7 @@ fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
-    with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| {
+    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| {
         cli::chat::run(arguments, model, front).await
     })
 }
