@@ -297,9 +297,7 @@ fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
-    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| {
-        cli::chat::run(arguments, model, front).await
-    })
+    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| cli::chat::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.

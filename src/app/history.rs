@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use crate::history::drafts::{self, Drafts};
 pub use crate::history::{ExportError, Format, History, HistoryError};
 use crate::library::Env;
+use crate::ui;
+use domain::Effect;
 use domain::conversation::{Conversation, ConversationKey};
 use domain::event::HistoryEvent;
 use domain::record::{Filter, Latest, Page, Record};
@@ -145,6 +147,27 @@ impl HistoryWriter {
             Err(TrySendError::Disconnected(command)) => (command, "the history has ended: what comes now is not kept"),
         };
         let _ = self.answers.send(refused(command.ask(), reason.to_owned()));
+    }
+
+    /// Do what the domain wants of a conversation.
+    pub(super) fn ask_of(&mut self, effect: Effect) {
+        match effect {
+            Effect::SaveConversation(conversation) => self.ask(HistoryCommand::PutConversation(conversation)),
+            Effect::NameConversation { key, name } => self.ask(HistoryCommand::NameConversation { key, name }),
+            Effect::DeleteConversation(key) => self.ask(HistoryCommand::DeleteConversation(key)),
+            _ => {}
+        }
+    }
+
+    /// Ask for what a screen wants of the conversations.
+    pub(super) fn ask_for(&mut self, asked: ui::Effect) {
+        match asked {
+            ui::Effect::ListConversations { generation, words, rows } => {
+                self.ask(HistoryCommand::Conversations { generation, words, rows });
+            }
+            ui::Effect::GetConversation(key) => self.ask(HistoryCommand::Conversation(key)),
+            _ => {}
+        }
     }
 
     /// The next answer. Never ends while this lives, since it holds a sender itself.

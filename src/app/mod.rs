@@ -508,13 +508,10 @@ impl App {
             Effect::DiscardDraft(draft) => self.history_writer.ask(HistoryCommand::Discard { draft }),
             Effect::Reveal(id) => self.history_writer.ask(HistoryCommand::Reveal(id)),
             Effect::DeleteRecord(id) => self.history_writer.ask(HistoryCommand::Delete(id)),
-            Effect::SaveConversation(conversation) => {
-                self.history_writer.ask(HistoryCommand::PutConversation(conversation));
+            effect
+            @ (Effect::SaveConversation(_) | Effect::NameConversation { .. } | Effect::DeleteConversation(_)) => {
+                self.history_writer.ask_of(effect);
             }
-            Effect::NameConversation { key, name } => {
-                self.history_writer.ask(HistoryCommand::NameConversation { key, name });
-            }
-            Effect::DeleteConversation(key) => self.history_writer.ask(HistoryCommand::DeleteConversation(key)),
             Effect::Random => self.draw(),
             Effect::TempDir(order) => self.create_scratch(*order),
             Effect::RemoveTempDir => self.remove_scratch(),
@@ -556,10 +553,7 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.history_writer.ask(HistoryCommand::List { generation, filter, page });
             }
-            Effect::ListConversations { generation, words, rows } => {
-                self.history_writer.ask(HistoryCommand::Conversations { generation, words, rows });
-            }
-            Effect::GetConversation(key) => self.history_writer.ask(HistoryCommand::Conversation(key)),
+            of @ (Effect::ListConversations { .. } | Effect::GetConversation(_)) => self.history_writer.ask_for(of),
             Effect::EditExternally(text) => self.external_edit = Some(text),
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),

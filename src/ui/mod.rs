@@ -9,6 +9,7 @@ mod canvas;
 mod chats_view;
 pub mod chord;
 mod client;
+mod code_blocks;
 mod dialog;
 pub mod editor;
 mod effect;

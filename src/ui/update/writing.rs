@@ -5,8 +5,8 @@ use domain::session::{Session, SessionId};
 use wire::Role;
 
 use super::{Client, editing};
+use crate::ui::code_blocks::code_blocks;
 use crate::ui::editor::{Edit, Editor};
-use crate::ui::widgets::markdown;
 use crate::ui::{Editing, Effect, Focus, Overlay, SessionTab};
 
 /// The most prompts that are remembered beside those of the conversation.
@@ -169,7 +169,7 @@ pub(super) fn edit_externally(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn copy_code(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(session) = client.chosen_session() else { return Vec::new() };
     let answers = session.conversation().enumerate().filter(|(_, turn)| turn.role == Role::Assistant);
-    let with_code = answers.map(|(place, turn)| (place, markdown::code_blocks(&turn.text)));
+    let with_code = answers.map(|(place, turn)| (place, code_blocks(&turn.text)));
     let last = with_code.filter(|(_, blocks)| !blocks.is_empty()).last();
     let Some((turn, blocks)) = last else {
         client.notify("there is no code block to copy yet", true);

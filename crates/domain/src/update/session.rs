@@ -7,7 +7,7 @@ use wire::{Chat, Generate, Prompt, Role, Sampling};
 use super::common::{Outcome, find, gone, next_id};
 use super::load::load;
 use super::start::{claims, share_threads, start_waiting};
-use super::{conversation, history, query};
+use super::{history, query, thread};
 use crate::admission::{self, MemoryEstimate, ThreadRequest};
 use crate::ask::{Asker, Priority};
 use crate::command::{AnswerOptions, Cause, EFFECTIVE, Force, Refused, Value};
@@ -140,7 +140,7 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
         return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }
     session.turns.push(Turn::new(Role::User, text));
-    conversation::changed(domain, id);
+    thread::changed(domain, id);
     history::open_draft(domain, id);
     Ok(if waits { Vec::new() } else { answer(domain, id) })
 }

@@ -88,35 +88,6 @@ pub(crate) fn rows(canvas: &Canvas<'_>, source: &str, columns: usize) -> Vec<Row
     laid.rows
 }
 
-/// A block of code in a text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct CodeBlock {
-    /// Its language, as the text names it.
-    pub(crate) language: String,
-    /// The code, with its indentation.
-    pub(crate) text: String,
-}
-
-/// The blocks of code in a text, in order.
-pub(crate) fn code_blocks(source: &str) -> Vec<CodeBlock> {
-    use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
-    let mut blocks = Vec::new();
-    let mut open: Option<CodeBlock> = None;
-    for event in Parser::new(source) {
-        match (event, &mut open) {
-            (Event::Start(Tag::CodeBlock(kind)), _) => {
-                let info = if let CodeBlockKind::Fenced(info) = kind { info.to_string() } else { String::new() };
-                let language = info.split([' ', ',']).next().unwrap_or_default().to_owned();
-                open = Some(CodeBlock { language, text: String::new() });
-            }
-            (Event::Text(text), Some(block)) => block.text.push_str(&text),
-            (Event::End(TagEnd::CodeBlock), _) => blocks.extend(open.take()),
-            _ => {}
-        }
-    }
-    blocks
-}
-
 /// A row in this theme.
 pub(crate) fn spans(canvas: &Canvas<'_>, row: &[Piece]) -> Spans<'static> {
     let span = |piece: &Piece| Span {

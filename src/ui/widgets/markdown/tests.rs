@@ -103,17 +103,6 @@ fn code_keeps_its_indentation_while_it_comes() {
 }
 
 #[test]
-fn code_blocks_are_found_with_their_indentation() {
-    let source =
-        "a\n\n```py\ndef f():\n    return 1\n```\n\n- item\n\n  ```rust,ignore\n  let a = 1;\n  ```\n\n    indented\n";
-    let blocks = super::code_blocks(source);
-    let found: Vec<_> = blocks.iter().map(|block| (block.language.as_str(), block.text.as_str())).collect();
-    assert_eq!(found, [("py", "def f():\n    return 1\n"), ("rust", "let a = 1;\n")]);
-    assert_eq!(super::code_blocks("```\nnot closed").len(), 1);
-    assert!(super::code_blocks("no `code` here").is_empty());
-}
-
-#[test]
 fn a_table_too_narrow_for_its_columns_is_a_list() {
     let table = "| a | b | c | d |\n|-|-|-|-|\n| one | two | three | four |\n| 1 | 2 | 3 | 4 |";
     assert_eq!(shown(table, 12), "a: one\nb: two\nc: three\nd: four\n\na: 1\nb: 2\nc: 3\nd: 4");
