@@ -36,20 +36,42 @@ fn editing<'a>(canvas: &Canvas<'_>, state: &State, session: &Session) -> Spans<'
 fn context<'a>(canvas: &Canvas<'_>, session: &Session) -> Vec<Spans<'a>> {
     let Some(taken) = session.context_use() else { return Vec::new() };
     let left = format!("{} of {} tokens left", taken.left(), taken.total);
-    if !taken.is_low() {
+    let Some((then, _)) = then(session) else {
         return vec![vec![canvas.span(Meaning::Muted, format!(" {left} "))]];
-    }
-    let then = match session.settings.context_full {
-        ContextFull::DropOldest => "then the oldest turns are dropped",
-        ContextFull::Shift => "then the oldest part is dropped",
-        ContextFull::Stop => "then it stops",
     };
+    let mut whole = vec![canvas.span(Meaning::Warn, format!(" {left}, {then} "))];
+    whole.extend(settings(canvas));
+    vec![whole, vec![canvas.span(Meaning::Warn, format!(" {left} "))]]
+}
+
+/// What happens when the context is full, where that is soon: in full, and in short.
+fn then(session: &Session) -> Option<(&'static str, &'static str)> {
+    session.context_use().filter(|taken| taken.is_low())?;
+    Some(match session.settings.context_full {
+        ContextFull::DropOldest => ("then the oldest turns are dropped", "then the oldest turns go"),
+        ContextFull::Shift => ("then the oldest part is dropped", "then the oldest part goes"),
+        ContextFull::Stop => ("then no prompt fits any more", "then no prompt fits"),
+    })
+}
+
+/// The key that changes it.
+fn settings<'a>(canvas: &Canvas<'_>) -> Spans<'a> {
     let key = canvas.key(canvas.mode, Action::Configure);
-    let warn = |text: String| canvas.span(Meaning::Warn, text);
-    let mut whole = vec![warn(format!(" {left}, {then} "))];
-    if !key.is_empty() {
-        whole.push(canvas.span(Meaning::Key, key));
-        whole.push(canvas.span(Meaning::Muted, " settings "));
+    if key.is_empty() {
+        return Vec::new();
     }
-    vec![whole, vec![warn(format!(" {left}, {then} "))], vec![warn(format!(" {left} "))]]
+    vec![canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, " settings ")]
+}
+
+/// What the line has no room for, to stand above it: what happens when the context is full.
+pub(crate) fn note<'a>(canvas: &Canvas<'_>, state: &State, session: &Session, columns: u16) -> Option<Spans<'a>> {
+    let (_, then) = then(session)?;
+    let used = spans_width(&editing(canvas, state, session));
+    let whole = context(canvas, session).into_iter().next()?;
+    if used + spans_width(&whole) < usize::from(columns.saturating_sub(2)) {
+        return None;
+    }
+    let mut spans = vec![canvas.span(Meaning::Warn, format!("{then}  "))];
+    spans.extend(settings(canvas));
+    Some(spans)
 }

@@ -160,6 +160,11 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
+    let note = chat_rule::note(canvas, state, session, foot.width).filter(|_| rule > 0 && body.height >= 6);
+    let (body, line) = split_rows(body, body.height - u16::from(note.is_some()));
+    if let Some(note) = note {
+        canvas.put_spans(line.x + 1, line.y, line.width.saturating_sub(1), &note);
+    }
     match state.ui.fleet.tab {
         SessionTab::Conversation => {
             chat::draw(
