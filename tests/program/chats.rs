@@ -120,7 +120,9 @@ fn a_context_that_fills_says_so_in_time() {
     terminal.send("\r");
     terminal.see("ready");
     for place in 1..=3 {
-        terminal.send(&format!("Tell me of the whale, part {place}\r"));
+        terminal.send(&format!("Tell me of the whale, part {place}"));
+        terminal.see("› Tell");
+        terminal.send("\r");
         // The prompt is sent, and can be sent again once its answer has ended.
         terminal.wait("an answer that has ended", |screen| {
             !screen.contains("› Tell") && screen.contains("enter send") && screen.contains("tokens left")

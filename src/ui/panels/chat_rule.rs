@@ -71,7 +71,7 @@ pub(crate) fn note<'a>(canvas: &Canvas<'_>, state: &State, session: &Session, co
     if used + spans_width(&whole) < usize::from(columns.saturating_sub(2)) {
         return None;
     }
-    let mut spans = vec![canvas.span(Meaning::Warn, format!("{then}  "))];
+    let mut spans = vec![canvas.span(Meaning::Warn, format!("{then} "))];
     spans.extend(settings(canvas));
     Some(spans)
 }

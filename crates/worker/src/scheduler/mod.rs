@@ -37,6 +37,10 @@ use crate::session::Session;
 /// The part of a context that a shift leaves at its beginning, where the system prompt stands: one of so many.
 const KEPT_PART: usize = 8;
 
+/// The most times that an answer is given room by a shift: four contexts of text. A model that never ends its turn would go
+/// on for ever.
+const MAX_SHIFTS: u32 = 8;
+
 pub(crate) struct Scheduler {
     session: Session,
     sequences: Vec<Sequence>,
@@ -263,7 +267,7 @@ impl Sequence {
         let is_drawn = matches!(answer.stage, Stage::Draw(_));
         // The last place is that of the token which is drawn now.
         let is_full = self.text.tokens.len() + 1 >= engine.n_ctx();
-        if !answer.request.context_shift || !is_drawn || !is_full {
+        if !answer.request.context_shift || answer.n_shifts >= MAX_SHIFTS || !is_drawn || !is_full {
             return;
         }
         let n_kept = engine.n_ctx() / KEPT_PART;
@@ -274,6 +278,7 @@ impl Sequence {
         self.text.tokens.drain(n_kept..n_kept + n_dropped);
         self.text.marks.clear();
         self.clear_at_end = true;
+        answer.n_shifts += 1;
         let counters = &mut answer.stream.counters;
         counters.n_shifted += n_dropped as u32;
         counters.n_past = self.text.tokens.len() as u32;

@@ -430,6 +430,9 @@ fn a_shift_lets_an_answer_go_on_that_fills_the_context() {
     assert_eq!((shifted.finish(), counters.n_generated), (Finish::Length, 700));
     assert!(counters.n_shifted >= 200 && counters.n_past <= 512, "{counters:?}");
     assert!(shifted.text.starts_with(&full.text[..full.text.len() / 2]), "it is the same up to there");
+    // It ends all the same where the model never does.
+    let endless = worker.answer(&Generate { id: 5, context_shift: true, max_tokens: None, ..long.clone() });
+    assert!(matches!(endless.finish(), Finish::ContextFull | Finish::Stop), "{:?}", endless.end);
     // Nothing goes on from what was computed with tokens that have gone.
     let next = worker.answer(&Generate { id: 3, max_tokens: Some(5), ..long.clone() });
     assert_eq!(next.started.unwrap().n_cached, 0);
