@@ -24,28 +24,37 @@ impl History {
         let entry = conversation.entry(0);
         let words = words(conversation);
         self.run(|connection| {
-            connection
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let values = params![
+                column(entry.key),
+                entry.name,
+                entry.title,
+                entry.model,
+                entry.model_name,
+                entry.created_ms,
+                entry.updated_ms,
+                entry.n_prompts.cast_signed(),
+                words,
+                body
+            ];
+            // An insert that gives way to an update would use up a number each time.
+            let n_updated = transaction
                 .prepare_cached(
-                    "INSERT INTO conversation (key, name, title, model, model_name, created, updated, n_prompts, words, body)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                     ON CONFLICT (key) DO UPDATE SET
-                        name = ifnull(excluded.name, name), title = excluded.title, model = excluded.model,
-                        model_name = excluded.model_name, updated = excluded.updated, n_prompts = excluded.n_prompts,
-                        words = excluded.words, body = excluded.body",
+                    "UPDATE conversation SET name = ifnull(?2, name), title = ?3, model = ?4, model_name = ?5, created = ?6,
+                        updated = ?7, n_prompts = ?8, words = ?9, body = ?10
+                     WHERE key = ?1",
                 )?
-                .execute(params![
-                    column(entry.key),
-                    entry.name,
-                    entry.title,
-                    entry.model,
-                    entry.model_name,
-                    entry.created_ms,
-                    entry.updated_ms,
-                    entry.n_prompts.cast_signed(),
-                    words,
-                    body
-                ])?;
-            Ok(())
+                .execute(values)?;
+            if n_updated == 0 {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO conversation
+                            (key, name, title, model, model_name, created, updated, n_prompts, words, body)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    )?
+                    .execute(values)?;
+            }
+            transaction.commit()
         })
     }
 
@@ -176,6 +185,8 @@ mod tests {
         let more = conversation(1, 30, &[(Role::User, "Why whales?"), (Role::User, "And?")]);
         history.put_conversation(&more).unwrap();
         assert_eq!(titles(&mut history, &[]), ["The Whale", "Why ships?"]);
+        let numbers: Vec<i64> = history.conversations(&[], 9).unwrap().iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, [1, 2], "a change uses up no number");
         let read = history.conversation(whales.key).unwrap().unwrap();
         assert_eq!((read.name.as_deref(), read.turns.len()), (Some("The Whale"), 2));
         let number = history.conversations(&[], 1).unwrap()[0].number;
