@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::scan::FIRST_SCAN;
 use super::socket::{FromClient, FromServer, Link, LinkError, Question, Target, first_command};
-use super::{Clock, export, save, start, writer};
+use super::{Clock, export, save, start, welcome, writer};
 use crate::ui::{self, Server, State, update};
 use domain::command::{Cause, Command, Refused, Value, What};
 use domain::settings::Settings;
@@ -210,6 +210,10 @@ impl Attached {
                     Err(error) => Event::Failed(format!("it could not be saved: {error}")),
                 }),
                 Err(ui::Effect::WriteNew { name, text }) => self.write(move || export::write_new(&name, &text)),
+                Err(ui::Effect::Welcomed) => {
+                    // Said once more at the next start, if it can't be kept.
+                    let _ = self.writer.write(welcome::remember);
+                }
                 Err(ui::Effect::Copy(text)) => self.clipboard = Some(text),
                 Err(ui::Effect::EditExternally(text)) => self.external_edit = Some(text),
                 Err(ui::Effect::Reattach) => self.wants_attach = true,

@@ -34,6 +34,7 @@ mod serving;
 pub mod socket;
 pub mod start;
 pub mod suites;
+pub mod welcome;
 mod writer;
 
 use std::path::PathBuf;
@@ -559,6 +560,7 @@ impl App {
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.export(name, text),
+            Effect::Welcomed => self.write("that you were welcomed", welcome::remember),
         }
     }
 

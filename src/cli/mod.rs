@@ -168,8 +168,8 @@ pub fn usage_error(error: &clap::Error) -> Exit {
 /// What `ls` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Ls {
-    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`,
-    /// `licence:osi`, `open:data`
+    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
+    /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
     pub filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

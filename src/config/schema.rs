@@ -96,6 +96,18 @@ static OTHERS: &[Setting] = &[
     },
     Setting {
         section: "ui",
+        key: "mouse",
+        get: |settings, _| Value::Flag(settings.ui.mouse),
+        set: |settings, _, value| put(&mut settings.ui.mouse, value.flag()),
+    },
+    Setting {
+        section: "ui",
+        key: "screen_reader",
+        get: |settings, _| Value::Flag(settings.ui.screen_reader),
+        set: |settings, _, value| put(&mut settings.ui.screen_reader, value.flag()),
+    },
+    Setting {
+        section: "ui",
         key: "on_quit",
         get: |settings, _| name_of(ON_QUIT, settings.ui.on_quit),
         set: |settings, _, value| put(&mut settings.ui.on_quit, value.one_of(ON_QUIT)),

@@ -65,7 +65,7 @@ pub enum Action {
     First,
     /// To the last row.
     Last,
-    /// Start the model, write to the session, open the row.
+    /// Start the model or go to its session, write to the session, open the row.
     Choose,
     /// Cancel the answer, close what is open, leave the field.
     Back,
@@ -83,7 +83,7 @@ pub enum Action {
     ScrollUp,
     /// Scroll the session's tab or the model's card down.
     ScrollDown,
-    /// Start one more session, or duplicate the column.
+    /// Start one more session, duplicate the column, or pick another suite.
     New,
     /// Change the settings of the session, or those to start with.
     Configure,
@@ -124,11 +124,11 @@ pub enum Action {
     Sort,
     /// Reverse the sort order.
     Reverse,
-    /// Mark or unmark the selected one for a race.
+    /// Mark or unmark the selected one, for a race, a bench, a suite or deletion.
     Mark,
     /// Unmark everything that is marked.
     UnmarkAll,
-    /// Race what is marked.
+    /// Race what is marked: compare the answers to one prompt.
     RaceMarked,
     /// Run the next race in turn or at once.
     Order,
@@ -153,6 +153,8 @@ pub enum Action {
     ExportRace,
     /// Measure the speed of the marked models, or of the selected one.
     BenchModel,
+    /// Count disturbed repetitions of the bench as well.
+    KeepDisturbed,
     /// Pick another suite to run.
     PickSuite,
     /// Run the suite again, all its prompts.
@@ -167,7 +169,7 @@ pub enum Action {
     NextPrompt,
     /// Reveal the names of a blind race without a vote.
     Reveal,
-    /// Delete the selected model or record, or clean up the selected row.
+    /// Delete the marked models or the selected one, the selected record, or clean up the selected row.
     #[strum(to_string = "delete-selected", serialize = "delete-model")]
     DeleteSelected,
     /// Undo the last deletion or deduplication.
@@ -208,8 +210,12 @@ pub enum Action {
     FewerThreads,
     /// Switch to the next theme.
     Theme,
+    /// Show the last messages in full.
+    Messages,
     /// Dismiss the notices.
     DismissNotices,
+    /// Suspend taffrail; the shell's fg resumes it.
+    Suspend,
     /// Send the prompt.
     Send,
     /// Write in the editor that `VISUAL` or `EDITOR` names.

@@ -78,6 +78,8 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
+    /// Remember that the user was welcomed.
+    Welcomed,
     /// Run a row of the palette; stays within the screen.
     RunPalette {
         /// What is typed.

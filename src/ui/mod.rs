@@ -5,6 +5,7 @@
 //! keeps only what a drawn frame leaves behind (which row a list begins with).
 
 pub mod action;
+mod ascii;
 mod canvas;
 mod chats_view;
 pub mod chord;
@@ -17,7 +18,10 @@ mod event;
 pub mod fleet_view;
 pub mod graphs;
 mod help;
+mod help_keys;
+pub mod hits;
 pub mod keymap;
+mod marks;
 mod mode;
 mod overlay;
 pub mod palette;

@@ -2,17 +2,18 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, below, row, spans_width};
+use super::canvas::{Canvas, below, row};
+use super::hits::{List, Target};
 use super::panels::prompt;
 use super::theme::Meaning;
 use super::view_state::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
-use super::window::{keys, window};
+use super::window::{draw_keys, window};
 use crate::ui::Mode;
 use crate::ui::State;
 use crate::ui::editor::Editor;
-use crate::ui::palette::{self, Entry};
+use crate::ui::palette::{self, Entry, PaletteRow};
 use crate::ui::{Form, FormPurpose, Overlay};
 use domain::admission::AdmissionError;
 use domain::model::Model;
@@ -69,25 +70,66 @@ fn commands(
         canvas.say(list.x, list.y, list.width, "No matching command.", Meaning::Muted);
         return;
     }
-    let room = usize::from(list.height);
     let chosen = chosen.min(rows.len() - 1);
-    view_state.palette_offset = follow(view_state.palette_offset, Some(chosen), rows.len(), room);
     let name_columns = (list.width / 3).clamp(12, 28);
-    for (index, entry) in rows.iter().enumerate().skip(view_state.palette_offset).take(room) {
-        let line = row(list, (index - view_state.palette_offset) as u16);
-        // The key that does the same on the screen beneath.
-        let key = match entry.entry {
-            Entry::Action(action) => canvas.key(beneath, action),
-            _ => String::new(),
-        };
-        canvas.say(line.x, line.y, name_columns, &entry.label, Meaning::Text);
-        let key = [canvas.span(Meaning::Key, key)];
-        let key_columns = spans_width(&key) as u16;
-        let help_x = line.x + name_columns + 1;
-        canvas.say(help_x, line.y, line.right().saturating_sub(help_x + key_columns + 1), &entry.help, Meaning::Muted);
-        canvas.put_right(line.x, line.y, line.width, &key);
-        choice(canvas, line, index == chosen);
+    // A description that has no room beside its name stands below it, whole.
+    let layout: Vec<PaletteLines> =
+        rows.iter().map(|entry| lay_out(canvas, list.width, beneath, name_columns, entry)).collect();
+    let height = |index: usize| layout.get(index).map_or(1, |lines| lines.below.len() as u16 + 1);
+    let mut first = view_state.palette_offset.min(chosen);
+    while first < chosen && (first..=chosen).map(height).sum::<u16>() > list.height {
+        first += 1;
     }
+    view_state.palette_offset = first;
+    let mut rest = list;
+    for (index, (entry, lines)) in rows.iter().zip(&layout).enumerate().skip(first) {
+        if rest.height == 0 {
+            break;
+        }
+        let place = Rect { height: height(index).min(rest.height), ..rest };
+        let name = if lines.below.is_empty() { name_columns } else { place.width };
+        canvas.say(place.x, place.y, name, &entry.label, Meaning::Text);
+        if lines.below.is_empty() {
+            let x = place.x + name_columns + 1;
+            canvas.say(x, place.y, place.right().saturating_sub(x), &entry.help, Meaning::Muted);
+        }
+        for (number, line) in lines.below.iter().enumerate() {
+            let line_place = row(place, number as u16 + 1);
+            if line_place.height > 0 {
+                canvas.say(line_place.x + 2, line_place.y, line_place.width.saturating_sub(2), line, Meaning::Muted);
+            }
+        }
+        let key = [canvas.span(Meaning::Key, lines.key.as_str())];
+        canvas.put_right(place.x, place.y, place.width, &key);
+        choice(canvas, place, index == chosen);
+        for line in place.rows() {
+            canvas.hit(line, Target::Rows { list: List::Palette, first: index, count: index + 1 });
+        }
+        rest = below(rest, place.height);
+    }
+}
+
+/// A row of the palette as it is drawn: the key that does the same, and the lines below its name.
+struct PaletteLines {
+    key: String,
+    below: Vec<String>,
+}
+
+fn lay_out(canvas: &Canvas<'_>, columns: u16, beneath: Mode, name: u16, entry: &PaletteRow) -> PaletteLines {
+    // The key that does the same on the screen beneath.
+    let key = match entry.entry {
+        Entry::Action(action) => canvas.key(beneath, action),
+        _ => String::new(),
+    };
+    let room = usize::from(columns.saturating_sub(name + 1)).saturating_sub(text::width(&key) + 1);
+    let below = if text::width(&entry.help) <= room {
+        Vec::new()
+    } else {
+        let room = usize::from(columns.saturating_sub(2)).max(8);
+        let rows = text::wrap(&entry.help, room).into_iter();
+        rows.map(|range| entry.help.get(range).unwrap_or_default().to_owned()).collect()
+    };
+    PaletteLines { key, below }
 }
 
 fn choice(canvas: &mut Canvas<'_>, line: Rect, is_chosen: bool) {
@@ -103,11 +145,7 @@ fn confirm(canvas: &mut Canvas<'_>, area: Rect, state: &State, question: &str) {
     let inside = window(canvas, area, columns, text_rows + 4, "sure?");
     let style = canvas.style(Meaning::Text);
     let rows = canvas.paragraph(inside, question, style);
-    let answers = keys(canvas, state);
-    let line = row(inside, rows + 1);
-    if line.height > 0 {
-        canvas.put_spans(line.x, line.y, line.width, &answers);
-    }
+    draw_keys(canvas, row(inside, rows + 1), state);
 }
 
 /// What most machines have none of.
@@ -145,10 +183,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &str, refu
         rest = below(rest, 1);
     }
     let rest = below(rest, u16::from(rest.height > 1));
-    let answers = keys(canvas, state);
-    if rest.height > 0 {
-        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
-    }
+    draw_keys(canvas, rest, state);
 }
 
 /// What may happen to a model that something speaks against.
@@ -169,10 +204,7 @@ fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model)
         let rows = canvas.paragraph(rest, &text, style);
         rest = below(rest, rows + 1);
     }
-    let answers = keys(canvas, state);
-    if rest.height > 0 {
-        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
-    }
+    draw_keys(canvas, rest, state);
 }
 
 /// Columns of a field's name and value.
@@ -219,6 +251,8 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
             canvas.tint(Rect { width, ..place }, style);
         }
     }
+    let first = view_state.form_offset;
+    canvas.hit(list, Target::Rows { list: List::Fields, first, count: rows.len() });
     if foot > 0 {
         let chosen = rows.get(form.chosen);
         let help = chosen.map_or_else(String::new, |field| note(form, field));
@@ -229,8 +263,7 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
             let field = chosen.map_or("", |field| field.name);
             canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
         } else {
-            let answers = keys(canvas, state);
-            canvas.put_spans(line.x, line.y, line.width, &answers);
+            draw_keys(canvas, line, state);
         }
     }
 }

@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 use wire::Role;
 
 use super::canvas::{Canvas, Span, Spans, row, spans_width};
+use super::hits::Target;
 use super::theme::Meaning;
 use super::view_state::ViewState;
 use super::widgets::{markdown, text};
 use super::window::window;
-use crate::ui::RecordView;
+use crate::ui::{Mode, RecordView};
 use domain::conversation::Conversation;
 use domain::figure::Graded;
 use domain::record::{BenchDocument, BenchRow, RaceColumn, RaceDocument, SuiteDocument, TokenCounts};
@@ -41,6 +42,7 @@ pub(super) fn draw(
     };
     let limit = lines.len().saturating_sub(usize::from(inside.height));
     view_state.scroll_limit = Some(limit);
+    canvas.hit(inside, Target::Text(Mode::Record));
     let first = scroll.min(limit);
     for (index, spans) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
         canvas.put_spans(inside.x, row(inside, index as u16).y, inside.width, spans);

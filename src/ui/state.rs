@@ -12,7 +12,7 @@ use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
 use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
-use domain::settings::{ChatSettings, OnQuit, Settings};
+use domain::settings::{ChatSettings, GraphStyle, OnQuit, Settings};
 use domain::storage::Grouping;
 use domain::units::Ratio;
 
@@ -21,6 +21,7 @@ use crate::ui::{Action, ChatsView, Notice, Overlay, RaceView, RequestsView, Serv
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
 pub struct Ui {
     /// The screen that shows.
     pub screen: Screen,
@@ -56,8 +57,26 @@ pub struct Ui {
     pub themes: Vec<String>,
     /// What the user should read, newest last; each goes after its time.
     pub notices: VecDeque<Notice>,
+    /// What was said lately, with its time in seconds since 1970, newest last.
+    pub messages: VecDeque<(i64, String)>,
+    /// Whether a first start may be welcomed, and whether that shows.
+    pub welcome: Welcome,
     /// The program is about to end.
     pub leaving: bool,
+    /// The program is about to stop until its shell continues it.
+    pub suspending: bool,
+    /// What graphs are drawn with.
+    pub graphs: GraphStyle,
+    /// Whether the terminal shows ASCII alone.
+    pub ascii: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether the screen is read out: without boxes, spinners and graphs.
+    pub screen_reader: bool,
+    /// What was said of each session last: its number, name and state.
+    pub(super) spoken: Vec<(u64, String, &'static str)>,
+    /// The screen that was named last.
+    pub(super) spoken_screen: Option<Screen>,
     /// What becomes of the server's sessions when the screen is left.
     pub on_quit: OnQuit,
     /// The server that this screen is attached to; `None` where the domain is this process's own.
@@ -89,13 +108,34 @@ impl Ui {
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),
+            messages: VecDeque::new(),
+            welcome: Welcome::default(),
             leaving: false,
+            suspending: false,
+            graphs: settings.ui.graphs,
+            ascii: false,
+            mouse: settings.ui.mouse,
+            screen_reader: settings.ui.screen_reader,
+            spoken: Vec::new(),
+            spoken_screen: None,
             on_quit: settings.ui.on_quit,
             server: None,
             n_commands: 0,
             unanswered: BTreeMap::new(),
         }
     }
+}
+
+/// Whether a first start is welcomed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Welcome {
+    /// It was before, or has no need to be.
+    #[default]
+    Done,
+    /// It is once the models are known, where they are the starters alone.
+    Pending,
+    /// It shows.
+    Shown,
 }
 
 /// What shows of the machine.
@@ -111,6 +151,8 @@ pub struct MachineView {
     pub split: bool,
     /// The first row of the source table that shows.
     pub scroll: usize,
+    /// Whether absent sensors show one by one.
+    pub shows_missing: bool,
 }
 
 /// What shows of the disk use.
@@ -172,6 +214,8 @@ pub struct LibraryView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: LibrarySort,
     /// Largest, newest, last first.
@@ -268,6 +312,8 @@ pub struct FleetView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: FleetSort,
     /// Largest first.
@@ -412,6 +458,8 @@ pub struct HistoryList {
     pub filtering: bool,
     /// Whether the record that was asked for is to be read, rather than gone on with.
     pub(super) reads: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
 }
 
 impl Ui {

@@ -1,5 +1,6 @@
 //! What one frame leaves for the next.
 
+use super::hits::Hit;
 use super::widgets::markdown;
 use domain::session::SessionId;
 
@@ -33,6 +34,8 @@ pub struct ViewState {
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
     /// `None` while that is not known, since only what shows is laid out.
     pub scroll_limit: Option<usize>,
+    /// What lies where, for the mouse; what lies over the others comes last.
+    pub hits: Vec<Hit>,
     /// Rows that the screen's list has room for, for moving by pages.
     pub page_rows: usize,
 }

@@ -16,6 +16,7 @@ pub mod energy;
 pub mod event;
 pub mod eviction;
 pub mod figure;
+pub mod filter;
 pub mod ids;
 pub mod keep_alive;
 pub mod lab;

@@ -37,7 +37,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = below(area, 1);
     if chats.filtering || !chats.filter.is_empty() {
         let count = format!("{} ", counted(chats.entries.len(), "conversation"));
-        super::library::filter_row(canvas, head, &chats.filter, chats.filtering, &count);
+        super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), None, &count);
     } else {
         let more = if chats.more { " and more; a search finds them" } else { "" };
         let text = format!("Conversations · {}{more} · `taffrail chats` has them too", chats.entries.len());

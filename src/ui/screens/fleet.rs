@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
+use crate::ui::hits::Target;
 use crate::ui::panels::{chat, chat_rule, foreign_table, graphs, prompt, session_table, session_tabs};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -44,13 +45,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.domain.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
-    if area.width >= WIDE.0 && area.height >= WIDE.1 {
+    if area.width >= WIDE.0 && area.height >= WIDE.1 && !canvas.plain {
         // The chat takes what the table doesn't need.
         let least = area.width - (area.width * 36 / 100).max(40);
         let (left, right) = split_columns(area, least.min(session_table::width(state) + 1));
         let n_rows = session_rows(state) + n_foreign;
         let least = (left.height / 3).max(8);
-        let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
+        // The graphs have all the room that the table doesn't need.
+        let graph_rows = left.height.saturating_sub(n_rows + 2).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
         let table = Rect { width: table.width - 1, ..table };
         list(canvas, table, state, view_state);
@@ -99,7 +101,7 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         _ => format!(", {} of {n_foreign} other processes", fleet.foreign.rows.len()),
     };
     let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
-    super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
+    super::library::filter_row(canvas, line, (&fleet.filter, fleet.filtering), fleet.problem.as_deref(), &count);
     rest
 }
 
@@ -165,6 +167,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     if let Some(note) = note {
         canvas.put_spans(line.x + 1, line.y, line.width.saturating_sub(1), &note);
     }
+    canvas.hit(body, Target::Text(Mode::Fleet));
     match state.ui.fleet.tab {
         SessionTab::Conversation => {
             chat::draw(
@@ -190,6 +193,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
             Focus::Table => format!("{} to write a prompt", canvas.key(Mode::Fleet, Action::Choose)),
         };
         prompt::draw(canvas, inset(below(foot, rule), 1), editor, focused, &placeholder);
+        canvas.hit(foot, Target::Field(Mode::Prompt));
     }
 }
 
@@ -214,4 +218,10 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
     canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &tabs);
+    let mut x = area.right().saturating_sub(spans_width(&tabs) as u16 + 1);
+    for (tab, name) in SessionTab::ALL {
+        let width = name.len() as u16;
+        canvas.hit(Rect { x, width, height: 1, ..area }, Target::Tab(tab));
+        x += width + 2;
+    }
 }

@@ -101,6 +101,9 @@ pub fn busy() -> State {
         machine.power.push(Some(150.0 * wave(11.0, 0.15)));
         machine.cpu.push(Some(60.0 * wave(9.0, 0.3)));
         machine.memory.push(Some(18.3e9 * wave(40.0, 0.02)));
+        machine.gpu.push(Some(88.0 * wave(7.0, 0.1)));
+        machine.disk.push(Some(60e6 * wave(13.0, 0.9)));
+        machine.network.push(Some(2e6 * wave(17.0, 0.8)));
         machine.held.push(Some(held));
         machine.temperature.push(Some(71.0 * wave(60.0, 0.1)));
         for (ring, celsius) in machine.sensors.iter_mut().map(|(_, ring)| ring).zip([71.0, 68.0, 44.0]) {

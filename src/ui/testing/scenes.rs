@@ -170,12 +170,9 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.fleet.filtering = true;
             state.ui.fleet.filter = Editor::with_text("qwen tok/s>20");
             state.ui.fleet.sort = FleetSort::PerAnswer;
-            state.ui.fleet.rows = crate::ui::fleet_view::rows(
-                &state.domain.sessions,
-                state.ui.fleet.filter.text(),
-                state.ui.fleet.sort,
-                state.ui.fleet.reverse,
-            );
+            let filter = crate::ui::fleet_view::parse(state.ui.fleet.filter.text(), &state.domain.sessions, &[]);
+            let (sort, reverse) = (state.ui.fleet.sort, state.ui.fleet.reverse);
+            state.ui.fleet.rows = crate::ui::fleet_view::rows(&state.domain.sessions, &filter, sort, reverse);
         }
         "top" | "top-sessions" => {
             with_others(&mut state);

@@ -72,6 +72,7 @@ pub(super) fn ask_older(client: &mut Client<'_>) -> Vec<Effect> {
 fn list(client: &mut Client<'_>) -> Vec<Effect> {
     let history = &mut client.ui.history;
     history.asked = true;
+    history.problem = Filter::problem(history.filter.text());
     vec![Effect::ListHistory {
         generation: history.generation,
         filter: Filter::parse(history.filter.text()),

@@ -18,6 +18,7 @@ mod library;
 mod list;
 mod machine;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod reply;
@@ -25,9 +26,11 @@ mod requests;
 mod screen;
 mod selection;
 mod session;
+mod spoken;
 mod step;
 mod storage;
 mod suite;
+mod to_session;
 mod writing;
 
 use std::collections::VecDeque;
@@ -35,12 +38,13 @@ use std::time::Duration;
 
 use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
+use domain::settings::GraphStyle;
 use domain::{Moment, Notification};
 
 use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State};
+use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State, Welcome};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -70,6 +74,7 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
         None => carry_out(state, now, wanted, &mut done),
         Some(_) => attached::send(&mut state.client(), wanted, &mut done),
     }
+    spoken::follow(&mut state.client());
     done
 }
 
@@ -145,6 +150,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
         list_models(client, chosen.as_deref());
     }
     if is_scanned {
+        library::welcome(client);
         wanted.extend(storage::disk_usage(client));
     }
     if is_tick {
@@ -170,11 +176,13 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
     match event {
         Event::Action(action) => return dispatch::act(client, action),
         Event::Text(text) => return editing::edit(client, &Edit::Insert(text)),
+        Event::Mouse(mouse) => return mouse::on_mouse(client, mouse),
         Event::Show(screen) => return screen::show(client, screen),
         Event::ScrollLimit(limit) => match &mut client.ui.overlay {
             Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                 *scroll = (*scroll).min(limit);
             }
+            Some(_) => {}
             _ if client.ui.screen == Screen::Library => {
                 client.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
             }
@@ -193,7 +201,13 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
-        Event::Redraw | Event::Domain(_) => {}
+        Event::FirstStart => {
+            client.ui.welcome = Welcome::Pending;
+            library::welcome(client);
+        }
+        Event::AsciiOnly => (client.ui.ascii, client.ui.graphs) = (true, GraphStyle::Ascii),
+        Event::Redraw => client.ui.suspending = false,
+        Event::Domain(_) => {}
     }
     Vec::new()
 }

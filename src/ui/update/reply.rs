@@ -6,7 +6,7 @@ use domain::lab::race::{Order, RaceOrder};
 use domain::session::SessionId;
 use domain::settings::{CHAT_FIELDS, Field, SessionSettings};
 
-use super::{Client, race, suite, writing};
+use super::{Client, race, suite, to_session, writing};
 use crate::ui::{BenchTab, Effect, Focus, Overlay, RaceTab, Screen, SessionTab};
 
 /// The most of a value that a notice shows, in characters.
@@ -112,13 +112,7 @@ fn show_session(client: &mut Client<'_>, id: SessionId, wanted: &SessionSettings
     if let Some(shortened) = shortened {
         client.notify(shortened, false);
     }
-    client.ui.fleet.chosen = Some(id);
-    client.ui.fleet.focus = Focus::Prompt;
-    client.ui.fleet.tab = SessionTab::Conversation;
-    client.ui.fleet.scroll = 0;
-    client.ui.screen = Screen::Fleet;
-    client.ui.requests.shown = false;
-    client.ui.chats.shown = false;
+    let _ = to_session::show(client, id);
 }
 
 /// Show why a command was refused, with the question that would help.

@@ -32,6 +32,7 @@ pub(super) fn list(client: &mut Client<'_>) {
     let rows = requests::listed(all(), view.filter.text(), (view.sort, view.reverse), facts);
     view.rows = rows.iter().map(|row| row.id).collect();
     view.n_all = all().count();
+    view.problem = requests::filter_problem(view.filter.text(), all());
     if !view.chosen.is_some_and(|chosen| view.rows.contains(&chosen)) {
         view.chosen = view.rows.get(place.min(view.rows.len().saturating_sub(1))).copied();
     }

@@ -4,7 +4,7 @@ use domain::command::What;
 use domain::session::{Phase, Session, SessionId};
 use wire::Role;
 
-use super::{Client, foreign, graphs, list, writing};
+use super::{Client, foreign, graphs, list, race, writing};
 use crate::ui::{Effect, Focus, Form, FormPurpose, Overlay, Screen, SessionTab, Then};
 use domain::settings::{InEffect, in_effect};
 
@@ -25,7 +25,7 @@ pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes.
+/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes, then the marks.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     if graphs::leave_cursor(client) {
         Vec::new()
@@ -35,7 +35,7 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     } else if client.chosen_session().is_some_and(Session::is_busy) {
         cancel(client)
     } else if client.ui.fleet.filter.is_empty() {
-        Vec::new()
+        race::unmark_all(client)
     } else {
         list::clear_session_filter(client)
     }

@@ -162,6 +162,8 @@ pub enum What {
     StartBench(Box<Plan>),
     /// End the bench that runs.
     CancelBench,
+    /// Count disturbed repetitions of the bench as well.
+    KeepDisturbed,
     /// Ask models the prompts of a suite.
     StartSuite(Box<SuiteOrder>),
     /// End the suite that runs; what was answered is kept for the next run.

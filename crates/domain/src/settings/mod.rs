@@ -63,6 +63,10 @@ pub struct Ui {
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether the screen is made to be read out: without boxes, spinners and graphs, changes as lines.
+    pub screen_reader: bool,
     /// What becomes of the server's sessions when a dashboard is left.
     pub on_quit: OnQuit,
 }
@@ -289,7 +293,14 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true, on_quit: OnQuit::Ask }
+        Self {
+            theme: "dark".to_owned(),
+            graphs: GraphStyle::Braille,
+            fold_reasoning: true,
+            mouse: true,
+            screen_reader: false,
+            on_quit: OnQuit::Ask,
+        }
     }
 }
 

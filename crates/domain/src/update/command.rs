@@ -59,6 +59,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::Vote(winner) => race::vote(domain, winner).and_then(accepted),
         What::StartBench(plan) => bench::start(domain, *plan).and_then(accepted),
         What::CancelBench => accepted(bench::cancel(domain)),
+        What::KeepDisturbed => accepted(bench::keep_disturbed(domain)),
         What::StartSuite(order) => suite::start(domain, *order).and_then(accepted),
         What::CancelSuite => accepted(suite::cancel(domain)),
         What::StartPerplexity(order) => perplexity::start(domain, *order).and_then(accepted),

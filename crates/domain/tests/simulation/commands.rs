@@ -28,7 +28,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 48;
+pub(crate) const KINDS: usize = 49;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -81,6 +81,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::SaveConversation(_) => 45,
         What::NameConversation { .. } => 46,
         What::DeleteConversation(_) => 47,
+        What::KeepDisturbed => 48,
     }
 }
 
@@ -178,6 +179,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         45 => What::SaveConversation(Box::new(conversation(domain, world, dice))),
         46 => What::NameConversation { key: key(domain, dice), name: text(dice) },
         47 => What::DeleteConversation(key(domain, dice)),
+        48 => What::KeepDisturbed,
         _ => What::ContinueRace,
     }
 }

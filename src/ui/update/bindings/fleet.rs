@@ -2,7 +2,7 @@
 
 use domain::session::{Phase, Session};
 
-use super::{Binding, HIDDEN, Hint, bind, chats, first_when, shown, text, when};
+use super::{Binding, HIDDEN, Hint, bind, chats, shown, text, when};
 use crate::ui::editor::Edit;
 use crate::ui::requests_view;
 use crate::ui::update::chats as chats_of_session;
@@ -14,8 +14,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Choose, &["enter"], |state| when(has_session(state) && !has_failed(state), "chat"), session::choose),
     bind(Action::New, &["n"], |_| shown("new"), |client| screen::show(client, Screen::Library)),
     bind(Action::Mark, &["space"], |state| when(has_session(state), "mark"), race::mark),
-    bind(Action::RaceMarked, &["R"], |state| when(state.ui.race.entries.len() > 1, "race"), race::race_marked)
-        .anywhere(),
+    bind(Action::RaceMarked, &["R"], race_marked, race::race_marked).anywhere(),
     bind(Action::Stop, &["x"], stop, session::stop).anywhere(),
     bind(Action::EditPrompt, &["e"], |state| when(can_say_again(state), "edit prompt"), writing::edit_prompt)
         .anywhere(),
@@ -39,14 +38,14 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::ExportChat, &["w"], |state| when(has_turns(state), "export chat"), chats_of_session::save),
     bind(Action::Sort, &["s"], |state| when(n_rows(state) > 1, "sort"), list::sort_sessions),
     bind(Action::Filter, &["/"], |state| when(n_rows(state) > 1, "filter"), list::filter_sessions),
-    bind(Action::PauseGraphs, &["f"], pause, graphs::pause).anywhere(),
+    bind(Action::PauseGraphs, &["p"], pause, graphs::pause).anywhere(),
     bind(Action::Restart, &["r"], restart, session::restart).anywhere(),
     bind(Action::Configure, &["c"], |state| when(has_session(state), "settings"), session::configure),
     bind(Action::Earlier, &["[", "shift-left"], |_| shown("cursor"), |client| graphs::move_cursor(client, -1))
         .anywhere(),
     bind(Action::Later, &["]", "shift-right"], HIDDEN, |client| graphs::move_cursor(client, 1)).anywhere(),
-    bind(Action::Split, &["v"], split, graphs::split).anywhere(),
-    bind(Action::ExportGraphs, &["E"], |_| shown("export graphs"), graphs::export).anywhere(),
+    bind(Action::Split, &["|"], split, graphs::split).anywhere(),
+    bind(Action::ExportGraphs, &["E"], |_| shown("export"), graphs::export).anywhere(),
     bind(Action::ZoomIn, &["+", "="], HIDDEN, |client| graphs::zoom(client, -1)).anywhere(),
     bind(Action::ZoomOut, &["-"], HIDDEN, |client| graphs::zoom(client, 1)).anywhere(),
     bind(Action::Reverse, &["S"], HIDDEN, list::reverse_sessions),
@@ -174,8 +173,21 @@ fn n_rows(state: &State) -> usize {
 fn back(state: &State) -> Hint {
     match state.ui.machine.cursor {
         Some(_) => Hint::First("now"),
-        None if state.ui.fleet.is_zoomed && !is_busy(state) => shown("table"),
-        None => first_when(is_busy(state), "cancel"),
+        None if is_busy(state) => Hint::First("cancel"),
+        None if state.ui.fleet.is_zoomed => shown("table"),
+        None if !state.ui.fleet.filter.is_empty() => shown("show all"),
+        None => unmark(state),
+    }
+}
+
+pub(super) fn unmark(state: &State) -> Hint {
+    when(!state.ui.race.entries.is_empty(), "unmark")
+}
+
+pub(super) fn race_marked(state: &State) -> Hint {
+    match state.ui.race.entries.len() {
+        0 | 1 => Hint::Hidden,
+        count => Hint::Counted("race", count),
     }
 }
 
@@ -211,6 +223,7 @@ pub(super) fn pause(state: &State) -> Hint {
     shown(if state.ui.machine.frozen.is_some() { "resume graphs" } else { "pause graphs" })
 }
 
+/// One part can't be told apart from others.
 pub(super) fn split(state: &State) -> Hint {
-    shown(if state.ui.machine.split { "stack" } else { "split" })
+    when(state.domain.sessions.len() > 1, if state.ui.machine.split { "stack" } else { "split" })
 }

@@ -18,7 +18,7 @@ pub(super) const EDITING: &[Binding] = &[
     bind(Action::WordLeft, &["ctrl-left", "alt-b", "alt-left"], HIDDEN, |client| edit(client, &Edit::WordLeft)),
     bind(Action::WordRight, &["ctrl-right", "alt-f", "alt-right"], HIDDEN, |client| edit(client, &Edit::WordRight)),
     bind(Action::LineStart, &["home", "ctrl-a"], HIDDEN, |client| edit(client, &Edit::Home)),
-    bind(Action::Undo, &["ctrl-z"], HIDDEN, |client| edit(client, &Edit::Undo)),
+    bind(Action::Undo, &["ctrl-/", "ctrl-_", "ctrl-7", "alt-u"], HIDDEN, |client| edit(client, &Edit::Undo)),
     bind(Action::Redo, &["ctrl-r"], HIDDEN, |client| edit(client, &Edit::Redo)),
 ];
 

@@ -9,9 +9,12 @@ mod energy;
 mod foreign;
 mod hub;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod requests;
+mod screen_path;
+mod spoken;
 mod storage;
 mod suite;
 
