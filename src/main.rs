@@ -120,6 +120,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Chats(arguments) => cli::chats::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Cache(arguments) => cli::cache::run(&arguments, loaded.settings.engine.prompt_cache_disk, &mut out),
         Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Requests(arguments) => {
@@ -137,6 +138,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
+        }
+        Command::Chat(arguments) => {
+            drop(out);
+            return chat(&arguments, &loaded.settings);
         }
         Command::Suite(arguments) => {
             drop(out);
@@ -321,6 +326,14 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
+}
+
+fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => library::as_named(model, &arguments.model),
+        Err(exit) => return exit,
+    };
+    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| cli::chat::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.

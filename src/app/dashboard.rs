@@ -23,6 +23,7 @@ use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
 use super::clipboard;
+use super::external_editor;
 use super::front::Front;
 use crate::ui::State;
 use crate::ui::hits::{self, Gesture, Hit};
@@ -108,6 +109,20 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
             dirty = true;
         }
         front.settle().await;
+        if let Some(text) = front.take_external_edit() {
+            // Two readers of one terminal would share its keys.
+            drop(input);
+            restore();
+            let edited = edit_externally(front, &text).await;
+            screen.take()?;
+            input = EventStream::new();
+            match edited {
+                Ok(Some(text)) => front.handle(ui::Event::Edited(text)),
+                Ok(None) => {}
+                Err(error) => front.notify(error.to_string(), true),
+            }
+            dirty = true;
+        }
         if let Some(text) = front.take_clipboard() {
             clipboard::copy(&mut stdout(), &text)?;
             front.notify("copied, where the terminal allows it".to_owned(), false);
@@ -115,6 +130,18 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
         }
     }
     Ok(())
+}
+
+/// Have the user write in an editor of their own, which has the terminal meanwhile; `None` where nothing was changed. What
+/// happens meanwhile is taken.
+async fn edit_externally(front: &mut Front, text: &str) -> io::Result<Option<String>> {
+    let mut editing = external_editor::begin(text)?;
+    loop {
+        tokio::select! {
+            ended = editing.wait() => return ended,
+            event = front.next() => front.take(event),
+        }
+    }
 }
 
 /// Take what the terminal says. Gives whether anything may have changed.

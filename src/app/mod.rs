@@ -13,6 +13,7 @@ mod clock;
 pub mod dashboard;
 mod deleting;
 pub mod export;
+mod external_editor;
 mod files;
 pub mod front;
 pub mod history;
@@ -117,6 +118,8 @@ pub struct App {
     ended_queries: Vec<EndedQuery>,
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
+    /// Text for the user's editor, until a front end takes it.
+    pub external_edit: Option<String>,
     clock: Clock,
     /// taffrail's own data folder, if there is a place for one.
     data: Option<PathBuf>,
@@ -214,6 +217,7 @@ impl App {
             next_command: 1,
             ended_queries: Vec::new(),
             clipboard: None,
+            external_edit: None,
             asides,
             aside_sender,
             clock,
@@ -506,6 +510,10 @@ impl App {
             Effect::DiscardDraft(draft) => self.history_writer.ask(HistoryCommand::Discard { draft }),
             Effect::Reveal(id) => self.history_writer.ask(HistoryCommand::Reveal(id)),
             Effect::DeleteRecord(id) => self.history_writer.ask(HistoryCommand::Delete(id)),
+            effect
+            @ (Effect::SaveConversation(_) | Effect::NameConversation { .. } | Effect::DeleteConversation(_)) => {
+                self.history_writer.ask_of(effect);
+            }
             Effect::Random => self.draw(),
             Effect::TempDir(order) => self.create_scratch(*order),
             Effect::RemoveTempDir => self.remove_scratch(),
@@ -547,6 +555,8 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.history_writer.ask(HistoryCommand::List { generation, filter, page });
             }
+            of @ (Effect::ListConversations { .. } | Effect::GetConversation(_)) => self.history_writer.ask_for(of),
+            Effect::EditExternally(text) => self.external_edit = Some(text),
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.export(name, text),

@@ -5,6 +5,8 @@
 pub mod attach;
 pub mod bench;
 pub mod cache;
+pub mod chat;
+pub mod chats;
 pub mod cleanup;
 pub mod completions;
 pub mod config;
@@ -95,6 +97,10 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt: the answer on standard output, its figures on standard error
     Run(Box<run::Run>),
+    /// Talk with a model, line by line, with commands as Ollama has them
+    Chat(Box<chat::Chat>),
+    /// Show the conversations that were kept: list, search, show, name, export, delete
+    Chats(chats::Chats),
     /// Ask models the prompts of a suite, and show which pass
     Suite(Box<suite::Ask>),
     /// Pick the model with the lowest cost that passes enough of a suite

@@ -4,7 +4,7 @@
 //! figures ends it there. The same core decides as in the dashboard.
 
 mod messages;
-mod report;
+pub(super) mod report;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ async fn answer(
     app: &mut Front,
     own: &mut Option<SessionId>,
 ) -> Result<Exit, Failure> {
-    let prompt = prompt(arguments)?;
+    let prompt = prompt(arguments, app.state().domain.settings.chat.system.as_ref())?;
     let mut form = form(arguments)?;
     let model = super::force::admit(&model, arguments.force, app.state().domain.now.unix)?;
     tell_of_form(form.as_ref());
@@ -193,7 +193,7 @@ async fn answer(
                     }
                     told_of_loaded(now);
                     let (form, stop) = (form.take(), arguments.stop.clone());
-                    let what = What::Generate { session, prompt, form, stop, record: true };
+                    let what = What::Generate { session, prompt, form, stop, options: None, record: true };
                     if let Value::Request(id) = app.command(what).await? {
                         request = Some(id);
                     }
@@ -215,7 +215,7 @@ async fn answer(
 }
 
 /// Wait for an instant; for ever without one.
-async fn until(instant: Option<Instant>) {
+pub(super) async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
@@ -318,7 +318,7 @@ pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
 }
 
 /// What the model is to go on from.
-fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
+fn prompt(arguments: &Run, usual: Option<&String>) -> Result<Prompt, Failure> {
     if let Some(file) = &arguments.messages {
         return messages::read(file);
     }
@@ -327,8 +327,8 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
     if arguments.raw {
         return Ok(Prompt::Raw(text));
     }
-    let system = arguments.system.iter().map(|text| Message::new(Role::System, text));
-    Ok(system.chain([Message::new(Role::User, text)]).collect())
+    let system = arguments.system.as_ref().or(usual).map(|text| Message::new(Role::System, text));
+    Ok(system.into_iter().chain([Message::new(Role::User, text)]).collect())
 }
 
 /// What the answer must look like.
@@ -371,7 +371,7 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
 
 /// Writes the answer as it comes.
 #[expect(clippy::struct_excessive_bools, reason = "three are facts about the streams, one is where the line stands")]
-struct Printer {
+pub(super) struct Printer {
     quiet: bool,
     to_terminal: bool,
     tell_progress: bool,
@@ -384,7 +384,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let tell_progress = io::stderr().is_terminal();
         Self {
             quiet,
@@ -397,7 +397,7 @@ impl Printer {
         }
     }
 
-    fn loading(&mut self, fraction: f32) {
+    pub(super) fn loading(&mut self, fraction: f32) {
         let percent = (fraction * 100.0) as u32;
         if self.told != Some(percent) {
             self.progress("loading").tell(format!("loading {percent:>3}%"));
@@ -405,8 +405,13 @@ impl Printer {
         }
     }
 
+    /// The model is loaded: the next thing to be seen is the prompt, or its answer.
+    pub(super) fn loaded(&mut self) {
+        self.progress = None;
+    }
+
     /// Tell what is going on until something is written.
-    fn waiting(&mut self, what: &str) {
+    pub(super) fn waiting(&mut self, what: &str) {
         if self.channel.is_none() {
             self.progress(what).tell(what);
         }
@@ -416,7 +421,7 @@ impl Printer {
         self.progress.get_or_insert_with(|| Progress::begin(what))
     }
 
-    fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
+    pub(super) fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
         if self.quiet {
             self.progress("answering").tell("answering");
             return Ok(());
@@ -458,7 +463,7 @@ impl Printer {
         Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    pub(super) fn end(&mut self) -> io::Result<()> {
         self.progress = None;
         if self.channel == Some(Channel::Answer) && !self.ends_line {
             writeln!(io::stdout())?;

@@ -61,6 +61,7 @@ fn every_field_is_a_setting() {
         library,
         hub,
         session: _,
+        chat: _,
         budget,
         engine,
         bench,
@@ -114,7 +115,7 @@ fn every_field_is_a_setting() {
         max_body: _,
         max_connections: _,
     } = server;
-    let n_session = domain::settings::SESSION_FIELDS.len();
+    let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
     assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
 }
 

@@ -28,6 +28,8 @@ pub enum Action {
     Fleet,
     /// Show the requests of all clients, or the sessions again.
     Requests,
+    /// Show the conversations, or the sessions again.
+    Chats,
     /// Show the models.
     Library,
     /// Find and download models on the Hugging Face Hub.
@@ -83,7 +85,7 @@ pub enum Action {
     ScrollDown,
     /// Start one more session, duplicate the column, or pick another suite.
     New,
-    /// Change the settings to start with.
+    /// Change the settings of the session, or those to start with.
     Configure,
     /// Start even if it does not fit or the check refuses it.
     #[strum(to_string = "start-anyway", serialize = "force")]
@@ -94,12 +96,30 @@ pub enum Action {
     Stop,
     /// Restart the session and keep its conversation.
     Restart,
-    /// Clear the conversation.
+    /// Begin a new chat; the conversation so far stays among the chats.
+    #[strum(to_string = "new-chat", serialize = "clear")]
     Clear,
+    /// Edit a prompt that was sent; what came after it is dropped.
+    EditPrompt,
+    /// Generate the last answer again.
+    Regenerate,
+    /// Delete the last prompt and its answer.
+    DeleteTurn,
+    /// Let the chat fill the screen, or give the table its room again.
+    Zoom,
+    /// Read the conversation or the record.
+    Open,
+    /// Name the conversation.
+    #[strum(to_string = "name-chat")]
+    Rename,
+    /// Write the conversation to a Markdown and a JSON file.
+    ExportChat,
     /// Fold or unfold the reasoning.
     Fold,
     /// Copy the last answer.
     Copy,
+    /// Copy the last code block of the answer; again, the one before.
+    CopyCode,
     /// Sort by the next column.
     Sort,
     /// Reverse the sort order.
@@ -198,6 +218,9 @@ pub enum Action {
     Suspend,
     /// Send the prompt.
     Send,
+    /// Write in the editor that `VISUAL` or `EDITOR` names.
+    #[strum(to_string = "open-editor")]
+    ExternalEditor,
     /// Insert a line break.
     Newline,
     /// Delete the character before the cursor.
@@ -293,6 +316,7 @@ mod tests {
             ("pause", Action::PauseDownload),
             ("freeze", Action::PauseGraphs),
             ("export", Action::ExportGraphs),
+            ("clear", Action::Clear),
         ] {
             assert_eq!(Action::named(name), Some(action), "{name}");
             assert_ne!(action.name(), name);

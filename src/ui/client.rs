@@ -9,7 +9,7 @@ use domain::session::Session;
 use domain::settings::Settings;
 use domain::{Domain, StateMachine};
 
-use crate::ui::{Mode, Notice, Ui};
+use crate::ui::{Action, Mode, Notice, Ui};
 
 /// What the program knows, and what one client's screen shows of it.
 #[derive(Debug, Clone)]
@@ -103,6 +103,11 @@ impl<'a> Client<'a> {
 
     /// Show a notice.
     pub(super) fn notify(&mut self, text: impl Into<String>, is_error: bool) {
+        self.notify_with(text, is_error, &[]);
+    }
+
+    /// Show a notice with the keys of actions that help.
+    pub(super) fn notify_with(&mut self, text: impl Into<String>, is_error: bool, actions: &'static [Action]) {
         let text = text.into();
         let notices = &mut self.ui.notices;
         // A key that is pressed again and again says the same once.
@@ -110,7 +115,7 @@ impl<'a> Client<'a> {
         if notices.len() == MAX_NOTICES {
             notices.pop_front();
         }
-        notices.push_back(Notice { text: text.clone(), is_error, at: self.domain.now });
+        notices.push_back(Notice { text: text.clone(), is_error, at: self.domain.now, actions });
         let messages = &mut self.ui.messages;
         messages.retain(|(_, message)| *message != text);
         if messages.len() == MAX_MESSAGES {

@@ -14,6 +14,8 @@ pub enum Event {
     Action(Action),
     /// The user typed or pasted text.
     Text(String),
+    /// The user has written this in an editor of their own.
+    Edited(String),
     /// The user moved the mouse or pressed its button.
     Mouse(Mouse),
     /// The user was never welcomed.

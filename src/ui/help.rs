@@ -36,6 +36,10 @@ const FLEET: &[HelpPart] = &[
     Term("Power", "the session's share of the measured power"),
     Term("J/tok", "energy per generated token, idle share included; J/answer is the whole answer"),
     Term("Thr", "threads it may use now"),
+    Heading("Chat"),
+    Text(
+        "A new chat leaves the conversation so far among the chats. The line above the prompt says how much of the context is left; what happens when it is full is the setting context_full: drop_oldest sends the oldest turns no longer, shift also lets an answer go on that fills the context, stop gives the prompt back. In an empty prompt, up and down walk through the prompts that were sent.",
+    ),
 ];
 
 const REQUESTS: &[HelpPart] = &[
@@ -54,6 +58,15 @@ const REQUESTS: &[HelpPart] = &[
     Text("Words that must all occur in the client, agent, API, model, state or finish reason; or"),
     Term("client:laptop", "also agent: api: model: state: finish:, and - before what is not wanted"),
     Term("ttft>500", "also queue pp tok/s cached prompt tokens j, with < > <= >= ="),
+];
+
+const CHATS: &[HelpPart] = &[
+    Heading("Chats: what was talked about, with which model?"),
+    Text(
+        "Every conversation, the last one first. Enter loads its model, unless a session has it, and the conversation goes on. The search takes words that must all occur in its name, its model, or in what was said. `taffrail chats` lists, shows, exports and deletes them too.",
+    ),
+    Term("●", "a session has this conversation now"),
+    Term("export", "writes a Markdown and a JSON file to the exports folder"),
 ];
 
 const LIBRARY: &[HelpPart] = &[
@@ -140,7 +153,7 @@ const BENCH: &[HelpPart] = &[
 const HISTORY: &[HelpPart] = &[
     Heading("History: what was run before?"),
     Text(
-        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, `kind:bench`, `model:qwen`, `tok/s>20`, `j/tok<3`, and `-` before what is not wanted. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, `kind:bench`, `model:qwen`, `tok/s>20`, `j/tok<3`, and `-` before what is not wanted. Enter on an answer goes on with its conversation; on a race it shows the columns, on a bench or a suite the table. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
     ),
 ];
 
@@ -231,6 +244,7 @@ const GRADES: &[HelpPart] = &[
 fn parts(list: Mode) -> impl Iterator<Item = HelpPart> {
     let groups: &[&[HelpPart]] = match list {
         Mode::Requests => &[REQUESTS],
+        Mode::Chats => &[CHATS],
         Mode::Library => &[LIBRARY, FILTER],
         Mode::Hub | Mode::HubQuants | Mode::Downloads => &[HUB],
         Mode::DiskUsage => &[USAGE],

@@ -213,6 +213,7 @@ fn place(mode: Mode) -> &'static str {
     match mode {
         Mode::Fleet => "Fleet",
         Mode::Requests => "requests",
+        Mode::Chats => "chats",
         Mode::Library => "Library",
         Mode::Hub | Mode::HubQuants | Mode::Downloads => "Hub",
         Mode::DiskUsage => "disk usage",

@@ -169,6 +169,15 @@ impl Keymap {
         first
     }
 
+    /// The key of an action in a mode, and what it does now; `None` where it has no key there, or does nothing.
+    pub fn hint(&self, mode: Mode, action: Action, state: &State) -> Option<(String, &'static str)> {
+        let key = self.key(mode, action)?;
+        match (bindings::of(mode).find(|binding| binding.action == action)?.hint)(state) {
+            Hint::Hidden => None,
+            Hint::Shown(label) | Hint::First(label) | Hint::Counted(label, _) => Some((key, label)),
+        }
+    }
+
     /// What can be done in a mode by keys: each action with its keys, most useful first.
     pub fn all(&self, mode: Mode) -> impl Iterator<Item = (Action, String)> + '_ {
         bindings::of(mode).filter_map(move |binding| {

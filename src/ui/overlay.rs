@@ -14,10 +14,10 @@ use crate::ui::Mode;
 use crate::ui::State;
 use crate::ui::editor::Editor;
 use crate::ui::palette::{self, Entry, PaletteRow};
-use crate::ui::{Form, Overlay};
+use crate::ui::{Form, FormPurpose, Overlay};
 use domain::admission::AdmissionError;
 use domain::model::Model;
-use domain::settings::SESSION_FIELDS;
+use domain::settings::{Field, InEffect, in_effect};
 use domain::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.
@@ -25,7 +25,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     match &state.ui.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
-        Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
+        Some(Overlay::Record { title, text, view, scroll }) => {
+            super::record_view::draw(canvas, area, (title, text, view), *scroll, view_state);
+        }
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. } | Overlay::Leave { question }) => confirm(canvas, area, state, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
@@ -43,27 +45,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
-    }
-}
-
-/// A record's text from line `scroll` on.
-fn record(canvas: &mut Canvas<'_>, area: Rect, title: &str, text: &str, scroll: usize, view_state: &mut ViewState) {
-    let inside = window(canvas, area, 110, area.height.saturating_sub(4).max(6), title);
-    let columns = usize::from(inside.width);
-    let clean: Vec<_> = text.lines().map(text::clean_block).collect();
-    let lines: Vec<&str> = (clean.iter())
-        .flat_map(|line| text::wrap(line, columns).into_iter().map(|range| line.get(range).unwrap_or_default()))
-        .collect();
-    let limit = lines.len().saturating_sub(usize::from(inside.height));
-    view_state.scroll_limit = Some(limit);
-    canvas.hit(inside, Target::Text(Mode::Record));
-    let first = scroll.min(limit);
-    for (index, line) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
-        canvas.say(inside.x, row(inside, index as u16).y, inside.width, line, Meaning::Text);
-    }
-    if first < limit {
-        let more = [canvas.span(Meaning::Accent, " ↓ more ")];
-        canvas.put_right(inside.x, inside.bottom(), inside.width, &more);
     }
 }
 
@@ -230,43 +211,56 @@ fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model)
 const NAME: u16 = 17;
 const VALUE: u16 = 12;
 
+/// What stands behind the value of a row.
+fn note(form: &Form, field: &Field) -> String {
+    let reloads = matches!(form.purpose, FormPurpose::Session(_)) && in_effect(field.name) == InEffect::Reload;
+    if reloads { format!("(reload) {}", field.help) } else { field.help.to_owned() }
+}
+
 fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
     let name = state.domain.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
-    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 6, &format!("settings · {name}"));
+    let rows = form.fields();
+    let inside = window(canvas, area, 84, rows.len() as u16 + 6, &format!("settings · {name}"));
     let foot = u16::from(inside.height > 6) * 3;
     let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
     let room = usize::from(list.height);
-    view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), SESSION_FIELDS.len(), room);
-    for (index, field) in SESSION_FIELDS.iter().enumerate().skip(view_state.form_offset).take(room) {
+    view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), rows.len(), room);
+    for (index, field) in rows.iter().enumerate().skip(view_state.form_offset).take(room) {
         let line = row(list, (index - view_state.form_offset) as u16);
         let is_chosen = index == form.chosen;
         canvas.say(line.x, line.y, NAME, field.name, if is_chosen { Meaning::Text } else { Meaning::Muted });
-        let value =
-            Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
+        // A text has the whole row.
+        let is_text = matches!(field.name, "system" | "template_options");
+        let value = form.get(field.name);
+        let takes_row = is_text && (is_chosen || value != "auto");
+        let room = line.width.saturating_sub(NAME);
+        let place =
+            Rect { x: line.x + NAME.min(line.width), width: if takes_row { room } else { VALUE.min(room) }, ..line };
         if is_chosen {
-            prompt::draw_line(canvas, value, &form.input);
+            prompt::draw_line(canvas, place, &form.input);
         } else {
-            canvas.say(
-                value.x,
-                value.y,
-                value.width,
-                &form.settings.get(field.name).unwrap_or_default(),
-                Meaning::Text,
-            );
+            canvas.say(place.x, place.y, place.width, &value, Meaning::Text);
         }
-        let x = value.right() + 1;
-        canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
+        let x = place.right() + 1;
+        canvas.say(x, line.y, line.right().saturating_sub(x), &note(form, field), Meaning::Muted);
         choice(canvas, line, is_chosen);
+        if is_chosen && form.is_fresh && !form.input.is_empty() {
+            // What is typed takes its place.
+            let width = (text::width(&text::clean(form.input.text())) as u16).min(place.width);
+            let style = canvas.style(Meaning::Focus).add_modifier(ratatui::style::Modifier::REVERSED);
+            canvas.tint(Rect { width, ..place }, style);
+        }
     }
     let first = view_state.form_offset;
-    canvas.hit(list, Target::Rows { list: List::Fields, first, count: SESSION_FIELDS.len() });
+    canvas.hit(list, Target::Rows { list: List::Fields, first, count: rows.len() });
     if foot > 0 {
-        let help = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.help);
+        let chosen = rows.get(form.chosen);
+        let help = chosen.map_or_else(String::new, |field| note(form, field));
         let line = row(inside, inside.height - 2);
-        canvas.say(line.x, line.y, line.width, help, Meaning::Text);
+        canvas.say(line.x, line.y, line.width, &help, Meaning::Text);
         let line = row(inside, inside.height - 1);
         if let Some(error) = &form.error {
-            let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
+            let field = chosen.map_or("", |field| field.name);
             canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
         } else {
             draw_keys(canvas, line, state);

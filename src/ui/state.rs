@@ -12,12 +12,12 @@ use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
 use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
-use domain::settings::{GraphStyle, OnQuit, Settings};
+use domain::settings::{ChatSettings, GraphStyle, OnQuit, Settings};
 use domain::storage::Grouping;
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
+use crate::ui::{Action, ChatsView, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Ui {
     pub fleet: FleetView,
     /// The requests' tab of the Fleet screen.
     pub requests: RequestsView,
+    /// The conversations' tab of the Fleet screen.
+    pub chats: ChatsView,
     /// The Race screen.
     pub race: RaceView,
     /// The tab of the Bench screen that shows.
@@ -96,6 +98,7 @@ impl Ui {
             usage: UsageView::default(),
             fleet: FleetView::default(),
             requests: RequestsView::default(),
+            chats: ChatsView::default(),
             race: RaceView::default(),
             bench_tab: BenchTab::default(),
             bench_row: 0,
@@ -317,10 +320,33 @@ pub struct FleetView {
     pub reverse: bool,
     /// What is chosen of other programs' processes.
     pub foreign: ForeignChoice,
+    /// Whether the selected session fills the screen.
+    pub is_zoomed: bool,
+    /// The prompt that is being changed.
+    pub editing: Option<Editing>,
+    /// Prompts that were sent from this screen, oldest first.
+    pub(super) sent: VecDeque<String>,
+    /// The earlier prompt that stands in the editor, by its place among them.
+    pub(super) recalled: Option<usize>,
+    /// The code block that was copied last: of which session, turn and place.
+    pub(super) copied: Option<(SessionId, usize, usize)>,
+    /// How the conversation of the next session of a model, by its id, is told to it.
+    pub(super) next_chat: Option<(String, ChatSettings)>,
     /// Sessions whose reasoning the user has folded or unfolded; that of others folds when the answer begins.
     pub folds: HashMap<SessionId, bool>,
     /// The sessions that there are, as the rows were made of them.
     pub(super) known: Vec<SessionId>,
+}
+
+/// A prompt that was sent and is being changed.
+#[derive(Debug, Clone)]
+pub struct Editing {
+    /// Of which session.
+    pub session: SessionId,
+    /// The turn of its conversation that the prompt is.
+    pub turn: usize,
+    /// What stood in the editor before.
+    pub before: Editor,
 }
 
 /// What is selected of other programs' processes.
@@ -412,6 +438,7 @@ pub enum BenchTab {
 
 /// A window on the history, for the Bench screen's second tab.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the list")]
 pub struct HistoryList {
     /// Rows that came so far, newest first.
     pub entries: Vec<Recorded>,
@@ -429,6 +456,8 @@ pub struct HistoryList {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// Whether the record that was asked for is to be read, rather than gone on with.
+    pub(super) reads: bool,
     /// What is wrong with the filter, in a sentence.
     pub problem: Option<String>,
 }

@@ -77,14 +77,22 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         let line = row(foot, index as u16);
         let (glyph, meaning) = if notice.is_error { ("✕", Meaning::Bad) } else { ("•", Meaning::Accent) };
         let x = canvas.say(line.x + 1, line.y, 2, glyph, meaning);
-        let room = line.right().saturating_sub(x + 2);
+        let mut text = vec![canvas.span(Meaning::Text, notice.text.as_str())];
+        for action in notice.actions {
+            if let Some((key, label)) = canvas.keys.hint(canvas.mode, *action, state) {
+                text.push(canvas.span(Meaning::Key, format!("  {key}")));
+                text.push(canvas.span(Meaning::Muted, format!(" {label}")));
+            }
+        }
         // What is cut off can be read whole elsewhere.
-        let is_long = text::width(&text::clean(&notice.text)) > usize::from(room);
+        let room = line.right().saturating_sub(x + 2);
+        let is_long = spans_width(&text) > usize::from(room);
         let more = canvas.keys.key(canvas.mode, Action::Messages).filter(|_| is_long);
-        let more = more.map(|key| format!("  {key} shows all")).unwrap_or_default();
-        let columns = text::width(&more) as u16;
-        let end = canvas.say(x + 1, line.y, room.saturating_sub(columns), &notice.text, Meaning::Text);
-        canvas.say(end, line.y, columns, &more, Meaning::Key);
+        text.extend(more.map(|key| canvas.span(Meaning::Key, format!("  {key} shows all"))));
+        // The keys stay where the text has no room.
+        let keys = spans_width(text.get(1..).unwrap_or_default()) as u16;
+        let behind = canvas.put_spans(x + 1, line.y, room.saturating_sub(keys), text.get(..1).unwrap_or_default());
+        canvas.put_spans(behind, line.y, line.right().saturating_sub(behind + 1), text.get(1..).unwrap_or_default());
         canvas.hit(line, Target::Action(Action::Messages));
     }
     footer(canvas, row(foot, n_notices), state);

@@ -23,6 +23,7 @@ pub struct ViewState {
     pub(super) race_offset: usize,
     pub(super) bench_offset: usize,
     pub(super) history_offset: usize,
+    pub(super) chats_offset: usize,
     pub(super) suites_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,

@@ -282,7 +282,7 @@ fn hostile() -> State {
             gpu.name = TEXT.to_owned();
         }
     }
-    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.domain.now });
+    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.domain.now, actions: &[] });
     state
 }
 
@@ -400,7 +400,7 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     let mut help = fixture::scene("help").unwrap();
     help.ui.overlay = Some(crate::ui::Overlay::Help { scroll: 0 });
     help.ui.screen = Screen::Fleet;
-    let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
+    let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 120);
     let text = text_of(&buffer);
     assert!(text.lines().any(|line| line.contains("ctrl-q") && line.contains("Stop the session")), "{text}");
 }

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod alias;
 pub mod ask;
 pub mod command;
+pub mod conversation;
 pub mod demand;
 pub mod download;
 pub mod effect;

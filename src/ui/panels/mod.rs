@@ -1,6 +1,7 @@
 //! Parts of screens, one file each.
 
 pub(super) mod chat;
+pub(super) mod chat_rule;
 pub(super) mod cores;
 pub(super) mod downloads;
 pub(super) mod energy;

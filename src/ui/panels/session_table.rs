@@ -8,7 +8,7 @@ use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
-use crate::ui::widgets::{bar, graph};
+use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{Action, Mode};
 use crate::ui::{FleetSort, Focus};
 use domain::request::Step;
@@ -48,8 +48,19 @@ const THREADS: usize = 10;
 /// Where, behind the first head and its sign, there is room for how many of all rows show.
 const BEHIND_HEAD: u16 = 11;
 
+/// What the row of taffrail itself is called.
+const OWN: &str = "taffrail itself";
+
 /// Columns of the sparkline.
 const SPARKLINE: usize = 8;
+
+/// Columns of the screen that all of the table takes, with the longest name that shows.
+pub(crate) fn width(state: &State) -> u16 {
+    let names = state.ui.fleet.rows.iter().filter_map(|id| state.domain.session(*id));
+    let longest = names.map(|session| text::width(&text::clean(&session.name))).max().unwrap_or_default();
+    let longest = longest.max(text::width(OWN)) as u16;
+    table::width(&COLUMNS, longest)
+}
 
 /// Draw the sessions that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
@@ -144,7 +155,7 @@ fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Sp
 fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
     let mut cells = vec![Vec::new(); COLUMNS.len()];
-    cells[NAME] = muted("taffrail itself".to_owned());
+    cells[NAME] = muted(OWN.to_owned());
     if let Some(own) = state.domain.machine.sample.as_ref().and_then(|sample| sample.own) {
         let watts = &state.domain.machine.own_watts;
         cells[STATE] = muted(format!("{:.1}% cpu", own.cores * 100.0));

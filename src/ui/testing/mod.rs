@@ -20,6 +20,7 @@ use domain::settings::{SessionSettings, Settings};
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
+mod chats;
 mod cleanup;
 mod energy;
 mod hub;
@@ -193,6 +194,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             generation_us: u64::from(n_generated) * 1_000_000 / u64::from(rate),
             decode_us: 6_900_000,
             n_past: 2_130,
+            n_shifted: 0,
         },
         n_cached: 96,
         threads: 4,

@@ -7,8 +7,7 @@ use domain::model::{Model, Store};
 use domain::settings::SessionSettings;
 
 use super::{Client, to_session};
-use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, LibraryTab, Overlay, Welcome};
+use crate::ui::{Effect, Form, FormPurpose, LibraryTab, Overlay, Welcome};
 
 /// Rows that a page of the card scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -53,16 +52,10 @@ pub(super) fn start(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     if let Some(model) = client.chosen_model() {
         let settings = admission::settings_for(model, client.domain.settings.session);
-        open_form(client, model.id.clone(), settings);
+        let form = Form::new(model.id.clone(), settings, client.domain.settings.chat.clone(), FormPurpose::Start);
+        client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     }
     Vec::new()
-}
-
-/// Open the settings to start a model with.
-pub(super) fn open_form(client: &mut Client<'_>, model: String, settings: SessionSettings) {
-    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
-    form.show();
-    client.ui.overlay = Some(Overlay::Form(Box::new(form)));
 }
 
 /// Scroll its card by so many rows; negative is up.

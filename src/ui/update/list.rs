@@ -33,6 +33,7 @@ pub(super) fn keep_filter(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.requests.filtering = false;
     client.ui.library.filtering = false;
     client.ui.history.filtering = false;
+    client.ui.chats.filtering = false;
     Vec::new()
 }
 

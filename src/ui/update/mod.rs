@@ -6,6 +6,7 @@
 mod attached;
 mod bench;
 pub(super) mod bindings;
+mod chats;
 mod dialogs;
 mod dispatch;
 mod editing;
@@ -30,6 +31,7 @@ mod step;
 mod storage;
 mod suite;
 mod to_session;
+mod writing;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -42,7 +44,7 @@ use domain::{Moment, Notification};
 use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State, Welcome};
+use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State, Welcome};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -137,7 +139,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     let client = &mut state.client();
     wanted.extend(match for_screen {
         Some(domain::Event::Hub(event)) => hub::on_event(client, event),
-        Some(domain::Event::History(event)) => history::on_event(client, &event),
+        Some(domain::Event::History(event)) => on_history(client, &event),
         Some(domain::Event::Library(LibraryEvent::Storage(news))) => {
             storage::on_event(client, &news);
             Vec::new()
@@ -194,7 +196,8 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
             history::on_event(client, &HistoryEvent::Failed(String::new()));
             client.notify(text, true);
         }
-        Event::History(event) => return history::on_event(client, &event),
+        Event::History(event) => return on_history(client, &event),
+        Event::Edited(text) => return editing::replace(client, &text),
         Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
@@ -207,6 +210,13 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Domain(_) => {}
     }
     Vec::new()
+}
+
+/// An answer of the history: to its list, and to that of the conversations.
+fn on_history(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
+    let mut wanted = history::on_event(client, event);
+    wanted.extend(chats::on_event(client, event));
+    wanted
 }
 
 /// News for every client.
@@ -222,10 +232,14 @@ fn on_notification(client: &mut Client<'_>, notification: Notification) {
                 client.ui.fleet.focus = Focus::Table;
             }
         }
-        Notification::PromptReturned { session, text } => {
+        Notification::PromptReturned { session, text, reason } => {
             let editor = client.ui.fleet.prompts.entry(session).or_default();
             let text = if editor.is_empty() { text } else { format!("{text}\n{}", editor.text()) };
             *editor = Editor::with_text(&text);
+            client.notify_with(reason, true, &[Action::Clear, Action::Configure]);
+        }
+        Notification::ContextFull { session: _, text } => {
+            client.notify_with(text, false, &[Action::Configure, Action::Clear]);
         }
         Notification::RaceDiverged => {
             client.ui.race.tab = RaceTab::Lockstep;
@@ -243,6 +257,7 @@ fn follow(client: &mut Client<'_>) {
         client.ui.fleet.known = sessions.iter().map(|session| session.id).collect();
         client.ui.fleet.prompts.retain(|id, _| sessions.iter().any(|session| session.id == *id));
         client.ui.fleet.folds.retain(|id, _| sessions.iter().any(|session| session.id == *id));
+        client.ui.fleet.editing.take_if(|editing| !sessions.iter().any(|session| session.id == editing.session));
         list_sessions(client);
     }
     requests::follow(client);

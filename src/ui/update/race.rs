@@ -6,7 +6,8 @@ use domain::lab::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder,
 
 use super::{Client, perplexity};
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, Overlay, RaceTab, Screen};
+use crate::ui::{Effect, Form, FormPurpose, Overlay, RaceTab, Screen};
+use domain::settings::ChatSettings;
 
 /// Lines that one step of a page's part scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -74,8 +75,7 @@ pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     let column = client.ui.race.chosen;
     let Some(entry) = client.ui.race.entries.get(column) else { return Vec::new() };
     let (model, settings) = (entry.model.id.clone(), entry.settings);
-    let mut form = Form { model, settings, column: Some(column), chosen: 0, input: Editor::default(), error: None };
-    form.show();
+    let form = Form::new(model, settings, ChatSettings::default(), FormPurpose::Column(column));
     client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     Vec::new()
 }

@@ -15,6 +15,7 @@ pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.requests.shown = !(client.ui.screen == Screen::Fleet && client.ui.requests.shown);
     client.ui.requests.filtering = false;
     client.ui.fleet.filtering = false;
+    client.ui.chats.shown = false;
     client.ui.screen = Screen::Fleet;
     list(client);
     Vec::new()

@@ -16,5 +16,6 @@ pub(super) fn show(client: &mut Client<'_>, id: SessionId) -> Vec<Effect> {
     fleet.focus = Focus::Prompt;
     client.ui.screen = Screen::Fleet;
     client.ui.requests.shown = false;
+    client.ui.chats.shown = false;
     Vec::new()
 }

@@ -40,6 +40,16 @@ const GAP: u16 = 2;
 /// Columns that the mark of the chosen row takes.
 const MARK: u16 = 2;
 
+/// Columns of the screen that a table takes whole, where the cells of the one that grows have so many.
+pub(crate) fn width(columns: &[Column], longest: u16) -> u16 {
+    let own = |column: &Column| match column.align {
+        Align::Grow(most) => longest.clamp(column.width, most.max(column.width)),
+        Align::Left | Align::Right => column.width,
+    };
+    let gaps = GAP * (columns.len() as u16).saturating_sub(1);
+    MARK + columns.iter().map(own).sum::<u16>() + gaps
+}
+
 /// The columns with room for the longest name in one of them, before columns of less use: up to two fifths of the width.
 pub(crate) fn with_name(columns: &[Column], name: usize, longest: usize, width: u16) -> Vec<Column> {
     let mut columns = columns.to_vec();

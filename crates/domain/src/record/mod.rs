@@ -32,6 +32,7 @@ pub use draft::Draft;
 pub use energy::{AnswerEnergy, LoadEnergy, Provenance, RaceEnergy};
 pub use history::{Entry, FigureQuestion, Filter, Page, PendingRecord, Record, RecordFigure};
 pub use kind::Kind;
+pub(crate) use measurement::joules as energy_fields;
 pub use measurement::{Latest, Measured, Series, file_hash, settings_key};
 pub use migrate::{ReadError, VERSION};
 pub use race::{

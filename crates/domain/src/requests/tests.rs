@@ -152,7 +152,7 @@ fn machine() -> StateMachine {
 
 fn generate(machine: &mut StateMachine) -> RequestId {
     let (prompt, form, stop) = (Prompt::Raw("why?".to_owned()), None, Vec::new());
-    let what = What::Generate { session: SessionId(1), prompt, form, stop, record: false };
+    let what = What::Generate { session: SessionId(1), prompt, form, stop, options: None, record: false };
     let effects = machine.update(at(0), Event::Command(Command { id: CommandId(1), what }));
     let id = effects.iter().find_map(|effect| match effect {
         Effect::Reply(reply) => match reply.result {

@@ -1,16 +1,18 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
 mod alias;
+mod chat;
 mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
+pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
-    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, RESIDENCE, Residence, SESSION_FIELDS,
-    SessionSettings,
+    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, InEffect, MAX_PARALLEL, RESIDENCE, Residence,
+    SESSION_FIELDS, SessionSettings, in_effect,
 };
 
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub hub: Hub,
     /// How a new session runs unless told otherwise.
     pub session: SessionSettings,
+    /// How a new conversation is told to its model.
+    pub chat: ChatSettings,
     /// What sessions may take of the machine together.
     pub budget: Budget,
     /// How workers are run.

@@ -3,6 +3,7 @@
 use super::{Binding, HIDDEN, Hint, bind, first_when, shown, when};
 use crate::ui::update::{bench, history, list, suite};
 use crate::ui::{Action, BenchTab, State};
+use domain::record::Kind;
 
 pub(super) const BENCHES: &[Binding] = &[
     bind(Action::Back, &["esc"], |state| first_when(state.domain.bench.is_running(), "cancel"), bench::cancel),
@@ -15,7 +16,8 @@ pub(super) const TABS: &[Binding] = &[
 ];
 
 pub(super) const HISTORY: &[Binding] = &[
-    bind(Action::Choose, &["enter"], |state| when(has_records(state), "open"), history::choose),
+    bind(Action::Choose, &["enter"], choose, history::choose),
+    bind(Action::Open, &["o"], |state| when(is_answer(state), "read"), history::open),
     bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_history),
     bind(Action::DeleteSelected, &["d"], |state| when(has_records(state), "delete"), history::delete),
     bind(Action::Reveal, &["B"], reveal, history::reveal),
@@ -50,6 +52,16 @@ fn keep_disturbed(state: &State) -> Hint {
 
 fn tab(state: &State, tab: BenchTab, label: &'static str) -> Hint {
     shown(if state.ui.bench_tab == tab { "benches" } else { label })
+}
+
+/// Whether the selected record is an answer, which a chat goes on from.
+fn is_answer(state: &State) -> bool {
+    let selected = state.ui.history.entries.get(state.ui.history.chosen);
+    selected.is_some_and(|entry| entry.kind == Kind::Run)
+}
+
+fn choose(state: &State) -> Hint {
+    when(has_records(state), if is_answer(state) { "continue" } else { "open" })
 }
 
 fn has_records(state: &State) -> bool {

@@ -71,10 +71,14 @@ fn down(state: &State) -> Hint {
     match state.mode() {
         Mode::Bench => when(state.domain.bench.rows.len() > 1, "next"),
         Mode::History => when(state.ui.history.entries.len() > 1, "older"),
-        Mode::Suites | Mode::LibraryFilter | Mode::FleetFilter | Mode::RequestFilter | Mode::HistoryFilter => {
-            shown("next")
-        }
+        Mode::Suites
+        | Mode::LibraryFilter
+        | Mode::FleetFilter
+        | Mode::RequestFilter
+        | Mode::ChatFilter
+        | Mode::HistoryFilter => shown("next"),
         Mode::Requests => when(state.ui.requests.rows.len() > 1, "next"),
+        Mode::Chats => when(state.ui.chats.entries.len() > 1, "next"),
         Mode::Machine => when(state.ui.machine.shows_missing, "scroll"),
         Mode::Top => when(state.ui.fleet.rows.len() + state.ui.fleet.foreign.rows.len() > 1, "next"),
         _ => Hint::Hidden,

@@ -2,6 +2,7 @@
 
 mod attached;
 mod bench;
+mod chats;
 mod command;
 mod draft;
 mod energy;
@@ -73,7 +74,9 @@ impl Program {
         }
         self.effects.extend(effects.clone());
         // What is written down meanwhile has tests of its own.
-        effects.retain(|effect| !matches!(effect, Effect::SaveDraft { .. } | Effect::DiscardDraft(_)));
+        effects.retain(|effect| {
+            !matches!(effect, Effect::SaveDraft { .. } | Effect::DiscardDraft(_) | Effect::SaveConversation(_))
+        });
         effects
     }
 
