@@ -17,6 +17,7 @@ use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
+use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
 use taffrail::ui::Screen as Shown;
@@ -26,6 +27,9 @@ use taffrail::{config, library, ui};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What the stores are told of while they are looked through.
+const SCANNING: &str = "scanning the model stores";
+
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
@@ -34,6 +38,17 @@ fn main() -> ExitCode {
     // A worker reads no settings and must start fast.
     if let Some(Command::Worker) = &cli.command {
         return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
+    }
+    // What packages and shells are told needs no settings, and no log.
+    match &cli.command {
+        Some(Command::Completions(arguments)) => {
+            let mut out = io::stdout().lock();
+            let written =
+                cli::completions::run(arguments, &cli::command(), &mut out).and_then(|exit| out.flush().map(|()| exit));
+            return written.unwrap_or_else(|error| cli::output::ended(Err(error), Exit::Done)).into();
+        }
+        Some(Command::Man(arguments)) => return cli::completions::man(arguments, cli::command()).into(),
+        _ => {}
     }
     log::catch_panics();
     let is_dashboard = matches!(cli.command, None | Some(Command::Attach(_)));
@@ -99,7 +114,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Dedupe(arguments) => cli::dedupe::run(&arguments, &loaded.settings.library, &mut out),
         Command::Verify(arguments) => cli::verify::run(&arguments, &loaded.settings.library, &mut out),
         Command::Undo(arguments) => cli::undo::run(&arguments, &mut out),
-        Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
+        Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out),
         Command::Top(arguments) => top(&arguments, &loaded.settings, &mut out),
         Command::Doctor(arguments) => doctor(&arguments, &loaded, &mut out),
         Command::History(arguments) => {
@@ -111,6 +126,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Requests(arguments) => {
             drop(out);
             return in_runtime(cli::requests::run(&arguments, &loaded.settings, terminal_width()));
+        }
+        Command::Ps(arguments) => {
+            drop(out);
+            return in_runtime(cli::ps::run(&arguments, &loaded.settings, terminal_width()));
         }
         Command::Bench(arguments) => {
             drop(out);
@@ -148,7 +167,12 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker | Command::Attach(_) | Command::Serve(_) | Command::Launch(_) => return Exit::Usage,
+        Command::Worker
+        | Command::Attach(_)
+        | Command::Serve(_)
+        | Command::Launch(_)
+        | Command::Completions(_)
+        | Command::Man(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -163,7 +187,7 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
     let sessions = std::thread::spawn(socket::sessions);
-    let listing = library::list(settings, &library::Env::read());
+    let listing = Progress::during(SCANNING, || library::list(settings, &library::Env::read()));
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
         return Ok(failure.print());
@@ -191,10 +215,12 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
         Ok(model) => {
             let table = judgements(&settings.library);
             // Its base model may be here as well, and say under which licence.
+            let progress = Progress::begin(SCANNING);
             let mut all = library::list(&settings.library, &library::Env::read()).models;
             all.push(Arc::clone(&model));
             let cards = openness::cards(std::slice::from_ref(&model), &all, &table);
             let mut domain = probe(settings);
+            drop(progress);
             let now = Clock::start().now();
             for event in [
                 Event::Library(LibraryEvent::Openness(table)),
@@ -235,7 +261,7 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     }
     let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     if arguments.is_once() {
-        let domain = machine::sample(settings.clone());
+        let domain = Progress::during("reading the sensors", || machine::sample(settings.clone()));
         if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&domain)) {
             recorder.write(&frame)?;
         }
@@ -254,7 +280,11 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
+    let progress = Progress::begin("reading the sensors");
     let sample = machine::sample(loaded.settings.clone()).machine.sample.as_deref().cloned().unwrap_or_default();
+    if arguments.bandwidth {
+        progress.tell("measuring the memory's bandwidth");
+    }
     let bandwidth =
         if arguments.bandwidth { Some(machine::bandwidth(&sample)) } else { machine::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {
@@ -267,6 +297,7 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
         terminal: machine::Terminal::read(),
         log: log::folder(),
     };
+    drop(progress);
     if let Some(path) = &arguments.bundle {
         let document = format!("{:#}\n", cli::doctor::document(&findings));
         if let Err(error) = bundle::write(path, &document, findings.file.as_deref()) {
@@ -280,7 +311,8 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
 
 /// The model that an argument means; says why there is none.
 fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
-    library::find(argument, settings, &library::Env::read()).map_err(|error| {
+    let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));
+    found.map_err(|error| {
         print_error(&error, error.hint().as_deref());
         Exit::NotFound
     })
@@ -430,7 +462,7 @@ struct Opening<'a> {
 
 fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        let hint = "without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, \
+        let hint = "without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL PROMPT`, \
                     `taffrail top --once` or `taffrail config`; `taffrail help` lists all";
         return Failure::new(Exit::Usage, "the dashboard needs a terminal").with_hint(hint).print();
     }
@@ -532,7 +564,10 @@ fn app(settings: Settings, themes: Vec<String>, trace: &cli::Trace) -> io::Resul
 fn with_front(settings: &Settings, models: &[Arc<Model>], run: impl AsyncFnOnce(&mut Front) -> Exit) -> Exit {
     in_runtime(async {
         let own = || app(settings.clone(), Vec::new(), &cli::Trace::default());
-        let (mut front, notice) = match Box::pin(open::for_command(settings, models, own)).await {
+        let progress = Progress::begin("asking the server for its models");
+        let opened = Box::pin(open::for_command(settings, models, own)).await;
+        drop(progress);
+        let (mut front, notice) = match opened {
             Ok(opened) => opened,
             Err(error) => return fail(&error),
         };

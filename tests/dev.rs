@@ -339,6 +339,16 @@ const CASES: &[Case] = &[
         ran: &["cargo test --release --workspace --test torture"],
         ..COMPLETE
     },
+    Case {
+        name: "install puts the program, the completions and the man pages in their places",
+        arguments: &["install", "--features", "metal"],
+        ran: &["cargo build --release --features metal", "taffrail man HOME/.local/share/man/man1"],
+        told: &[
+            "dev: installed HOME/.local/bin/taffrail, completions for bash, zsh and fish, and the man pages",
+            "dev: HOME/.local/bin is not on your PATH; for this shell: export PATH=\"$PATH:HOME/.local/bin\"",
+        ],
+        ..COMPLETE
+    },
     Case { name: "bench", arguments: &["bench"], ran: &["cargo bench"], ..COMPLETE },
     Case {
         name: "fmt needs no compiler",
@@ -374,13 +384,17 @@ sudo*) exec "$@" ;;
     ;;
 cargo*)
     if [ -n "${STUB_TELLS_DATE-}" ]; then echo "${SOURCE_DATE_EPOCH-no date}"; fi
+    if [ "$1" = build ]; then
+        mkdir -p "$CARGO_TARGET_DIR/release"
+        ln -f "$0" "$CARGO_TARGET_DIR/release/taffrail"
+    fi
     exit "${STUB_FAILS:-0}"
     ;;
 esac
 "#;
 
 /// Commands of every system that `./dev` and the stubs call, as they are.
-const SYSTEM: &[&str] = &["sh", "cat", "dirname", "env", "grep", "ln", "mkdir"];
+const SYSTEM: &[&str] = &["sh", "cat", "cp", "dirname", "env", "grep", "ln", "mkdir", "mv"];
 
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -389,9 +403,13 @@ fn write(path: &Path, text: &str) {
 
 /// Status, standard output and standard error of `./dev` on this machine.
 fn run(case: &Case) -> (i32, String, String) {
-    let machine = tempfile::tempdir().unwrap();
-    let (home, root, bin) = (machine.path().join("home"), machine.path().join("root"), machine.path().join("bin"));
-    let stub = machine.path().join("stub");
+    run_in(case, tempfile::tempdir().unwrap().path())
+}
+
+/// The same of a machine in this folder.
+fn run_in(case: &Case, machine: &Path) -> (i32, String, String) {
+    let (home, root, bin) = (machine.join("home"), machine.join("root"), machine.join("bin"));
+    let stub = machine.join("stub");
     write(&stub, STUB);
     fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir_all(&bin).unwrap();
@@ -414,6 +432,7 @@ fn run(case: &Case) -> (i32, String, String) {
         .env_clear()
         .env("PATH", &bin)
         .env("HOME", &home)
+        .env("CARGO_TARGET_DIR", machine.join("target"))
         .env("DEV_ROOT", &root)
         // No machine of these gets templates.
         .env("TAFFRAIL_TEMPLATES", &root)
@@ -436,12 +455,31 @@ fn each_machine_gets_what_it_lacks_or_is_told() {
     }
 }
 
+/// The files that `install` writes are the program's own words.
+#[test]
+fn install_writes_completions_where_shells_look() {
+    let home = tempfile::tempdir().unwrap();
+    let (status, ran, told) = run_in(&Case { arguments: &["install"], ..COMPLETE }, home.path());
+    assert_eq!(status, 0, "{ran}\n{told}");
+    for (file, said) in [
+        (".local/share/bash-completion/completions/taffrail", "taffrail completions bash\n"),
+        (".local/share/zsh/site-functions/_taffrail", "taffrail completions zsh\n"),
+        (".config/fish/completions/taffrail.fish", "taffrail completions fish\n"),
+    ] {
+        assert_eq!(fs::read_to_string(home.path().join("home").join(file)).unwrap(), said, "{file}");
+    }
+    let mode = fs::metadata(home.path().join("home/.local/bin/taffrail")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111);
+}
+
 #[test]
 fn help_names_every_command() {
     for arguments in [&["help"][..], &[]] {
         let (status, help, told) = run(&Case { arguments, ..COMPLETE });
         assert_eq!((status, told.as_str()), (0, ""));
-        for command in ["run", "test", "torture", "bench", "clients", "fmt", "lint", "help"] {
+        for command in
+            ["run", "install", "test", "torture", "bench", "clients", "docs", "dist", "deb", "fmt", "lint", "help"]
+        {
             assert!(help.contains(&format!("./dev {command}")), "{command}");
         }
     }

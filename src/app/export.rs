@@ -1,4 +1,4 @@
-//! Files that the user asks for, in the folder where the program was started. Nothing is ever written over.
+//! Files that the user asks for, in the one folder for exports, which is told each time. Nothing is ever written over.
 
 use std::io::{ErrorKind, Result, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,20 @@ use domain::Event;
 /// How many names are tried.
 const MAX_NAMES: u32 = 100;
 
+/// Write it into the folder for exports under a name that is free there; gives its path.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn keep(name: &str, text: &str) -> Result<PathBuf> {
+    let folder = super::save::folder()?;
+    std::fs::create_dir_all(&folder)?;
+    write(&folder, name, text)
+}
+
 /// Write it, and say where it is.
 pub(super) fn write_new(name: &str, text: &str) -> Event {
-    match std::env::current_dir().and_then(|folder| write(&folder, name, text)) {
+    match keep(name, text) {
         Ok(file) => Event::Notice(format!("wrote {}", file.display())),
         Err(error) => Event::Failed(format!("{name} can't be written: {error}")),
     }

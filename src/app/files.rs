@@ -63,7 +63,7 @@ impl App {
         });
     }
 
-    /// Write a file in the folder where the program was started.
+    /// Write a file into the folder for exports.
     pub(super) fn export(&mut self, name: String, text: String) {
         self.write("the file", move || Some(export::write_new(&name, &text)));
     }

@@ -152,6 +152,15 @@ pub struct Terminal {
     pub locale: Option<String>,
 }
 
+/// Columns of the terminal that progress is told in; the usual 80 where it tells none.
+pub fn terminal_columns() -> usize {
+    /// A narrower one shows nothing that can be read.
+    const NARROWEST: usize = 20;
+    // A terminal that nobody told its size says 0.
+    let size = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0);
+    size.map_or(80, |columns| columns.max(NARROWEST))
+}
+
 impl Terminal {
     /// Whether it only prints lines.
     pub fn is_dumb(&self) -> bool {

@@ -12,7 +12,7 @@ pub mod clipboard;
 mod clock;
 pub mod dashboard;
 mod deleting;
-mod export;
+pub mod export;
 mod external_editor;
 mod files;
 pub mod front;

@@ -11,12 +11,14 @@ use clap::Args;
 
 use super::failure::{Failure, print_error};
 use super::output::Output;
-use super::{Exit, SessionOptions};
+use super::value::whole;
+use super::{Exit, Measures, SessionOptions};
 use crate::app::front::Front;
 use crate::app::terminal_width;
 use domain::command::What;
-use domain::lab::bench::{Bench as State, LanePhase, Plan};
+use domain::lab::bench::{Bench as State, LanePhase, MAX_REPETITIONS, MAX_TOKENS, Plan};
 use domain::model::Model;
+use domain::settings::MAX_PARALLEL;
 
 /// Measure prompt and generation speed.
 #[derive(Debug, Args)]
@@ -26,27 +28,30 @@ pub struct Bench {
     #[arg(required = true)]
     pub models: Vec<String>,
     /// Prompt lengths in tokens; 0 for none
-    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "512")]
+    #[arg(short = 'p', long, visible_alias = "n-prompt", value_delimiter = ',', value_name = "N", default_value = "512",
+        value_parser = whole(0..=MAX_TOKENS))]
     pp: Vec<u32>,
     /// Tokens to generate; 0 for none
-    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "128")]
+    #[arg(short = 'n', long, visible_alias = "n-gen", value_delimiter = ',', value_name = "N", default_value = "128",
+        value_parser = whole(0..=MAX_TOKENS))]
     tg: Vec<u32>,
-    /// Tokens in the context before
-    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "0")]
+    /// Tokens already in the context
+    #[arg(short = 'd', long, visible_alias = "n-depth", value_delimiter = ',', value_name = "N", default_value = "0",
+        value_parser = whole(0..=MAX_TOKENS))]
     depth: Vec<u32>,
-    /// Tokens per call of llama.cpp, several to compare; else `--batch`
-    #[arg(long, value_delimiter = ',', value_name = "N")]
+    /// Batch sizes to compare, in tokens [default: that of `--batch`]
+    #[arg(long, value_delimiter = ',', value_name = "N", value_parser = whole(1..=MAX_TOKENS))]
     batch_sizes: Vec<u32>,
     /// Sequences decoded together
-    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1")]
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1", value_parser = whole(1..=MAX_PARALLEL))]
     parallel: Vec<u32>,
-    /// Repetitions of each
-    #[arg(short = 'r', long, value_name = "N", default_value = "5")]
+    /// Repetitions of each test
+    #[arg(short = 'r', long, value_name = "N", default_value = "5", value_parser = whole(1..=MAX_REPETITIONS))]
     repetitions: u32,
-    /// Count repetitions that heat or other programs disturbed as well; they are marked
+    /// Keep repetitions that heat or other programs disturbed; they are marked
     #[arg(long, alias = "keep-tainted")]
     keep_outliers: bool,
-    /// Measure models although the check of their files refuses them
+    /// Measure models even if their files fail the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document
@@ -62,7 +67,7 @@ pub struct Bench {
     #[arg(long = "llama-bench", group = "format")]
     as_llama: bool,
     #[command(flatten)]
-    session: SessionOptions,
+    session: SessionOptions<Measures>,
 }
 
 /// Run the command.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::failure::{Failure, print_error};
+use super::progress::Progress;
 use super::{Exit, table};
 use crate::library::cleanup::CleanupContext;
 use crate::library::{self, Env, Listing, resolve};
@@ -37,7 +38,7 @@ pub struct ApplyOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Show every path of the plan, and tell each step when it is done
+    /// Show every path of the plan, and each step as it is done
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -53,7 +54,7 @@ impl StorageContext {
     /// Look through the stores.
     pub(super) fn look(settings: &settings::Library) -> Self {
         let env = Env::read();
-        let listing = library::list(settings, &env);
+        let listing = Progress::during("scanning the model stores", || library::list(settings, &env));
         let cleanup = CleanupContext::new(&env, settings);
         Self { env, listing, cleanup }
     }
@@ -132,7 +133,7 @@ pub(super) fn carry_out(
     at_once: bool,
     out: &mut impl Write,
 ) -> io::Result<Exit> {
-    let plan = place.cleanup.plan(request);
+    let plan = Progress::during("looking at what would be done", || place.cleanup.plan(request));
     if !options.json {
         show(&plan, at_once, options.verbose, out)?;
         out.flush()?;
@@ -171,12 +172,14 @@ fn perform(
     document: &mut Document<'_>,
     out: &mut impl Write,
 ) -> io::Result<Exit> {
-    let mut told = |_: usize, _: usize, what: &str| {
-        if options.verbose {
-            let _ = writeln!(io::stderr(), "done: {what}");
-        }
+    let progress = (!options.verbose).then(|| Progress::begin("working"));
+    let mut told = |number: usize, count: usize, what: &str| match &progress {
+        Some(progress) => progress.tell(format!("{number} of {count}: {what}")),
+        None => drop(writeln!(io::stderr(), "done: {what}")),
     };
-    let done = match place.cleanup.perform(request, plan, at_once, &mut told) {
+    let done = place.cleanup.perform(request, plan, at_once, &mut told);
+    drop(progress);
+    let done = match done {
         Ok(done) => done,
         Err(error) => {
             print_error(&error, None);

@@ -1,10 +1,13 @@
-//! `taffrail config`: the settings in force and where each comes from.
+//! `taffrail config`: the settings in force and where each comes from, and changes of the user's own file.
+
+mod change;
 
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
+use super::Exit;
 use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, models, settings};
 
 /// Show the settings in force and where each comes from.
@@ -12,31 +15,65 @@ use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value,
 pub struct Config {
     #[command(subcommand)]
     what: Option<What>,
-    /// Print one JSON document.
-    #[arg(long, global = true)]
+    /// Print one JSON document
+    #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+/// What is asked. `--json` in front of it is what it was once.
+#[derive(Debug, Clone, Subcommand)]
 enum What {
-    /// Print where your own config.toml belongs.
-    Path,
-    /// Print every setting with its default and the reason for it.
-    Default,
+    /// Print where your own config.toml belongs
+    Path(Form),
+    /// Print every setting with its default and the reason for it
+    Default(Form),
+    /// Change a setting in your own config.toml; comments and order stay
+    Set {
+        /// `SECTION.KEY`, such as `ui.theme`; `taffrail config` lists all
+        key: String,
+        /// The value: a word, a number, or a TOML list
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Remove a setting from your own config.toml, so that its default counts again
+    Unset {
+        /// `SECTION.KEY`, such as `ui.theme`
+        key: String,
+    },
+    /// Open your own config.toml in $VISUAL or $EDITOR, and check it afterwards
+    Edit,
 }
 
-/// Print what was asked for. Problems are part of the JSON document only: the caller prints them for every command.
-pub fn config(arguments: &Config, loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
-    match (arguments.what, arguments.json) {
+/// How something is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+struct Form {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Do what was asked for. Problems are part of the JSON document only: the caller prints them for every command.
+pub fn config(arguments: &Config, loaded: &Loaded, out: &mut impl Write) -> io::Result<Exit> {
+    match &arguments.what {
+        Some(What::Set { key, value }) => Ok(super::failure::exit_of(change::set(loaded, key, value))),
+        Some(What::Unset { key }) => Ok(super::failure::exit_of(change::unset(loaded, key))),
+        Some(What::Edit) => Ok(super::failure::exit_of(change::edit(loaded))),
+        what => show(what.as_ref(), arguments.json, loaded, out).map(|()| Exit::Done),
+    }
+}
+
+fn show(what: Option<&What>, json: bool, loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    let json = json || matches!(what, Some(What::Path(form) | What::Default(form)) if form.json);
+    match (what, json) {
         (None, false) => list(loaded, out),
         (None, true) => document(loaded, out),
-        (Some(What::Path), false) => match &loaded.file {
+        (Some(What::Path(_)), false) => match &loaded.file {
             Some(file) => writeln!(out, "{}", file.display()),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no home directory is known")),
         },
-        (Some(What::Path), true) => print(&json!({ "schema": SCHEMA, "file": file(loaded) }), out),
-        (Some(What::Default), false) => out.write_all(DEFAULT_TEXT.as_bytes()),
-        (Some(What::Default), true) => document(&Loaded::default(), out),
+        (Some(What::Path(_)), true) => print(&json!({ "schema": SCHEMA, "file": file(loaded) }), out),
+        (Some(_), false) => out.write_all(DEFAULT_TEXT.as_bytes()),
+        (Some(_), true) => document(&Loaded::default(), out),
     }
 }
 
@@ -201,15 +238,23 @@ mod tests {
 
     #[test]
     fn the_default_is_the_file() {
-        assert_eq!(printed(Some(What::Default), false, &Loaded::default()), DEFAULT_TEXT);
+        assert_eq!(printed(Some(What::Default(Form::default())), false, &Loaded::default()), DEFAULT_TEXT);
     }
 
     #[test]
     fn the_path_is_told() {
         let with_file = load(&Sources { file: Some("/nowhere/config.toml".into()), ..Sources::default() });
-        assert_eq!(printed(Some(What::Path), false, &with_file), "/nowhere/config.toml\n");
-        let document: Json = serde_json::from_str(&printed(Some(What::Path), true, &with_file)).unwrap();
+        assert_eq!(printed(Some(What::Path(Form::default())), false, &with_file), "/nowhere/config.toml\n");
+        let document: Json =
+            serde_json::from_str(&printed(Some(What::Path(Form::default())), true, &with_file)).unwrap();
         assert_eq!(document["file"], json!({ "path": "/nowhere/config.toml", "exists": false }));
-        assert!(config(&Config { what: Some(What::Path), json: false }, &Loaded::default(), &mut Vec::new()).is_err());
+        assert!(
+            config(
+                &Config { what: Some(What::Path(Form::default())), json: false },
+                &Loaded::default(),
+                &mut Vec::new()
+            )
+            .is_err()
+        );
     }
 }

@@ -10,10 +10,10 @@ use domain::storage::Request;
 /// What `dedupe` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Dedupe {
-    /// Among these models only; all without
+    /// Only these models [default: all]
     #[arg(value_name = "MODEL")]
     pub models: Vec<String>,
-    /// Go by the hashes that stores tell, and read no file to find more
+    /// Use only the hashes that stores record, and read no files to find more
     #[arg(long)]
     pub known: bool,
     /// Hard link files of your own folders too: a program that edits one in place then changes both names

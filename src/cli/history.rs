@@ -8,12 +8,17 @@ use clap::Args;
 use super::Exit;
 use super::failure::{Failure as Reported, print_error};
 use super::table::{self, Column};
+use super::value::whole;
+use crate::app::export;
 use crate::app::history::{self, ExportError, Format, History as Store, HistoryError};
 use crate::atomic_file;
 use domain::figure::Graded;
 use domain::lab::race::rating::{self, Vote};
 use domain::record::{Entry, Filter, Page, Record, report};
 use domain::units::{counted, digits, or_dash};
+
+/// The most rows of a list.
+const MAX_ROWS: usize = 100_000;
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
@@ -22,37 +27,37 @@ pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:race`, `model:qwen`, `tok/s>20`, `j/tok<3`, and
     /// behind `--` `-WORD` for what is not wanted
     filter: Vec<String>,
-    /// The most rows of the list
-    #[arg(short = 'n', long, default_value = "50")]
+    /// List at most this many records
+    #[arg(short = 'n', long, default_value = "50", value_parser = whole(1..=MAX_ROWS))]
     limit: usize,
     /// Show the record of this number
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     show: Option<i64>,
     /// Print the command that runs a record again
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     rerun: Option<i64>,
-    /// Write a record as one HTML file with plots
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    /// Write a record as one HTML file with plots: to standard output, from a terminal into the folder for exports
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     html: Option<i64>,
     /// Print the leaderboard of all votes
     #[arg(long, alias = "standings", group = "what")]
     leaderboard: bool,
-    /// Show the names of a blind race that was not voted on
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    /// Reveal the names of a blind race without a vote
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=i64::MAX), group = "what")]
     reveal: Option<i64>,
-    /// Delete these records, or with `all` those that pass the filter; asks first
+    /// Delete these records, or with `all` those that match the filter; asks first
     #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
     delete: Vec<String>,
-    /// Print one JSON document with all that the records hold
+    /// Print one JSON document with everything in the records
     #[arg(long, group = "format")]
     json: bool,
-    /// Print CSV, a row for each speed
+    /// Print CSV, one row per measured speed
     #[arg(long, group = "format")]
     csv: bool,
-    /// Where to write instead of to standard output
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Answer the question with yes
+    /// Delete without asking
     #[arg(short, long)]
     yes: bool,
 }
@@ -119,7 +124,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         if arguments.json {
             crate::json::write(out, &record)?;
         } else {
-            show(&record, out)?;
+            show(&record, width, out)?;
         }
         return Ok(Exit::Done);
     }
@@ -138,7 +143,14 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     }
     if let Some(id) = arguments.html {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
-        write_to(arguments.output.as_ref(), report::html(&record).as_bytes(), out)?;
+        let page = report::html(&record);
+        // A page is for a browser: what is not sent on goes where exports go.
+        if arguments.output.is_none() && io::stdout().is_terminal() {
+            let path = export::keep(&format!("record-{id}.html"), &page)?;
+            writeln!(out, "{}", path.display())?;
+            return Ok(Exit::Done);
+        }
+        write_to(arguments.output.as_ref(), page.as_bytes(), out)?;
         return Ok(Exit::Done);
     }
     if !arguments.delete.is_empty() {
@@ -166,7 +178,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         tell_damaged(&mut store);
         return Ok(Exit::Done);
     }
-    let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
+    let rows = store.list(&filter, Page { before: None, rows: arguments.limit })?;
     list(&rows, now, width, out)?;
     let n_rows = rows.len() + store.n_damaged();
     tell_damaged(&mut store);
@@ -231,7 +243,8 @@ fn found(store: &mut Store, id: i64) -> Result<Option<Record>, Failure> {
 /// Write a file, or to standard output.
 fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let Some(path) = path else { return out.write_all(bytes) };
-    atomic_file::export(path, bytes)
+    atomic_file::export(path, bytes)?;
+    writeln!(io::stderr(), "wrote {}", path.display())
 }
 
 const COLUMNS: [Column; 7] = [
@@ -241,7 +254,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "Models", right: false, least: Some(16), goes: 0 },
     Column { title: "tok/s", right: true, least: None, goes: 3 },
     Column { title: "J/tok", right: true, least: None, goes: 4 },
-    Column { title: "What", right: false, least: Some(10), goes: 0 },
+    Column { title: "What", right: false, least: Some(24), goes: 0 },
 ];
 
 fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
@@ -255,7 +268,7 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
                 entry.id.to_string(),
                 super::ls::ago(entry.at / 1000, now),
                 entry.kind.name().to_owned(),
-                gguf::clean(&entry.models.join(", "), 200),
+                gguf::clean(&entry.models.iter().map(|id| called(id)).collect::<Vec<_>>().join(", "), 200),
                 or_dash(entry.rate.map(digits)),
                 or_dash(entry.joules.map(Graded::brief)),
                 gguf::clean(&entry.title, 200),
@@ -265,8 +278,15 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
     table::write(out, &COLUMNS, &cells, width)
 }
 
-fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
-    write!(out, "{}", report::plain_text(record))?;
+/// What a model is called whose id this is: a file by its name, without the store and the folders.
+fn called(id: &str) -> &str {
+    let name = id.rsplit('/').next().unwrap_or(id);
+    let name = if name == id { id.split_once(':').map_or(id, |(_, name)| name) } else { name };
+    name.strip_suffix(".gguf").unwrap_or(name)
+}
+
+fn show(record: &Record, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{}", table::wrapped(&report::plain_text(record), width))?;
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }
 

@@ -20,21 +20,21 @@ pub struct Keys {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a key and print it: it is shown this once
+    /// Create a key and print it; it is shown only once
     Add {
-        /// What the server calls whoever uses it
+        /// A name for whoever uses the key
         name: String,
-        /// What it is for; may be repeated
+        /// What the key allows; may be repeated
         #[arg(long, value_name = "SCOPE", default_value = "chat", value_enum)]
         scope: Vec<Scope>,
     },
-    /// List the keys: their names and what they are for
+    /// List the keys: their names and what they allow
     Ls {
         /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Remove a key: whoever has it can't use the server any more
+    /// Remove a key, which stops working at once
     Rm {
         /// Its name
         name: String,

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod chat;
 pub mod chats;
 pub mod cleanup;
+pub mod completions;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -15,13 +16,17 @@ pub mod exit;
 pub mod failure;
 mod force;
 pub mod history;
+mod input;
 pub mod keys;
 pub mod launch;
 pub mod ls;
+mod mistake;
 mod openness_view;
 pub mod output;
 pub mod perplexity;
+pub mod progress;
 pub mod prune;
+pub mod ps;
 pub mod pull;
 pub mod race;
 pub mod requests;
@@ -36,17 +41,20 @@ pub mod top;
 mod trace;
 pub mod undo;
 pub mod usage;
+mod value;
 pub mod verify;
+pub mod version;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
-use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use domain::model::library_view::LibrarySort;
 pub use exit::Exit;
-pub use session_options::SessionOptions;
+pub use session_options::{Answers, Measures, SessionOptions};
 pub use trace::Trace;
 
 /// The whole command line.
@@ -54,6 +62,7 @@ pub use trace::Trace;
 #[command(
     name = "taffrail",
     version,
+    long_version = version::text(),
     about = "Finds the language models on this machine, runs them, and shows what each token costs",
     after_help = "Without a command, the dashboard opens. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, \
                   4 refused, 130 interrupted."
@@ -68,7 +77,7 @@ pub struct Cli {
     /// Recordings.
     #[command(flatten)]
     pub trace: Trace,
-    /// Log more, and show it on standard error
+    /// Log more, and show the log on standard error
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Change a setting for this run, such as `ui.theme=light`
@@ -80,10 +89,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the models on this machine
+    #[command(visible_alias = "list", aliases = ["models"])]
     Ls(Ls),
-    /// Show all that is known of a model
+    /// List the sessions that run: the models that are loaded
+    Ps(ps::Ps),
+    /// Show everything about a model
     Show(Show),
-    /// Answer one prompt; the answer goes to standard output, its figures to standard error
+    /// Answer one prompt: the answer on standard output, its figures on standard error
     Run(Box<run::Run>),
     /// Talk with a model, line by line, with commands as Ollama has them
     Chat(Box<chat::Chat>),
@@ -97,34 +109,36 @@ pub enum Command {
     Bench(Box<bench::Bench>),
     /// Show what was run before: list, filter, export, delete, report
     History(history::History),
-    /// Have two to eight models answer one prompt, and compare answers and figures
+    /// Race two to eight models on one prompt, and compare answers and figures
     Race(Box<race::Race>),
-    /// Serve other programs, by the APIs that they know, until Ctrl-C
+    /// Serve models to other programs by OpenAI's, Anthropic's and Ollama's APIs, until Ctrl-C
     Serve(serve::Serve),
-    /// Show how much disk the prompts take that are kept over unload and restart, or remove them
+    /// Show or clear the prompts that are kept on disk over unload and restart
     Cache(cache::Cache),
-    /// Show the requests of the server that runs: who asks, how long it waits, what it costs
+    /// Show the server's requests: who asks, how long it waits, what it costs
     Requests(requests::Requests),
     /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
     Launch(launch::Launch),
-    /// Make, list and remove the keys by which programs on other machines use the server
+    /// Create, list and remove API keys, for programs on other machines
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
     Perplexity(Box<perplexity::Perplexity>),
-    /// Show what the models take of the disks, and what could be cleaned up
+    /// Show the disk space that models use, and what could be cleaned up
     Usage(usage::Usage),
-    /// Delete models: they go to the trash; `undo` restores them
+    /// Delete models; they go to the trash, and `undo` restores them
+    #[command(aliases = ["remove", "delete"])]
     Rm(rm::Rm),
-    /// Delete what nothing uses: orphans, broken downloads, old revisions, links to nothing
+    /// Delete what nothing uses: orphaned files, partial downloads, old revisions, broken links
     Prune(prune::Prune),
-    /// Let files of the same content share its space
+    /// Make identical files share their disk space
     Dedupe(dedupe::Dedupe),
     /// Check files against the hashes that their stores record
     Verify(verify::Verify),
     /// Undo what the last `rm`, `prune` or `dedupe` did
     Undo(undo::Undo),
     /// Fetch a model from the hub into the Hugging Face cache
+    #[command(aliases = ["download", "get"])]
     Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
@@ -134,26 +148,42 @@ pub enum Command {
     Top(top::Top),
     /// Show what was found, what can't be read, and how to fix it
     Doctor(doctor::Doctor),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(completions::Man),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker,
 }
 
-/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = with_dashes(Cli::command());
-    let mut matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+/// The command line as clap knows it: for help, man pages, completions and the reference.
+pub fn command() -> clap::Command {
+    words::with_dashes(Cli::command())
 }
 
-fn with_dashes(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|arg| {
-        let takes_one = arg.get_num_args().is_none_or(|count| count == ValueRange::SINGLE);
-        let is_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-        // A list of values would take the options behind it as well.
-        if is_value && takes_one && !arg.is_positional() { arg.allow_hyphen_values(true) } else { arg }
-    });
-    command.mut_subcommands(with_dashes)
+/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let words = words::read(&command, arguments);
+    let matches = command.try_get_matches_from_mut(&words.words);
+    let cli = matches
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
+    cli.and_then(|cli| cli.checked(&mut command)).map_err(|error| mistake::explained(error, &mut command, &words))
+}
+
+impl Cli {
+    /// Recordings are of the dashboard: no other command makes one by the options before its name.
+    fn checked(self, command: &mut clap::Command) -> Result<Self, clap::Error> {
+        match &self.command {
+            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker) => {
+                let text = "--record and --replay before a command are for the dashboard: write them behind `top`, or without a command";
+                Err(command.error(clap::error::ErrorKind::ArgumentConflict, text))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Say what is wrong with the command line, or what was asked of it: help and version go to standard output.
@@ -171,10 +201,10 @@ pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
     /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
     pub filter: Vec<String>,
-    /// The column that sorts
+    /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]
     pub sort: LibrarySort,
-    /// Sort the other way round
+    /// Reverse the order
     #[arg(long)]
     pub reverse: bool,
     /// Print one JSON document

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, exit_of};
 use super::output::Output;
-use super::{Exit, SessionOptions};
+use super::progress::Progress;
+use super::value::whole;
+use super::{Exit, Measures, SessionOptions};
 use crate::app::App;
 use crate::app::scratch_dir::ScratchDir;
 use domain::Event;
@@ -34,26 +36,26 @@ const MAX_TEXT: u64 = 32 << 20;
 pub struct Perplexity {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     pub model: String,
-    /// A model with the same vocabulary to compare with, such as the one that this is a quantisation of
+    /// A model with the same vocabulary to compare with, such as a larger quantization of the same model
     #[arg(long, alias = "against", value_name = "MODEL")]
     pub reference: Option<String>,
-    /// The text, as a file; `-` reads standard input
+    /// A file with the text; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Tokens of a chunk; those of its second half are weighed
-    #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    /// Tokens per chunk; the second half of each is scored
+    #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = whole(8..=8192_u32))]
     chunk: u32,
-    /// Weigh so many chunks at most
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Score at most this many chunks
+    #[arg(long, value_name = "COUNT", value_parser = whole(1..=u32::MAX))]
     chunks: Option<u32>,
-    /// Start models although the check of their files refuses them
+    /// Start models even if their files fail the check
     #[arg(long)]
     force: bool,
-    /// Print one JSON document, every token in it
+    /// Print one JSON document with every token
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    session: SessionOptions,
+    session: SessionOptions<Measures>,
 }
 
 /// Run the command.
@@ -78,6 +80,7 @@ async fn score(
     let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     app.recall_baselines();
+    let progress = Progress::begin("reading the sensors");
     app.first_sample().await;
     let order = PerplexityOrder {
         model: Entry::new(model, settings),
@@ -89,17 +92,16 @@ async fn score(
         file: scratch_dir.file(),
     };
     app.command(What::StartPerplexity(Box::new(order)))?;
-    let tells = io::stderr().is_terminal();
     let mut told = None;
     loop {
         let Some(run) = &app.state().domain.perplexity else {
             return Err(Failure::new(Exit::Failed, "nothing was started".to_owned()));
         };
         let at = (run.chunk, run.n_chunks);
-        if tells && told != Some(at) {
+        if told != Some(at) {
             told = Some(at);
             let count = at.1.map_or_else(|| "?".to_owned(), |count| count.to_string());
-            let _ = write!(io::stderr(), "\rchunk {} of {count}", at.0);
+            progress.tell(format!("chunk {} of {count}", at.0));
         }
         match &run.stage {
             Stage::Done => break,
@@ -114,9 +116,7 @@ async fn score(
         };
         app.handle(event);
     }
-    if tells {
-        let _ = write!(io::stderr(), "\r\x1b[K");
-    }
+    drop(progress);
     let Some(run) = &app.state().domain.perplexity else { return Ok(Exit::Failed) };
     let mut output = Output::default();
     output.print(|out| if arguments.json { crate::json::write(out, &document(run)) } else { print(out, run) });

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::Exit;
 use super::cleanup::{ApplyOptions, StorageContext, carry_out};
+use super::value::whole;
 use crate::library::cleanup::unused;
 use domain::settings;
 use domain::storage::{Kind, Request};
@@ -15,7 +16,7 @@ const DAY: i64 = 24 * 60 * 60;
 #[derive(Debug, clap::Args)]
 pub struct Prune {
     /// Also delete models that nothing has read for so many days
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    #[arg(long, value_name = "DAYS", value_parser = whole(1..=36_500_u32))]
     pub unused: Option<u32>,
     /// Empty the trash, and do nothing else
     #[arg(long, conflicts_with_all = ["unused", "now"])]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::output::Output;
+use super::progress::Progress;
 use crate::app::App;
 use domain::Event;
 use domain::command::{self, What};
@@ -22,14 +23,18 @@ use domain::units::{Bytes, span};
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
 
+/// The branch that is fetched where nobody names one.
+const MAIN: &str = "main";
+
 /// What `pull` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Pull {
-    /// `OWNER/REPO`, which takes the best quantisation that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`
+    /// `OWNER/REPO`, which takes the best quantisation that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`; or the address of
+    /// its page on the hub
     pub model: String,
-    /// A branch, a tag or a commit
-    #[arg(long, default_value = "main")]
-    pub revision: String,
+    /// A branch, a tag or a commit [default: that of the address, else main]
+    #[arg(long)]
+    pub revision: Option<String>,
     /// Say what would be fetched, and fetch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -61,7 +66,9 @@ impl From<Failure> for End {
 
 async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
     let target = Target::parse(&arguments.model)?;
-    app.ask_files(&target.repository, &arguments.revision);
+    let revision = arguments.revision.as_ref().or(target.revision.as_ref()).map_or(MAIN, String::as_str);
+    let progress = Progress::begin(format!("asking the hub for the files of {}", target.repository));
+    app.ask_files(&target.repository, revision);
     // The best that fits is a question of memory, too.
     let mut files = None;
     let files = loop {
@@ -74,7 +81,8 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
             event => app.handle(event),
         }
     };
-    let (order, choice) = target.order(&arguments.revision, &files, &app.state().domain)?;
+    drop(progress);
+    let (order, choice) = target.order(revision, &files, &app.state().domain)?;
     if let Some(choice) = &choice {
         let _ = writeln!(io::stderr(), "{}: {}", clean(&order.label), choice.reason);
     }

@@ -27,7 +27,7 @@ use domain::settings::SessionSettings;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Race {
-    /// Two to eight models, as `taffrail show` takes them; settings of one column behind an `@`:
+    /// Two to eight models, as for `taffrail show`; settings of one column follow an `@`:
     /// `smollm2@temperature=0.8,seed=7`
     #[arg(required = true, num_args = MIN_COLUMNS..=MAX_COLUMNS)]
     models: Vec<String>,
@@ -37,19 +37,19 @@ pub struct Race {
     /// The system prompt
     #[arg(long)]
     system: Option<String>,
-    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    /// Stop an answer at this text; may be repeated. Replaces the stop texts of the models' stores
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Run all at once, rather than in turn so that none disturbs another's figures
+    /// Run all at once; in turn, none disturbs another's figures
     #[arg(long, alias = "together")]
     concurrent: bool,
-    /// Decode all together, token by token, and show where they diverge and what each model found likely there
+    /// Decode all together, token by token; show where they diverge and what each found likely there
     #[arg(long)]
     lockstep: bool,
-    /// Shuffle the columns and hide their names and figures until the vote, which a terminal is asked for
+    /// Shuffle the columns, and hide names and figures until you vote, in a terminal
     #[arg(long)]
     blind: bool,
-    /// Start models although the check of their files refuses them
+    /// Start models even if their files fail the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document
@@ -58,7 +58,7 @@ pub struct Race {
     /// Print a Markdown document
     #[arg(long, group = "format")]
     markdown: bool,
-    /// Print one HTML file that needs no other
+    /// Print one self-contained HTML file
     #[arg(long, group = "format")]
     html: bool,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use self::document::{Document, Line};
 use super::Exit;
 use super::failure::{Failure, print_error};
 use super::table::{self, Column};
+use super::value::whole;
 use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::socket::{LinkError, Target};
@@ -37,10 +38,10 @@ pub struct Requests {
     /// `finish:length`, `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`, and behind `--`
     /// `-WORD` for what is not wanted
     filter: Vec<String>,
-    /// The column that sorts
+    /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = RequestSort::ALL[0].0)]
     sort: RequestSort,
-    /// Sort the other way round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
     /// Print one JSON document; with `--follow` one on each line
@@ -50,7 +51,7 @@ pub struct Requests {
     #[arg(long, short)]
     follow: bool,
     /// Cancel the request of this number
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["filter", "follow", "json", "sort", "reverse"])]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(1..=u64::MAX), conflicts_with_all = ["filter", "follow", "json", "sort", "reverse"])]
     cancel: Option<u64>,
 }
 

@@ -3,11 +3,11 @@
 //! The answer goes to standard output as it comes, reasoning dimmed to a terminal on standard error, and one line of
 //! figures ends it there. The same core decides as in the dashboard.
 
+mod messages;
 pub(super) mod report;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
 use super::failure::{Failure, exit_of, print_error};
+use super::input::{read_input, read_text};
 use super::output::ended;
+use super::progress::Progress;
 use super::{Exit, SessionOptions};
 use crate::app::front::Front;
 use domain::command::{Force, Value, What};
@@ -31,8 +33,6 @@ use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::{Domain, Event, admission, text};
 
-/// The longest prompt that is read from standard input, in bytes.
-const MAX_PROMPT: u64 = 32 << 20;
 /// The longest grammar that is read, in bytes.
 const MAX_GRAMMAR: u64 = 1 << 20;
 
@@ -47,25 +47,32 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 pub struct Run {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     pub model: String,
-    /// The prompt; `-` or none reads standard input
-    #[arg(short, long)]
+    /// The prompt; without one, or with `-`, it is read from standard input
+    #[arg(value_name = "PROMPT", conflicts_with_all = ["prompt", "messages"])]
+    words: Vec<String>,
+    /// The prompt, where it begins with a dash or comes from a script
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "messages")]
     prompt: Option<String>,
-    /// The system prompt; an empty one leaves out that of the model's store
-    #[arg(long)]
+    /// The system prompt; an empty one drops that of the model's store
+    #[arg(long, visible_alias = "system-prompt", value_name = "TEXT")]
     system: Option<String>,
-    /// A text that ends the answer where the model writes it; may be repeated. In place of those of the model's store
-    #[arg(long, value_name = "TEXT")]
+    /// A file with a whole conversation to be answered: a JSON list of messages with `role` and `content`, as OpenAI's API
+    /// has them; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["system", "raw"])]
+    messages: Option<PathBuf>,
+    /// Stop the answer at this text; may be repeated. Replaces the stop texts of the model's store
+    #[arg(long, alias = "reverse-prompt", value_name = "TEXT")]
     stop: Vec<String>,
-    /// Give the prompt to the model as it stands, without its chat template
+    /// Pass the prompt to the model as it is, without its chat template
     #[arg(long, conflicts_with = "system")]
     raw: bool,
     /// A file with a GBNF grammar that the answer must follow
-    #[arg(long, value_name = "FILE", conflicts_with = "json_schema")]
+    #[arg(long, alias = "grammar-file", value_name = "FILE", conflicts_with = "json_schema")]
     grammar: Option<PathBuf>,
-    /// A file with a JSON schema that the answer must obey
-    #[arg(long, value_name = "FILE")]
+    /// A file with a JSON schema that the answer must match
+    #[arg(long, alias = "json-schema-file", value_name = "FILE")]
     json_schema: Option<PathBuf>,
-    /// Start although the model would not fit in memory, or the check of its file refuses it
+    /// Start even if the model does not fit in memory or its file fails the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document at the end instead of streaming
@@ -180,7 +187,7 @@ async fn answer(
             Phase::Loading { fraction } => printer.loading(*fraction),
             Phase::Ready => {
                 if let Some(prompt) = prompt.take() {
-                    printer.loaded();
+                    printer.waiting("reading the prompt");
                     if matches!(prompt, Prompt::Chat(_)) && now.lacks_template() {
                         print_error(&format!("{} {NO_TEMPLATE}", now.name), None);
                     }
@@ -312,7 +319,11 @@ pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
 
 /// What the model is to go on from.
 fn prompt(arguments: &Run, usual: Option<&String>) -> Result<Prompt, Failure> {
-    let text = prompt_text(arguments.prompt.as_deref(), arguments.raw)?;
+    if let Some(file) = &arguments.messages {
+        return messages::read(file);
+    }
+    let words = (!arguments.words.is_empty()).then(|| arguments.words.join(" "));
+    let text = prompt_text(arguments.prompt.as_deref().or(words.as_deref()), arguments.raw)?;
     if arguments.raw {
         return Ok(Prompt::Raw(text));
     }
@@ -334,18 +345,6 @@ fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
     }
 }
 
-/// The text of a file of at most so many bytes.
-pub(super) fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
-    let name = file.display();
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))?;
-    if bytes.len() as u64 > most {
-        return Err(Failure::new(Exit::Usage, format!("{name} is longer than {most} bytes")));
-    }
-    text::decode(bytes).map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))
-}
-
 /// The text of a prompt that was given, else of standard input; there to the last byte if it is to be raw.
 pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Failure> {
     let text = match given {
@@ -353,7 +352,9 @@ pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Fail
         _ => read_prompt(raw)?,
     };
     if text.is_empty() || (!raw && text.trim().is_empty()) {
-        return Err(Failure::new(Exit::Usage, "the prompt is empty").with_hint("give one with -p or on standard input"));
+        return Err(Failure::new(Exit::Usage, "the prompt is empty").with_hint(
+            "write one behind the model, as in `taffrail run MODEL \"Why is the sky blue?\"`, or on standard input",
+        ));
     }
     Ok(text)
 }
@@ -363,11 +364,7 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
         let _ = writeln!(io::stderr(), "type the prompt, then Ctrl-D:");
     }
     let fail = |reason: String| Failure::new(Exit::Usage, format!("the prompt can't be read: {reason}"));
-    let mut bytes = Vec::new();
-    io::stdin().take(MAX_PROMPT + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
-    if bytes.len() as u64 > MAX_PROMPT {
-        return Err(fail(format!("it is longer than {} MiB", MAX_PROMPT >> 20)));
-    }
+    let bytes = read_input().map_err(|error| fail(error.to_string()))?;
     let text = if raw { text::exact(bytes) } else { text::decode(bytes).map(|text| text::as_prompt(&text)) };
     text.map_err(|error| fail(error.to_string()))
 }
@@ -382,6 +379,8 @@ pub(super) struct Printer {
     channel: Option<Channel>,
     ends_line: bool,
     told: Option<u32>,
+    /// What is told until something is written.
+    progress: Option<Progress>,
 }
 
 impl Printer {
@@ -394,27 +393,43 @@ impl Printer {
             channel: None,
             ends_line: true,
             told: None,
+            progress: None,
         }
     }
 
     pub(super) fn loading(&mut self, fraction: f32) {
         let percent = (fraction * 100.0) as u32;
-        if self.tell_progress && self.told != Some(percent) {
-            let _ = write!(io::stderr(), "\rloading {percent:>3}%");
+        if self.told != Some(percent) {
+            self.progress("loading").tell(format!("loading {percent:>3}%"));
             self.told = Some(percent);
         }
     }
 
+    /// The model is loaded: the next thing to be seen is the prompt, or its answer.
     pub(super) fn loaded(&mut self) {
-        if self.told.is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+        self.progress = None;
+    }
+
+    /// Tell what is going on until something is written.
+    pub(super) fn waiting(&mut self, what: &str) {
+        if self.channel.is_none() {
+            self.progress(what).tell(what);
         }
     }
 
+    fn progress(&mut self, what: &str) -> &Progress {
+        self.progress.get_or_insert_with(|| Progress::begin(what))
+    }
+
     pub(super) fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
-        if self.quiet || piece.text.is_empty() {
+        if self.quiet {
+            self.progress("answering").tell("answering");
             return Ok(());
         }
+        if piece.text.is_empty() {
+            return Ok(());
+        }
+        self.progress = None;
         if self.channel != Some(piece.channel) {
             self.leave()?;
         }
@@ -449,6 +464,7 @@ impl Printer {
     }
 
     pub(super) fn end(&mut self) -> io::Result<()> {
+        self.progress = None;
         if self.channel == Some(Channel::Answer) && !self.ends_line {
             writeln!(io::stdout())?;
         }

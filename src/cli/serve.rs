@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
+use super::progress::Progress;
 use crate::app::server::{self, Options, ServeError};
 use crate::app::socket::{self, LinkError, Purpose};
 use crate::app::{App, start};
@@ -28,7 +29,7 @@ pub struct Serve {
     #[command(subcommand)]
     action: Option<Action>,
     /// Where the APIs listen, instead of `server.listen` in config.toml; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Run in the background; `serve stop` ends it
     #[arg(long, conflicts_with = "stdio")]
@@ -78,6 +79,13 @@ impl Serve {
     }
 }
 
+/// Reads an address.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse().ok();
+    address
+        .ok_or_else(|| "must be ADDRESS:PORT, such as 127.0.0.1:11437 or [::1]:11437; a port is 0 to 65535".to_owned())
+}
+
 /// Do what needs no server in this process. `start` is what one in the background is started with.
 pub async fn about(arguments: &Serve, settings: &Settings, config: Option<&Path>, mut start: Vec<OsString>) -> Exit {
     let mut out = io::stdout().lock();
@@ -115,7 +123,10 @@ async fn detach(start: &[OsString]) -> Exit {
             Err(error) => Failure::new(Exit::Failed, error.to_string()).print(),
         };
     }
-    if let Err(error) = start::in_background(false, start).await {
+    let progress = Progress::begin("starting the server");
+    let started = start::in_background(false, start).await;
+    drop(progress);
+    if let Err(error) = started {
         return Failure::new(Exit::Failed, error.to_string()).print();
     }
     match socket::ask(Purpose::Status).await {

@@ -66,6 +66,27 @@ pub(super) fn cell(text: &str, width: usize) -> String {
     line
 }
 
+/// A text whose lines are broken between words where they are wider than the terminal. Words that are wider themselves are
+/// left to it.
+pub(super) fn wrapped(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let mut all = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let taken = word.trim_end().width();
+            if column > 0 && column + taken > width {
+                all.truncate(all.trim_end_matches(' ').len());
+                all.push('\n');
+                column = 0;
+            }
+            all.push_str(word);
+            column += word.trim_end_matches('\n').width();
+        }
+    }
+    all
+}
+
 fn push(line: &mut String, cell: &str, width: usize, right: bool) {
     let taken = cell.width();
     if taken > width {
@@ -123,6 +144,20 @@ mod tests {
         qwen3-8b   5.0 GB
         模型-長…      1 B
         ");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        for (text, width, expected) in [
+            ("one two three\n", Some(8), "one two\nthree\n"),
+            ("one two three\nfour", None, "one two three\nfour"),
+            ("  one two\n\nthree", Some(7), "  one\ntwo\n\nthree"),
+            ("averylongword x", Some(5), "averylongword\nx"),
+            ("模型 模型", Some(6), "模型\n模型"),
+            ("exactly ten", Some(11), "exactly ten"),
+        ] {
+            assert_eq!(wrapped(text, width), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 /// Recordings of what the screens show.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Trace {
-    /// Write the machine's and the sessions' figures into a new file, a line per sample
+    /// Record the figures of the machine and the sessions to a new file
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
-    /// Show a recording instead of this machine
+    /// Play a recording instead of showing this machine
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
-    /// Play it so many times as fast
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed, requires = "replay")]
+    /// Playback speed, as a factor
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = super::value::number(0.01..=100_000.0), requires = "replay")]
     pub speed: f64,
 }
 
@@ -21,10 +21,4 @@ impl Trace {
     pub fn is_wanted(&self) -> bool {
         self.record.is_some() || self.replay.is_some()
     }
-}
-
-/// Reads a factor that time can be divided by.
-fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
-    speed.ok_or_else(|| "must be a number from 0.01 to 100000".to_owned())
 }

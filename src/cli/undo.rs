@@ -14,9 +14,9 @@ use domain::settings;
 /// What `undo` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Undo {
-    /// Take back this one rather than the last; `--list` tells the names
+    /// Undo this change instead of the last; `--list` shows them
     pub id: Option<String>,
-    /// List what can be taken back
+    /// List the changes that can be undone
     #[arg(long)]
     pub list: bool,
     /// Print one JSON document

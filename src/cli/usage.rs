@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::cleanup::StorageContext;
+use super::progress::Progress;
 use super::table::{self, Column};
 use domain::settings;
 use domain::storage::{DiskUsageReport, Kind, Share};
@@ -34,7 +35,7 @@ pub fn run(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let place = StorageContext::look(settings);
-    let disk_usage = place.cleanup.disk_usage(&place.listing.models);
+    let disk_usage = Progress::during("measuring the disk usage", || place.cleanup.disk_usage(&place.listing.models));
     if arguments.json {
         return crate::json::write(out, &Document::new(&disk_usage));
     }

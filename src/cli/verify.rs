@@ -18,7 +18,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// What `verify` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
-    /// Names, unique parts of some, `store:name`, `owner/repo[:quant]` or paths; all models without
+    /// Names, unique parts of some, `store:name`, `owner/repo[:quant]` or paths [default: all models]
     #[arg(value_name = "MODEL")]
     pub models: Vec<String>,
     /// Print one JSON document

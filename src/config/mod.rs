@@ -5,6 +5,7 @@
 //! theme exists in fact, which their owners say through [`Loaded::problem`]. Nothing here stops the program: what is
 //! wrong is reported, and the value of the layer below stays.
 
+pub mod edit;
 pub mod models;
 mod openness;
 mod problem;

@@ -20,6 +20,8 @@ pub enum Origin {
     Variable(String),
     /// `--set` on the command line.
     Flag,
+    /// `config set` on the command line.
+    Value,
 }
 
 impl Origin {
@@ -54,6 +56,7 @@ impl fmt::Display for Origin {
             }
             Self::Variable(name) => f.write_str(&harmless(name)),
             Self::Flag => f.write_str("--set"),
+            Self::Value => f.write_str("config set"),
         }
     }
 }
@@ -83,6 +86,9 @@ impl SettingError {
 impl fmt::Display for SettingError {
     /// `config.toml:12:1: unknown key `thems` in [ui]`, without the hint, which is rendered apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.origin == Origin::Value {
+            return f.write_str(&self.what);
+        }
         write!(f, "{}: {}", self.origin, self.what)
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::candidate::is_gguf;
 use super::env::Env;
 use super::{at_path, list};
+use domain::download::target::Target;
 use domain::model::{Model, Status, Store};
 use domain::settings;
 
@@ -73,7 +74,10 @@ impl Unresolved {
             Self::Ambiguous { .. } => {
                 Some("give one of these in full, or add the quantisation: `name:Q4_K_M`".to_owned())
             }
-            Self::Unknown { near, .. } if near.is_empty() => Some("`taffrail ls` lists all models".to_owned()),
+            Self::Unknown { near, argument } if near.is_empty() => Some(match Target::parse(argument) {
+                Ok(target) => format!("`taffrail pull {}` fetches it; `taffrail ls` lists what is here", target.name()),
+                Err(_) => "`taffrail ls` lists all models, `taffrail pull OWNER/REPO` fetches one".to_owned(),
+            }),
             Self::Unknown { near, .. } => {
                 let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
                 Some(format!("did you mean {}?", near.join(" or ")))
@@ -183,17 +187,40 @@ fn split_store(argument: &str) -> (Option<Store>, &str) {
     store.map_or((None, argument), |(store, rest)| (Some(store), rest))
 }
 
+/// How like a name must be to be offered.
+const LEAST_LIKENESS: f64 = 0.8;
+
 fn near(models: &[Arc<Model>], wanted: &str) -> Vec<String> {
+    // Comparing costs the product of the lengths, and no name is this long.
+    if wanted.len() > 200 {
+        return Vec::new();
+    }
     let mut scored: Vec<_> = models
         .iter()
-        .map(|model| (strsim::jaro_winkler(&model.name.to_lowercase(), wanted), &model.name))
-        .filter(|(score, _)| *score > 0.8)
+        .map(|model| (likeness(&model.name.to_lowercase(), wanted), &model.name))
+        .filter(|(score, _)| *score > LEAST_LIKENESS)
         .collect();
     scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
     let mut names: Vec<_> = scored.into_iter().map(|(_, name)| name.clone()).collect();
     names.dedup();
     names.truncate(MAX_NEAR);
     names
+}
+
+/// How like a name is to what was typed: as a whole, or a word of it, or some that stand together.
+fn likeness(name: &str, wanted: &str) -> f64 {
+    let is_end = |c: char| !c.is_alphanumeric();
+    let words = name.match_indices(is_end).map(|(at, mark)| at + mark.len());
+    let starts: Vec<usize> = std::iter::once(0).chain(words).collect();
+    let ends = name.match_indices(is_end).map(|(at, _)| at).chain([name.len()]);
+    // What is typed of a part is about as long as the part.
+    let is_near = |length: usize| length.abs_diff(wanted.len()) <= 2;
+    let parts = ends.flat_map(|end| starts.iter().filter_map(move |start| name.get(*start..end)));
+    let part = parts.filter(|part| is_near(part.len()) && part.len() > 2).map(|part| {
+        // A part that is right but for a letter is nearer than a name that begins alike.
+        strsim::normalized_damerau_levenshtein(part, wanted) + 0.05
+    });
+    part.fold(strsim::jaro_winkler(name, wanted), f64::max).min(1.0)
 }
 
 fn shown(argument: &str) -> String {
@@ -306,7 +333,19 @@ mod tests {
         "#);
         insta::assert_snapshot!(said("zebra\u{1b}[2J"), @r#"
         no model fits `zebra[2J`
-        hint: `taffrail ls` lists all models
+        hint: `taffrail ls` lists all models, `taffrail pull OWNER/REPO` fetches one
+        "#);
+        insta::assert_snapshot!(said("Mistral/Mistral-7B-GGUF:Q4_K_M"), @r#"
+        no model fits `Mistral/Mistral-7B-GGUF:Q4_K_M`
+        hint: `taffrail pull Mistral/Mistral-7B-GGUF:Q4_K_M` fetches it; `taffrail ls` lists what is here
+        "#);
+        insta::assert_snapshot!(said("gema"), @r#"
+        no model fits `gema`
+        hint: did you mean `gemma-3-4b-it-Q4_K_M` or `mmproj-gemma-3-4b-it`?
+        "#);
+        insta::assert_snapshot!(said("qwne3-8b"), @r#"
+        no model fits `qwne3-8b`
+        hint: did you mean `Qwen3-8B-Q4_K_M` or `Qwen3-8B-Q8_0`?
         "#);
         insta::assert_snapshot!(said("qwen3:q5_k_m"), @r#"
         no model fits `qwen3:q5_k_m`

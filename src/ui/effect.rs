@@ -71,7 +71,7 @@ pub enum Effect {
     Save(Vec<(String, String)>),
     /// Put text on the clipboard.
     Copy(String),
-    /// Write a file into the current folder that was not there before; answered by a notice.
+    /// Write a new file into the folder for exports; answered by a notice.
     WriteNew {
         /// Its name; numbered where there is one already.
         name: String,

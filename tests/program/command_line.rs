@@ -82,7 +82,14 @@ fn what_can_not_be_done_has_its_exit_code() {
         (vec!["run", "ishmael-1m", "-p", "x", "--temperature", "hot"], 2, "must be a number"),
         (vec!["run", "ishmael-1m", "-p", "  "], 2, "empty"),
         (vec!["run", "ishmael-1m", "-p", "x", "--set", "budget.memory=1 kB"], 4, "would need about"),
+        (vec!["run", "ishmael-1m", "x", "--temp", "hot"], 2, "Usage: taffrail run"),
+        (vec!["run", "ishmael-1m", "x", "-p", "y"], 2, "cannot be used with"),
+        (vec!["run", "ishmeal-1m", "x"], 3, "did you mean `ishmael-1m`"),
+        (vec!["run", "Qwen/Qwen3-8B-GGUF:Q8_0", "x"], 3, "`taffrail pull Qwen/Qwen3-8B-GGUF:Q8_0` fetches it"),
         (vec!["frobnicate"], 2, "frobnicate"),
+        (vec!["rnu", "ishmael-1m"], 2, "'run'"),
+        (vec!["ishmael-1m"], 2, "`taffrail run MODEL PROMPT`"),
+        (vec!["ls", "--temperature", "1"], 2, "Usage: taffrail ls"),
     ] {
         let ran = home.run(&arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
@@ -101,10 +108,109 @@ fn a_wrong_setting_is_told_and_the_default_serves() {
     assert!(ran.stdout.contains("ishmael-1m"));
 }
 
+#[test]
+fn other_names_of_commands_do_the_same() {
+    let home = Home::new();
+    assert_eq!(home.run(&["list", "--json"]).stdout, home.run(&["ls", "--json"]).stdout);
+    let ran = home.run(&["ps"]);
+    assert_eq!((ran.code, ran.stdout.starts_with("no server runs")), (Some(0), true), "{ran:?}");
+    let document = home.run(&["ps", "--json"]).json();
+    assert_eq!((&document["schema"], &document["sessions"]), (&"taffrail/ps/1".into(), &serde_json::json!([])));
+}
+
 #[cfg(feature = "llama")]
 mod answers {
     use super::*;
     use crate::support::{starter, wait_for};
+
+    #[test]
+    fn a_prompt_stands_behind_the_model_and_llama_cpps_names_are_understood() {
+        let home = Home::new();
+        let ours = ["run", "ishmael-1m", "-p", "Call me Ishmael", "--seed", "1", "--max-tokens", "8"];
+        let ours = home.run(&[&ours[..], &["--temperature", "0.5", "--context", "256"]].concat());
+        assert_eq!(ours.code, Some(0), "{ours:?}");
+        for arguments in [
+            &[
+                "run",
+                "ishmael-1m",
+                "Call me Ishmael",
+                "-s",
+                "1",
+                "--predict",
+                "8",
+                "--temp",
+                "0.5",
+                "--ctx-size",
+                "256",
+            ][..],
+            &["run", "ishmael-1m", "Call", "me", "Ishmael", "-s", "1", "-n", "8", "--temp=0.5", "-c256"],
+            &[
+                "run",
+                "-c",
+                "256",
+                "-ngl",
+                "0",
+                "ishmael-1m",
+                "-ctk",
+                "f16",
+                "-ctv",
+                "f16",
+                "-fa",
+                "auto",
+                "--seed=1",
+                "--n-predict",
+                "8",
+                "--temp",
+                "0.5",
+                "-ub",
+                "512",
+                "-b",
+                "2048",
+                "Call me Ishmael",
+            ],
+            &[
+                "run",
+                "ishmael-1m",
+                "-s",
+                "1",
+                "-n",
+                "8",
+                "--temp",
+                "0.5",
+                "-c",
+                "256",
+                "--mmap",
+                "--no-mmap",
+                "--",
+                "Call me Ishmael",
+            ],
+        ] {
+            let ran = home.run(arguments);
+            assert_eq!((ran.code, &ran.stdout), (Some(0), &ours.stdout), "{arguments:?}: {ran:?}");
+        }
+    }
+
+    /// A chat is repeated by what `history --rerun` prints: its turns, and the seed that was drawn.
+    #[test]
+    fn a_conversation_is_answered_and_repeated() {
+        let home = Home::new();
+        let messages = r#"[{"role":"system","content":"Be brief."},{"role":"user","content":"Call me"},
+            {"role":"assistant","content":"it's Ishmael"},{"role":"user","content":"Why?"}]"#;
+        let file = home.write("chat.json", messages);
+        let arguments = ["run", "ishmael-4m", "-n", "12", "--messages"];
+        let first = home.run(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+        assert_eq!(first.code, Some(0), "{first:?}");
+        let command = home.run(&["history", "--rerun", "1"]).stdout;
+        assert!(command.contains("--messages -") && command.contains(" --seed "), "{command}");
+        let again = crate::prompts::rerun(&home, "1");
+        assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout), "{command}: {again:?}");
+        let records = home.run(&["history", "--json"]).json();
+        let turns = |index: usize| records["records"][index]["body"]["turns"].clone();
+        assert_eq!((turns(0), turns(0).as_array().map(Vec::len)), (turns(1), Some(4)));
+        let ran = home.run_with_input(&["run", "ishmael-4m", "-n", "2", "--messages", "-"], "[]");
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("the last message must be the user's"), "{ran:?}");
+    }
 
     #[test]
     fn the_answer_goes_to_standard_output_and_one_line_of_figures_to_standard_error() {

@@ -126,8 +126,8 @@ fn a_plan_that_can_not_be_is_a_wrong_usage() {
     let home = Home::new();
     for (arguments, told) in [
         (&["bench", "ishmael-1m", "--pp", "0", "--tg", "0"][..], "there is nothing to measure"),
-        (&["bench", "ishmael-1m", "-r", "0"], "repetitions must be 1 to 100"),
-        (&["bench", "ishmael-1m", "--parallel", "300"], "sequences must be 1 to 256"),
+        (&["bench", "ishmael-1m", "-r", "0"], "must be a whole number from 1 to 100"),
+        (&["bench", "ishmael-1m", "--parallel", "300"], "must be a whole number from 1 to 256"),
     ] {
         let ran = home.run(arguments);
         assert_eq!(ran.code, Some(2), "{ran:?}");

@@ -15,6 +15,8 @@ mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
 #[cfg(unix)]
+mod getting;
+#[cfg(unix)]
 mod history;
 #[cfg(all(target_os = "linux", feature = "llama"))]
 mod json;
@@ -34,6 +36,8 @@ mod real_vocabulary;
 mod requests;
 #[cfg(all(target_os = "linux", feature = "llama"))]
 mod server;
+#[cfg(unix)]
+mod settings;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;

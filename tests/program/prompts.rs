@@ -119,10 +119,10 @@ fn values_that_begin_with_a_dash_are_taken() {
         home.run(&["run", "ishmael-1m", "-p", "- one", "--system", "-x", "--stop", "-", "-n", "3", "--seed", "1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for (arguments, said) in [
-        (["--seed", "-1"], "--seed must be a whole number from 0 to 4294967295"),
-        (["--temperature", "-1"], "--temperature must be a number from 0 to 10"),
-        (["-n", "-1"], "--max-tokens must be a whole number from 1"),
-        (["--context", "-2"], "--context must be a whole number from 0"),
+        (["--seed", "-1"], "'--seed <SEED>': must be a whole number from 0 to 4294967295"),
+        (["--temperature", "-1"], "'--temperature <VALUE>': must be a number from 0 to 10"),
+        (["-n", "-1"], "'--max-tokens <TOKENS>': must be a whole number from 1"),
+        (["--context", "-2"], "'--context <TOKENS>': must be a whole number from 0"),
     ] {
         let ran = home.run(&[&["run", "ishmael-1m", "-p", "x"][..], &arguments].concat());
         assert!(ran.code == Some(2) && ran.stderr.contains(said), "{ran:?}");
@@ -235,7 +235,7 @@ fn what_an_ollama_model_carries_is_used_and_told() {
 }
 
 /// Run what `history --rerun` prints, as it would be pasted.
-fn rerun(home: &Home, id: &str) -> Ran {
+pub(crate) fn rerun(home: &Home, id: &str) -> Ran {
     let printed = home.run(&["history", "--rerun", id]).stdout;
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_taffrail")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());

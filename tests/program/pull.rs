@@ -112,7 +112,9 @@ fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
         ("pequod/whale-GGUF:Q5_K_M", 3, ["Q5_K_M", "Q4_0"]),
         ("pequod/whale-GGUF/other.gguf", 3, ["other.gguf", "hint"]),
         ("../etc:x", 3, ["../etc", "OWNER/NAME"]),
-        ("whale", 3, ["whale", "OWNER/NAME"]),
+        ("whale", 3, ["whale", "OWNER/REPO[:QUANT]"]),
+        ("qwen3:8b", 3, ["no repository of the Hugging Face Hub", "search=qwen3"]),
+        ("https://ollama.com/library/qwen3:8b", 3, ["`qwen3:8b`", "OWNER/REPO[:QUANT]"]),
         ("pequod/gated/m.gguf", 4, ["gated", "accept the terms at http://127.0.0.1"]),
         ("slow/down", 1, ["2 min", "token"]),
     ] {

@@ -108,7 +108,7 @@ fn find_in<'a>(models: &'a [Arc<Model>], name: &str) -> Option<&'a Arc<Model>> {
 /// The model that was downloaded by this name: `hf.co/OWNER/REPO:QUANT`, or without the quantisation where one that can be
 /// run is here.
 fn of_hub<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
-    let hub::Target { repository, part } = hub::Target::parse(name).ok()?;
+    let hub::Target { repository, part, .. } = hub::Target::parse(name).ok()?;
     let is_meant = |place: &Model| {
         let is_its = place.repository.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(&repository));
         is_its

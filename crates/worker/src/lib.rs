@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+pub mod build_info;
 pub mod clock;
 pub mod gbnf;
 mod note;
@@ -85,6 +86,15 @@ pub fn has_amx() -> bool {
 /// Be a worker until standard input closes or the supervisor says so.
 #[cfg(feature = "llama")]
 pub fn run(options: &Options) -> ExitCode {
+    // Its first step would end the process without a word.
+    let missing = build_info::missing_extensions();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        note::note(&format!(
+            "this build of llama.cpp needs {missing}, which this processor lacks: build taffrail on this machine"
+        ));
+        return ExitCode::FAILURE;
+    }
     run::run(options)
 }
 

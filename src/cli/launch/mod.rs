@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
+use super::progress::Progress;
+use super::value::whole;
 use crate::app::front::Front;
 use crate::app::open::{self, Source};
 use crate::app::socket::{self, Purpose};
@@ -48,8 +50,8 @@ pub struct Launch {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a name of your own
     pub model: String,
     /// Context length in tokens [default: 32768, or what the model was trained for]
-    #[arg(long, short = 'c', alias = "context", value_name = "TOKENS")]
-    pub ctx_size: Option<u32>,
+    #[arg(long, short = 'c', visible_alias = "ctx-size", value_name = "TOKENS", value_parser = whole(0..=1_u32 << 24))]
+    pub context: Option<u32>,
     /// What the program is given
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<OsString>,
@@ -69,6 +71,7 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
         Some(name) => Some(installed(name).ok_or_else(|| missing(arguments.program, name))?),
         None => None,
     };
+    let progress = Progress::begin("waiting for the server");
     let attached = open::attach(&Source::Server, settings, &[], start).await;
     let attached = match attached {
         Ok(Ok(mut attached)) => {
@@ -81,6 +84,7 @@ async fn launch(arguments: &Launch, settings: &Settings, start: Vec<OsString>) -
         }
         Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
     };
+    drop(progress);
     let mut front = Front::Attached(Box::new(attached));
     let result = Box::pin(with_server(arguments, &mut front, executable)).await;
     for reason in front.shut_down().await {
@@ -217,7 +221,7 @@ impl Wanted {
         let most = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
         // What is said here goes before what the name stands for, and that before what agents usually need.
         let chosen = Some(settings.context).filter(|_| settings.is_context_chosen.0);
-        let context = arguments.ctx_size.or(chosen).unwrap_or(CONTEXT).min(most);
+        let context = arguments.context.or(chosen).unwrap_or(CONTEXT).min(most);
         let settings = SessionSettings { context, is_context_chosen: Chosen(true), ..settings };
         let short = trained.filter(|trained| *trained < u64::from(CONTEXT));
         Self { name, id: model.id.clone(), settings, short }
@@ -238,9 +242,14 @@ async fn load(front: &mut Front, wanted: &Wanted, keep_alive: KeepAlive) -> Resu
     };
     if !is_ready(front, id)? {
         told(format!("loading {} …", wanted.name));
+        let progress = Progress::begin(format!("loading {}", wanted.name));
         while !is_ready(front, id)? {
+            if let Some(Phase::Loading { fraction }) = front.state().domain.session(id).map(|session| &session.phase) {
+                progress.tell(format!("loading {}: {:.0}%", wanted.name, fraction * 100.0));
+            }
             advance(front).await?;
         }
+        drop(progress);
     }
     let session = front.state().domain.session(id);
     let context = session.map_or(wanted.settings.context, Session::n_ctx);

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
+use super::input::read_text;
 use super::output::Output;
-use super::run::{read_text, some};
+use super::run::some;
 use super::table::{self, Column};
+use super::value::number;
 use super::{Exit, SessionOptions};
 use crate::app::{App, suites, terminal_width};
 use domain::command::{Force, What};
@@ -29,7 +31,7 @@ use watch::Watch;
 pub struct Ask {
     /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
     file: PathBuf,
-    /// The models, as `taffrail show` takes them
+    /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     #[arg(required = true)]
     models: Vec<String>,
     #[command(flatten)]
@@ -42,13 +44,13 @@ pub struct Pick {
     /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
     #[arg(long)]
     suite: PathBuf,
-    /// The models, as `taffrail show` takes them
+    /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     #[arg(required = true)]
     models: Vec<String>,
-    /// The part of the prompts that must pass, in percent
-    #[arg(long, default_value_t = 80.0, value_name = "PERCENT")]
+    /// The share of the prompts that must pass, in percent
+    #[arg(long, default_value_t = 80.0, value_name = "PERCENT", value_parser = number(0.0..=100.0))]
     at_least: f64,
-    /// What frugal means; energy, or time where no sensor tells the energy
+    /// What the cheapest model is judged by [default: energy, or time where no sensor measures energy]
     #[arg(long, value_enum)]
     by: Option<By>,
     #[command(flatten)]
@@ -58,13 +60,13 @@ pub struct Pick {
 /// What both are asked.
 #[derive(Debug, Args)]
 struct Common {
-    /// Ask everything again, rather than continue an earlier run
+    /// Ask everything again instead of continuing an earlier run
     #[arg(long, alias = "anew")]
     fresh: bool,
-    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    /// Stop an answer at this text; may be repeated. Replaces the stop texts of the models' stores
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Start models although they would not fit in memory, or the check of their files refuses them
+    /// Start models even if they do not fit in memory or their files fail the check
     #[arg(long)]
     force: bool,
     /// Print one JSON document
@@ -141,9 +143,6 @@ pub async fn pick_one(
     app: &mut App,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
-    if !(0.0..=100.0).contains(&arguments.at_least) {
-        return watch::failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
-    }
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
         Err(failure) => return watch::failed(&failure),

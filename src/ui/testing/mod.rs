@@ -30,8 +30,10 @@ mod race;
 mod requests;
 mod scenes;
 mod suite;
+mod svg;
 
 pub use scenes::{SCENES, scene};
+pub use svg::svg;
 
 use machine::sample;
 use models::models;

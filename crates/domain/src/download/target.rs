@@ -15,8 +15,15 @@ const MAX_LISTED: usize = 24;
 /// The longest owner or name; the hub's own bound is 96 for both.
 const MAX_NAME: usize = 96;
 
-/// What a name may begin with that says where the model is: ours, what Ollama's users write, and an address.
-const PREFIXES: [&str; 5] = ["hf:", "hf.co/", "huggingface.co/", "https://hf.co/", "https://huggingface.co/"];
+/// What a name may begin with that says that the model is on the hub: ours, and its addresses without their scheme.
+const HUB: [&str; 4] = ["hf:", "hf.co/", "huggingface.co/", "www.huggingface.co/"];
+
+/// The same of Ollama's registry.
+const OLLAMA: [&str; 6] =
+    ["ollama:", "ollama.com/", "www.ollama.com/", "registry.ollama.ai/", "ollama.ai/", "registry.ollama.com/"];
+
+/// What an address has between the repository and a file or a revision.
+const PAGES: [&str; 4] = ["blob", "resolve", "raw", "tree"];
 
 /// What is to be fetched of which repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub struct Target {
     pub repository: String,
     /// Which of its models.
     pub part: Selection,
+    /// The revision that an address names.
+    pub revision: Option<String>,
 }
 
 /// Which model of a repository.
@@ -40,24 +49,71 @@ pub enum Selection {
 
 impl Target {
     /// The model of the hub that a text names: `OWNER/REPO`, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`, with the hub's name
-    /// before it or not.
+    /// before it or not, or the address of its page or of a file.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let text = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        let given = text.trim();
+        let (scheme, address) = match given.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, given),
+        };
+        // What a browser adds to an address.
+        let address = address.split(['?', '#']).next().unwrap_or_default();
+        let starts = |prefixes: &[&str]| {
+            let lower = address.to_ascii_lowercase();
+            let length = prefixes.iter().find(|prefix| lower.starts_with(**prefix)).map(|prefix| prefix.len());
+            length.and_then(|length| address.get(length..))
+        };
+        if let Some(name) = starts(&OLLAMA) {
+            return Err(not_from_ollama(name.strip_prefix("library/").unwrap_or(name)));
+        }
+        let rest = match (starts(&HUB), scheme) {
+            (Some(rest), _) => rest,
+            (None, None) => address,
+            (None, Some(_)) => return Err(elsewhere(given)),
+        };
+        Self::on_hub(rest.trim_end_matches('/'), rest.ends_with('/') && scheme.is_none())
+    }
+
+    /// What follows the hub's name.
+    fn on_hub(text: &str, has_slash: bool) -> Result<Self, Failure> {
         let (path, quant) = text.split_once(':').map_or((text, None), |(path, quant)| (path, Some(quant)));
         let mut parts = path.splitn(3, '/');
         let owner = parts.next().unwrap_or_default();
-        let name = parts.next().unwrap_or_default();
-        let part = match (parts.next(), quant) {
+        let Some(name) = parts.next() else { return Err(one_word(text)) };
+        let rest = parts.next();
+        let page = rest.and_then(|rest| {
+            let (page, rest) = rest.split_once('/')?;
+            PAGES.contains(&page).then_some(rest)
+        });
+        let (revision, rest) = match page {
+            Some(rest) => match rest.split_once('/') {
+                Some((revision, file)) => (Some(revision), Some(file)),
+                None => (Some(rest), None),
+            },
+            None => (None, rest),
+        };
+        let part = match (rest, quant) {
+            _ if has_slash && name.is_empty() => return Err(no_target(text)),
+            (None, None) if has_slash => return Err(no_target(text)),
             (None, None) => Selection::Best,
             (None, Some(quant)) if !quant.is_empty() => Selection::Named(quant.to_owned()),
             (Some(file), None) if !file.is_empty() => Selection::File(file.to_owned()),
             _ => return Err(no_target(text)),
         };
-        let repository = format!("{owner}/{name}").trim_end_matches('/').to_owned();
+        let repository = format!("{owner}/{name}");
         if !is_repository(&repository) {
             return Err(no_repository(&repository));
         }
-        Ok(Self { repository, part })
+        Ok(Self { repository, part, revision: revision.map(str::to_owned) })
+    }
+
+    /// How it is written.
+    pub fn name(&self) -> String {
+        match &self.part {
+            Selection::Best => self.repository.clone(),
+            Selection::Named(quant) => format!("{}:{quant}", self.repository),
+            Selection::File(file) => format!("{}/{file}", self.repository),
+        }
     }
 
     /// The order for it, and why this model, where nobody named one.
@@ -170,6 +226,36 @@ fn no_target(text: &str) -> Failure {
     )
 }
 
+/// One word is a name of Ollama's registry, with its tag or without, or the name of a model.
+fn one_word(text: &str) -> Failure {
+    let is_name = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
+    if is_name { not_from_ollama(text) } else { no_target(text) }
+}
+
+/// A name of Ollama's registry, which is not fetched from.
+fn not_from_ollama(name: &str) -> Failure {
+    let name = gguf::clean(name, 200);
+    let word = name.split([':', '/']).next().unwrap_or_default();
+    not_found(
+        format!("`{name}` is no repository of the Hugging Face Hub, which `pull` fetches from"),
+        format!(
+            "write OWNER/REPO[:QUANT], such as `taffrail pull Qwen/Qwen3-8B-GGUF:Q4_K_M`; \
+             https://huggingface.co/models?library=gguf&search={word} lists repositories; \
+             what `ollama pull {name}` fetched is listed by `taffrail ls`"
+        ),
+    )
+}
+
+/// An address that is not the hub's.
+fn elsewhere(text: &str) -> Failure {
+    not_found(
+        format!("`{}` is not an address of the Hugging Face Hub", gguf::clean(text, 200)),
+        "`pull` takes OWNER/REPO[:QUANT] or https://huggingface.co/OWNER/REPO; a file that you downloaded yourself runs by \
+         its path: `taffrail run ./model.gguf`"
+            .to_owned(),
+    )
+}
+
 fn not_found(reason: String, hint: String) -> Failure {
     Failure { reason, hint: Some(hint), kind: FailureKind::NotFound }
 }
@@ -213,12 +299,43 @@ mod tests {
             ("a/b-GGUF:", None),
             ("a/b-GGUF/", None),
             ("a/b-GGUF/x:y", None),
+            ("https://huggingface.co/a/b-GGUF/", target(Selection::Best)),
+            ("http://www.huggingface.co/a/b-GGUF?show=1", target(Selection::Best)),
+            ("HTTPS://HF.CO/a/b-GGUF#files", target(Selection::Best)),
+            ("https://huggingface.co/a/b-GGUF/tree/main", target(Selection::Best)),
+            ("https://huggingface.co/a/b-GGUF/blob/v2/sub/m.gguf", target(Selection::File("sub/m.gguf".into()))),
+            ("https://hf.co/a/b-GGUF/resolve/main/m.gguf?download=true", target(Selection::File("m.gguf".into()))),
             ("b", None),
+            ("qwen3:8b", None),
+            ("ollama.com/library/qwen3:8b", None),
+            ("https://ollama.com/library/qwen3", None),
+            ("https://example.com/m.gguf", None),
             ("../b", None),
             ("", None),
         ] {
             let read = Target::parse(text).ok().map(|target| (target.repository, target.part));
             assert_eq!(read, expected, "{text}");
+        }
+        let revision = |text: &str| Target::parse(text).unwrap().revision;
+        assert_eq!(revision("https://hf.co/a/b/blob/v2/m.gguf").as_deref(), Some("v2"));
+        assert_eq!(revision("https://hf.co/a/b/tree/v3").as_deref(), Some("v3"));
+        assert_eq!(revision("a/b:Q8_0"), None);
+    }
+
+    #[test]
+    fn what_is_elsewhere_is_refused_with_the_form_that_works() {
+        for (text, reason, hint) in [
+            ("qwen3:8b", "`qwen3:8b` is no repository of the Hugging Face Hub", "search=qwen3 lists"),
+            ("qwen3", "`qwen3` is no repository", "`ollama pull qwen3`"),
+            ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is no repository", "search=llama3.2 lists"),
+            ("https://registry.ollama.ai/library/qwen3", "`qwen3` is no repository", "OWNER/REPO[:QUANT]"),
+            ("https://ollama.com/someone/thing", "`someone/thing` is no repository", "`ollama pull someone/thing`"),
+            ("https://example.com/m.gguf", "not an address of the Hugging Face Hub", "./model.gguf"),
+            ("what is this?", "names no model", "OWNER/REPO"),
+        ] {
+            let failure = Target::parse(text).unwrap_err();
+            let said = failure.hint.unwrap_or_default();
+            assert!(failure.reason.contains(reason) && said.contains(hint), "{text}: {}: {said}", failure.reason);
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod alias;
 mod chat;
+mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
+pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
     CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, InEffect, MAX_PARALLEL, RESIDENCE, Residence,

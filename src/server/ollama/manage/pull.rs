@@ -95,10 +95,11 @@ impl Drop for PauseOnDrop {
 
 async fn fetch(handle: &Handle, lines: &Lines, name: &str, target: &Target) -> std::result::Result<(), Stop> {
     lines.tell(json!({"status": "pulling manifest"})).await?;
-    let files = handle.files(target.repository.clone(), REVISION.to_owned()).await?;
+    let revision = target.revision.clone().unwrap_or_else(|| REVISION.to_owned());
+    let files = handle.files(target.repository.clone(), revision.clone()).await?;
     let files = files.map_err(|failure| of_failure(&failure))?;
     let wanted = target.clone();
-    let order = handle.read(move |domain| wanted.order(REVISION, &files, domain)).await?;
+    let order = handle.read(move |domain| wanted.order(&revision, &files, domain)).await?;
     let (order, _) = order.map_err(|failure| of_failure(&failure))?;
     let known_before = order.clone();
     let was_running = handle.read(move |domain| {

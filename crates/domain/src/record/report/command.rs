@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use wire::{Grammar, Role};
+use serde_json::{Value, json};
+use wire::{Grammar, Role, ToolCall};
 
 use crate::lab::bench::TestCase;
 use crate::lab::race::Order;
-use crate::record::{BenchDocument, Body, Options, RaceRecord, Record, RunRecord, SuiteRecord};
+use crate::record::{BenchDocument, Body, Options, RaceRecord, Record, RunRecord, SuiteRecord, TurnRecord};
+use crate::settings::SessionUse;
 
 /// The longest prompt that is given as an option: a system takes 128 KiB in one word.
 const MAX_OPTION: usize = 100_000;
@@ -22,9 +24,9 @@ pub fn command(record: &Record) -> Option<String> {
     }
 }
 
-/// The settings that were not the usual ones, as options.
-fn options(options: &Options) -> String {
-    options.iter().fold(String::new(), |mut text, (name, value)| {
+/// The settings that were not the usual ones, as options of a command that takes them.
+fn options(options: &Options, kind: SessionUse) -> String {
+    options.iter().filter(|(name, _)| kind.takes_named(name)).fold(String::new(), |mut text, (name, value)| {
         let _ = write!(text, " --{} {}", name.replace('_', "-"), quoted(value));
         text
     })
@@ -51,9 +53,12 @@ fn models(record: &Record) -> Option<String> {
 fn run_again(record: &Record, run: &RunRecord) -> Option<String> {
     let said = |role: Role| run.turns.iter().rev().find(|turn| turn.role == role).map(|turn| turn.text.as_str());
     let mut command = format!("taffrail run {}", quoted(named(record.models.first()?)));
-    let prompt = Given::new(said(Role::User)?, run.raw);
+    let is_chat = run.turns.iter().any(|turn| matches!(turn.role, Role::Assistant | Role::Tool));
+    let prompt = if is_chat { Given::conversation(run) } else { Given::new(said(Role::User)?, run.raw) };
     command.push_str(&prompt.option);
-    if let Some(system) = said(Role::System) {
+    if is_chat {
+        // The system prompt is one of the messages.
+    } else if let Some(system) = said(Role::System) {
         let _ = write!(command, " --system {}", quoted(system));
     } else if run.no_system {
         command.push_str(" --system ''");
@@ -61,7 +66,11 @@ fn run_again(record: &Record, run: &RunRecord) -> Option<String> {
     if run.raw {
         command.push_str(" --raw");
     }
-    command.push_str(&options(&run.options));
+    command.push_str(&options(&run.options, SessionUse::Answer));
+    // The seed that was drawn gives the same answer.
+    if let Some(seed) = run.document.settings.sampling.seed.filter(|_| !run.options.contains_key("seed")) {
+        let _ = write!(command, " --seed {seed}");
+    }
     command.push_str(&stops(&run.stop));
     // The grammar may have been a file that is another one now, so it comes from the record.
     let grammar = run.grammar.as_ref().map(|grammar| match grammar {
@@ -94,6 +103,29 @@ impl Given {
         let end = if !is_raw && prompt.ends_with('\n') { "\n" } else { "" };
         Self { option: String::new(), input: Some(format!("{prompt}{end}")) }
     }
+
+    /// A conversation with all its turns, as a JSON list of messages.
+    fn conversation(run: &RunRecord) -> Self {
+        let empty = run.no_system.then(|| json!({ "role": Role::System, "content": "" }));
+        let messages: Vec<Value> = empty.into_iter().chain(run.turns.iter().map(message)).collect();
+        Self { option: " --messages -".to_owned(), input: Some(Value::Array(messages).to_string()) }
+    }
+}
+
+/// A turn as `OpenAI`'s API has it.
+fn message(turn: &TurnRecord) -> Value {
+    let mut message = json!({ "role": turn.role, "content": turn.text });
+    if !turn.tool_calls.is_empty() {
+        let call = |call: &ToolCall| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        };
+        message["tool_calls"] = turn.tool_calls.iter().map(call).collect();
+    }
+    if let Some(id) = &turn.tool_call_id {
+        message["tool_call_id"] = json!(id);
+    }
+    message
 }
 
 fn race_again(record: &RaceRecord) -> Option<String> {
@@ -129,7 +161,7 @@ fn race_again(record: &RaceRecord) -> Option<String> {
 
 fn suite_again(record: &Record, suite: &SuiteRecord) -> Option<String> {
     let file = suite.file.as_ref()?;
-    let options = format!("{}{}", stops(&suite.document.stop), options(&suite.options));
+    let options = format!("{}{}", stops(&suite.document.stop), options(&suite.options, SessionUse::Answer));
     Some(format!("taffrail suite {} {} --fresh{options}", quoted(file), models(record)?))
 }
 
@@ -156,7 +188,7 @@ fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
         list(|cell| cell.parallel, false),
         bench.wanted_repetitions?,
         bench.threads?,
-        options(&bench.options),
+        options(&bench.options, SessionUse::Measure),
     ))
 }
 
@@ -187,7 +219,42 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use wire::{Role, Sampling};
+
+    use super::{command, quoted};
+    use crate::record::{Body, Kind, Record, RunRecord, TurnRecord};
+
+    fn turn(role: Role, text: &str) -> TurnRecord {
+        TurnRecord { role, text: text.to_owned(), tool_calls: Vec::new(), tool_call_id: None }
+    }
+
+    /// A chat is answered again from all its turns, with the seed that was drawn.
+    #[test]
+    fn a_chat_is_repeated_with_its_turns_and_seed() {
+        let mut run = RunRecord {
+            turns: [(Role::User, "one"), (Role::Assistant, "it's"), (Role::User, "two")]
+                .map(|(role, text)| turn(role, text))
+                .to_vec(),
+            // What a lone prompt has no use for is not asked for again.
+            options: [("parallel", "4"), ("threads", "2")].map(|(name, value)| (name.into(), value.into())).into(),
+            ..RunRecord::default()
+        };
+        run.document.settings.sampling = Sampling { seed: Some(7), ..Sampling::default() };
+        let again = |run: &RunRecord| {
+            let body = Body::Run(Box::new(run.clone()));
+            let record = Record { models: vec!["starter:m".to_owned()], ..Record::new(0, String::new(), body) };
+            assert_eq!(record.kind(), Kind::Run);
+            command(&record).unwrap()
+        };
+        let messages = r#"[{"content":"one","role":"user"},{"content":"it'\''s","role":"assistant"},{"content":"two","role":"user"}]"#;
+        let expected = format!("printf %s '{messages}' | taffrail run starter:m --messages - --threads 2 --seed 7");
+        assert_eq!(again(&run), expected);
+        run.no_system = true;
+        assert!(again(&run).contains(r#"'[{"content":"","role":"system"},{"#), "{}", again(&run));
+        run.turns.truncate(1);
+        run.no_system = false;
+        assert_eq!(again(&run), "taffrail run starter:m -p one --threads 2 --seed 7");
+    }
 
     #[test]
     fn words_for_a_shell() {
