@@ -199,6 +199,7 @@ fn events() {
             devices: vec![DeviceMemory { device: "CPU_Mapped".into(), weights: 5, context: 6, compute: 7 }],
         },
         has_template: true,
+        embeds_only: false,
         sampling: Sampling::default(),
         load_us: 8,
         load_cpu_us: Some(9),

@@ -18,7 +18,7 @@ use crate::backend::{self, fail};
 use crate::batch::Batch;
 use crate::contention::{self, Contention};
 use crate::control::{CONTROL, MAX_PARALLEL};
-use crate::model::{Model, ONLY_ENCODES, cannot_chat};
+use crate::model::{Model, Pooling};
 use crate::{ledger, log};
 
 pub(crate) use self::state::Rollback;
@@ -28,6 +28,14 @@ pub(crate) use self::state::Rollback;
 const MAX_CONTEXT: u32 = 1 << 24;
 /// The largest batch, in tokens. Larger ones gain nothing and cost compute buffers.
 const MAX_BATCH: u32 = 1 << 14;
+
+/// The tokens that the context of a model for embeddings holds: most texts are shorter, and a longer one gets a context of
+/// its own.
+const N_EMBEDDED: u32 = 512;
+
+/// Tokens of a text for a vector in a call, where a part can be read before the rest: answers wait for one call at most, and
+/// llama.cpp holds a row as long as the vocabulary for each token.
+pub(crate) const N_CHUNK: u32 = 128;
 
 /// Positions whose logits are held at once while a text is weighed: each is a row as long as the vocabulary.
 const N_SCORED: usize = 128;
@@ -54,6 +62,10 @@ pub(crate) struct Engine {
     n_window: usize,
     load: Load,
     suppressed: Vec<i32>,
+    /// It makes vectors of texts and nothing else.
+    embeds_only: bool,
+    /// A text for a vector is read in one call: its tokens see those after them.
+    reads_whole: bool,
 }
 
 /// Owns a context of llama.cpp.
@@ -104,11 +116,23 @@ impl Engine {
             return Err(fail(FailureKind::Context, message, hint));
         }
         let model = Model::load(llama, load, progress)?;
-        let params = context_params(load, model.n_ctx_train());
-        let context = make_context(&model, params)?;
+        let mut params = context_params(load, model.n_ctx_train());
+        let pools = matches!(model.pooling(), Some(Pooling::Mean | Pooling::First | Pooling::Last));
+        let n_longest = (params.n_ctx / n_parallel).min(model.n_ctx_train().max(1));
+        if pools {
+            params = embedding_params(params, n_longest.min(N_EMBEDDED));
+        }
+        let mut context = make_context(&model, params)?;
         // SAFETY: the context is live.
-        if unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null() {
-            return Err(cannot_chat(ONLY_ENCODES));
+        let is_encoder = unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null();
+        let embeds_only = pools || is_encoder;
+        if embeds_only && !pools {
+            params = embedding_params(params, n_longest.min(N_EMBEDDED));
+            drop(context);
+            context = make_context(&model, params)?;
+        }
+        if embeds_only {
+            return Self::for_embeddings(load, (model, context, params), n_longest, is_encoder);
         }
         let n_layers = model.n_layers();
         let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
@@ -132,6 +156,39 @@ impl Engine {
             scoring: None,
             load: load.clone(),
             suppressed: model.suppressed(),
+            embeds_only: false,
+            reads_whole: model.sees_ahead(),
+            context,
+            model,
+        };
+        engine.warm_up()?;
+        Ok(engine)
+    }
+
+    /// One that makes vectors of texts up to so many tokens, and nothing else. Its context is for short ones.
+    fn for_embeddings(
+        load: &Load,
+        (model, context, params): (Model, Context, sys::llama_context_params),
+        n_longest: u32,
+        is_encoder: bool,
+    ) -> Result<Self, Failure> {
+        let n_layers = model.n_layers();
+        let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
+        let mut engine = Self {
+            n_ctx: n_longest as usize,
+            n_parallel: 1,
+            n_threads: CONTROL.n_threads(),
+            contention: Contention::new(),
+            n_chunk: params.n_batch as usize,
+            n_gpu_layers,
+            params,
+            is_recurrent: model.is_recurrent(),
+            n_window: model.n_window(),
+            scoring: None,
+            load: load.clone(),
+            suppressed: Vec::new(),
+            embeds_only: true,
+            reads_whole: is_encoder || model.sees_ahead(),
             context,
             model,
         };
@@ -351,16 +408,30 @@ impl Engine {
         make_context(&self.model, params)
     }
 
-    /// A context over the same model that gives vectors rather than logits: of one sequence of so many tokens, decoded in
-    /// calls of at most `n_chunk`. It must be dropped before the engine.
-    pub(crate) fn embedding_context(&self, n_tokens: u32, n_chunk: u32) -> Result<Context, Failure> {
-        let mut params = self.params;
-        (params.n_ctx, params.n_batch, params.n_ubatch) = (n_tokens, n_chunk, n_chunk);
-        // Each token of a call has its row.
-        (params.n_seq_max, params.n_outputs_max) = (1, n_chunk);
-        params.embeddings = true;
-        params.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
-        make_context(&self.model, params)
+    /// A context over the same model that gives vectors rather than logits: of one sequence of so many tokens. It must be
+    /// dropped before the engine.
+    pub(crate) fn embedding_context(&self, n_tokens: u32) -> Result<Context, Failure> {
+        let params = embedding_params(self.params, n_tokens);
+        let n_call = if self.reads_whole { n_tokens } else { N_CHUNK.min(n_tokens) };
+        make_context(
+            &self.model,
+            sys::llama_context_params { n_batch: n_call, n_ubatch: n_call, n_outputs_max: n_call, ..params },
+        )
+    }
+
+    /// Its own context where that gives vectors, and how many tokens it holds.
+    pub(crate) fn own_embedding_context(&self) -> Option<(&Context, usize)> {
+        self.embeds_only.then_some((&self.context, self.params.n_ctx as usize))
+    }
+
+    /// The most tokens of a text for a vector that are read in one call.
+    pub(crate) fn n_embedded_at_once(&self) -> usize {
+        if self.reads_whole { usize::MAX } else { N_CHUNK as usize }
+    }
+
+    /// Whether it makes vectors of texts and nothing else.
+    pub(crate) fn embeds_only(&self) -> bool {
+        self.embeds_only
     }
 
     pub(crate) fn is_recurrent(&self) -> bool {
@@ -438,6 +509,22 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     };
     params.abort_callback = Some(is_interrupted);
     params
+}
+
+/// The same for vectors of one text of so many tokens, which may be read in one call: each token has its row.
+fn embedding_params(params: sys::llama_context_params, n_tokens: u32) -> sys::llama_context_params {
+    sys::llama_context_params {
+        n_ctx: n_tokens,
+        n_batch: n_tokens,
+        n_ubatch: n_tokens,
+        n_seq_max: 1,
+        n_outputs_max: n_tokens,
+        kv_unified: false,
+        embeddings: true,
+        // The rows are made one vector by `embed`.
+        pooling_type: sys::LLAMA_POOLING_TYPE_NONE,
+        ..params
+    }
 }
 
 /// Tokens per call and tokens computed at once, within bounds and the context.
