@@ -126,41 +126,78 @@ impl Embedder {
             unsafe { sys::llama_memory_clear(sys::llama_get_memory(context.as_ptr()), false) };
             job.row.fill(0.0);
         }
+        let n_room = own.map_or(0, |(_, length)| length);
+        let n_together = together(&job.inputs, job.vectors.len(), n_room, engine.n_texts_at_once());
+        if n_together > 1 {
+            return read_together(context, &mut self.batch, job, n_together);
+        }
         let chunk: Vec<i32> = input.iter().skip(job.n_done).take(engine.n_embedded_at_once()).copied().collect();
         self.batch.clear();
         for (position, token) in (job.n_done..).zip(&chunk) {
             self.batch.push(*token, position as u32, 0, true);
         }
-        CONTROL.begin_decode(&[job.id]);
-        let code = decode(context, &mut self.batch);
-        CONTROL.end_decode();
-        match code {
-            0 => {}
-            2 => return Ok(Step::Cancelled),
-            code => {
-                let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
-                return Err(failed(format!("llama.cpp failed while decoding: {reason}")));
-            }
+        if !run(context, &mut self.batch, job.id)? {
+            return Ok(Step::Cancelled);
         }
-        for place in 0..chunk.len() {
-            let is_first = job.n_done + place == 0;
-            let is_last = job.n_done + place + 1 == input.len();
-            let is_wanted = match job.pooling {
-                Pooling::Mean | Pooling::Rank => true,
-                Pooling::First => is_first,
-                Pooling::Last => is_last,
-            };
-            if is_wanted {
-                add_row(context, place, &mut job.row)?;
-            }
+        let rows = job.pooling.rows(input.len());
+        for place in (0..chunk.len()).filter(|place| rows.contains(&(job.n_done + place))) {
+            add_row(context, place, &mut job.row)?;
         }
         job.n_done += chunk.len();
         if job.n_done == input.len() {
-            let count = if job.pooling == Pooling::Mean { input.len() as f64 } else { 1.0 };
-            job.vectors.push(vector(&job.row, count, job.normalize)?);
+            job.vectors.push(vector(&job.row, job.pooling.divisor(input.len()), job.normalize)?);
             job.n_done = 0;
         }
         Ok(if job.vectors.len() == job.inputs.len() { Step::Done } else { Step::More })
+    }
+}
+
+/// How many inputs from this place on fit a context of so many tokens together, at least one and `most` at most.
+fn together(inputs: &[Vec<i32>], place: usize, n_room: usize, most: usize) -> usize {
+    let mut n_tokens = 0;
+    let fits = |input: &&Vec<i32>| {
+        n_tokens += input.len();
+        n_tokens <= n_room
+    };
+    inputs.iter().skip(place).take(most).take_while(fits).count().max(1)
+}
+
+/// Read the next inputs in one call, each as a sequence of its own.
+fn read_together(context: &Context, batch: &mut Batch, job: &mut Job, n: usize) -> Result<Step, Failure> {
+    let first = job.vectors.len();
+    batch.clear();
+    for (sequence, input) in (0..).zip(job.inputs.iter().skip(first).take(n)) {
+        for (position, token) in (0..).zip(input) {
+            batch.push(*token, position, sequence, true);
+        }
+    }
+    if !run(context, batch, job.id)? {
+        return Ok(Step::Cancelled);
+    }
+    let mut place = 0;
+    for input in job.inputs.iter().skip(first).take(n) {
+        job.row.fill(0.0);
+        for index in job.pooling.rows(input.len()) {
+            add_row(context, place + index, &mut job.row)?;
+        }
+        place += input.len();
+        job.vectors.push(vector(&job.row, job.pooling.divisor(input.len()), job.normalize)?);
+    }
+    Ok(if job.vectors.len() == job.inputs.len() { Step::Done } else { Step::More })
+}
+
+/// Run a batch of a query; `false` where it was cancelled.
+fn run(context: &Context, batch: &mut Batch, id: u64) -> Result<bool, Failure> {
+    CONTROL.begin_decode(&[id]);
+    let code = decode(context, batch);
+    CONTROL.end_decode();
+    match code {
+        0 => Ok(true),
+        2 => Ok(false),
+        code => {
+            let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
+            Err(failed(format!("llama.cpp failed while decoding: {reason}")))
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Engine {
     embeds_only: bool,
     /// A text for a vector is read in one call: its tokens see those after them.
     reads_whole: bool,
+    /// It keeps nothing of a text between calls.
+    is_encoder: bool,
 }
 
 /// Owns a context of llama.cpp.
@@ -126,8 +128,10 @@ impl Engine {
         // SAFETY: the context is live.
         let is_encoder = unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null();
         let embeds_only = pools || is_encoder;
-        if embeds_only && !pools {
+        if is_encoder {
             params = embedding_params(params, n_longest.min(N_EMBEDDED));
+            // It reads several texts in one call. Each may be as long as the context, which no cache has to be divided for.
+            (params.n_seq_max, params.kv_unified) = (wire::MAX_INPUTS as u32, true);
             drop(context);
             context = make_context(&model, params)?;
         }
@@ -158,6 +162,7 @@ impl Engine {
             suppressed: model.suppressed(),
             embeds_only: false,
             reads_whole: model.sees_ahead(),
+            is_encoder: false,
             context,
             model,
         };
@@ -189,6 +194,7 @@ impl Engine {
             suppressed: Vec::new(),
             embeds_only: true,
             reads_whole: is_encoder || model.sees_ahead(),
+            is_encoder,
             context,
             model,
         };
@@ -408,7 +414,7 @@ impl Engine {
         make_context(&self.model, params)
     }
 
-    /// A context over the same model that gives vectors rather than logits: of one sequence of so many tokens. It must be
+    /// A context over the same model that gives vectors rather than logits, of texts of so many tokens together. It must be
     /// dropped before the engine.
     pub(crate) fn embedding_context(&self, n_tokens: u32) -> Result<Context, Failure> {
         let params = embedding_params(self.params, n_tokens);
@@ -427,6 +433,11 @@ impl Engine {
     /// The most tokens of a text for a vector that are read in one call.
     pub(crate) fn n_embedded_at_once(&self) -> usize {
         if self.reads_whole { usize::MAX } else { N_CHUNK as usize }
+    }
+
+    /// How many texts may be read in one call.
+    pub(crate) fn n_texts_at_once(&self) -> usize {
+        if self.is_encoder { wire::MAX_INPUTS } else { 1 }
     }
 
     /// Whether it makes vectors of texts and nothing else.
@@ -511,7 +522,7 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     params
 }
 
-/// The same for vectors of one text of so many tokens, which may be read in one call: each token has its row.
+/// The same for vectors of texts of so many tokens together, which may be read in one call: each token has its row.
 fn embedding_params(params: sys::llama_context_params, n_tokens: u32) -> sys::llama_context_params {
     sys::llama_context_params {
         n_ctx: n_tokens,

@@ -3,6 +3,7 @@
 //! Owned here: the load, and what it refuses; text to tokens and back. It is `llama-cpp-2`'s model, with the sys crate
 //! where that lacks a call or panics over what a file may claim. Absent: the context (`engine`).
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use llama_cpp_2::LlamaModelLoadError;
@@ -33,6 +34,22 @@ pub(crate) struct Model {
     n_vocab: usize,
     /// The mapped file, where there is one.
     mapping: Option<Mapping>,
+}
+
+impl Pooling {
+    /// The places of the rows that make the vector of so many tokens.
+    pub(crate) fn rows(self, n_tokens: usize) -> Range<usize> {
+        match self {
+            Self::Mean | Self::Rank => 0..n_tokens,
+            Self::First => 0..1,
+            Self::Last => n_tokens.saturating_sub(1)..n_tokens,
+        }
+    }
+
+    /// What the sum of these rows is divided by.
+    pub(crate) fn divisor(self, n_tokens: usize) -> f64 {
+        self.rows(n_tokens).len().max(1) as f64
+    }
 }
 
 impl Model {
