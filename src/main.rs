@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     let start = open::arguments(cli.config.as_deref(), &cli.set, cli.verbose).unwrap_or_default();
     let sets = !cli.set.is_empty();
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
+    gguf::Processor::set_amx(loaded.settings.engine.amx && worker::has_amx());
     let attaches = loaded.settings.server.attach;
     let source = |trace: &cli::Trace, source| if attaches && !trace.is_wanted() { source } else { Source::Own };
     match cli.command {

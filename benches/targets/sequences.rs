@@ -149,6 +149,7 @@ pub(crate) fn load(model: &Path, n_threads: u32, n_parallel: u32) -> Load {
         mlock: false,
         n_parallel,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     }

@@ -153,6 +153,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         mlock: false,
         n_parallel: 1,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     };

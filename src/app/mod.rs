@@ -460,6 +460,7 @@ impl App {
             Effect::Reply(reply) => self.reply = Some(reply),
             Effect::Spawn { worker, model, mut load, scheduling } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
+                load.amx &= self.state.domain.settings.engine.amx;
                 let n_gpu_layers = load.n_gpu_layers;
                 self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
             }

@@ -256,6 +256,12 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.engine.prompt_cache_disk, mebibytes(value)),
     },
     Setting {
+        section: "engine",
+        key: "amx",
+        get: |settings, _| Value::Flag(settings.engine.amx),
+        set: |settings, _, value| put(&mut settings.engine.amx, value.flag()),
+    },
+    Setting {
         section: "bench",
         key: "wait_policy",
         get: |settings, _| name_of(WAIT_POLICIES, settings.bench.wait_policy),

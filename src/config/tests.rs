@@ -89,8 +89,15 @@ fn every_field_is_a_setting() {
     } = library;
     let Hub { endpoint: _, downloads: _, timeout: _ } = hub;
     let Budget { threads: _, memory: _, reserve: _, min_loaded: _, max_queued_per_model: _, max_queued: _ } = budget;
-    let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _, prompt_cache_disk: _ } =
-        engine;
+    let Engine {
+        wait_policy: _,
+        nice: _,
+        start_timeout: _,
+        hang_timeout: _,
+        stop_timeout: _,
+        prompt_cache_disk: _,
+        amx: _,
+    } = engine;
     let SchedulingPolicy { wait_policy: _, nice: _ } = bench;
     let Telemetry { interval: _, history: _ } = telemetry;
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =

@@ -105,6 +105,7 @@ fn load() -> Load {
         mlock: false,
         n_parallel: 1,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     }

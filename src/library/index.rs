@@ -19,7 +19,7 @@ use super::stat::Stat;
 use domain::model::Digest;
 
 /// Names the file's layout, before the number of the build.
-const MAGIC: &[u8; 16] = b"taffrail index 5";
+const MAGIC: &[u8; 16] = b"taffrail index 6";
 /// Magic, build, checksum.
 const HEAD: usize = 40;
 /// A longer index is not read: 100,000 models take about half.

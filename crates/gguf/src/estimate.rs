@@ -2,7 +2,6 @@
 
 use crate::repack::Processor;
 use crate::summary::{LayerCache, Summary};
-use crate::types::TensorType;
 
 /// A type that llama.cpp can keep keys or values in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +111,7 @@ impl Summary {
     pub fn estimate(&self, needs: &Needs) -> Estimate {
         let (exact, rest) = self.compute(needs);
         Estimate {
-            weights: self.tensor_bytes.saturating_add(self.twice(needs.processor)),
+            weights: self.tensor_bytes.saturating_add(self.beyond_file(needs.processor)),
             kv: self.kv(needs),
             compute_low: exact.saturating_add(rest - rest / 8),
             compute_high: exact.saturating_add(rest).saturating_add(rest / 8).saturating_add(1 << 20),
@@ -120,12 +119,14 @@ impl Summary {
         }
     }
 
-    /// Bytes of weights that are there twice: a token embedding that is the output matrix too is read row by row as it is
-    /// in the file, and copied to be multiplied with.
-    fn twice(&self, processor: Processor) -> u64 {
-        let tied = self.shape.embedding.filter(|_| self.output_parameters == 0);
-        let copied = tied.filter(|matrix| processor.repacks(TensorType(matrix.tensor_type), matrix.rows));
-        copied.map_or(0, |matrix| matrix.bytes)
+    /// Bytes of weights beyond those of the file: what the processor's layout adds, and a copy of a token embedding that is the
+    /// output matrix too, which is read row by row as it is in the file.
+    fn beyond_file(&self, processor: Processor) -> u64 {
+        let growth = self.shape.amx_growth.filter(|_| processor.amx);
+        let processor = Processor { amx: growth.is_some(), ..processor };
+        let tied = self.shape.embedding.as_ref().filter(|_| self.output_parameters == 0);
+        let copied = tied.map_or(0, |matrix| processor.copy_of(matrix));
+        copied.saturating_add(growth.unwrap_or(0))
     }
 
     /// Bytes of the cache, after llama.cpp's `llama-kv-cache*.cpp` and `llama-memory-recurrent.cpp`.

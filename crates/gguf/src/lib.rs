@@ -7,6 +7,7 @@
 //! [`Header::open`] is the way in: it reads whatever follows the format. What llama.cpp is known to abort at, and what is
 //! odd, [`Header::findings`] tells; whether the file is started all the same is for others to decide.
 
+mod amx;
 mod attention;
 mod check;
 mod describe;

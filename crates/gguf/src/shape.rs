@@ -4,6 +4,7 @@
 //! (windows and which layers are recurrent).
 
 use crate::{
+    amx,
     facts::arch_number,
     header::Header,
     summary::{LayerCache, Matrix, Shape},
@@ -68,8 +69,11 @@ pub(crate) fn shape(header: &Header) -> Shape {
     // Mixtral's experts are as long as a dense layer would be.
     let expert = arch_number(header, "expert_feed_forward_length").unwrap_or_else(|| number("feed_forward_length"));
     let experts = expert.saturating_mul(number("expert_used_count"));
+    let layers = layers(header).unwrap_or_default();
+    // Recurrent layers give several sequences as views, over which llama.cpp aborts with AMX; what an unknown kind does is unknown.
+    let is_attention = !layers.is_empty() && layers.iter().all(|layer| matches!(layer, LayerCache::Attention { .. }));
     Shape {
-        layers: layers(header).unwrap_or_default(),
+        layers,
         feed_forward_length: number("feed_forward_length").max(experts),
         query: query(header),
         inner: number("ssm.inner_size"),
@@ -78,6 +82,7 @@ pub(crate) fn shape(header: &Header) -> Shape {
             rank => rank.saturating_add(number("rope.dimension_count")).try_into().unwrap_or(0),
         },
         embedding: embedding(header),
+        amx_growth: if is_attention { amx::growth_of_all(&header.tensors) } else { None },
     }
 }
 

@@ -196,6 +196,9 @@ pub struct Shape {
     /// The token embedding, which is the output matrix too where there is no other.
     #[serde(default)]
     pub embedding: Option<Matrix>,
+    /// Bytes that the weights grow by where they are laid out for AMX; `None` where llama.cpp would abort over that.
+    #[serde(default)]
+    pub amx_growth: Option<u64>,
 }
 
 /// A matrix as the memory formulas need it.

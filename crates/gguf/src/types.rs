@@ -82,6 +82,7 @@ impl TensorType {
     pub const F64: Self = Self(28);
     pub const BF16: Self = Self(30);
     pub const IQ4_NL: Self = Self(20);
+    pub const IQ4_XS: Self = Self(23);
     pub const MXFP4: Self = Self(39);
     pub const Q1_0: Self = Self(41);
 }

@@ -76,6 +76,7 @@ pub struct Measure {
 
 /// How to load a model and build its context.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Load {
     /// The GGUF file, or the first part of a split one.
     pub path: PathBuf,
@@ -106,6 +107,9 @@ pub struct Load {
     /// depends on what else runs. Each sequence has `n_ctx` tokens all the same.
     #[serde(default)]
     pub kv_unified: bool,
+    /// Weights may be laid out for AMX where there is one: llama.cpp aborts over some models then.
+    #[serde(default)]
+    pub amx: bool,
     /// Bytes of memory for the states of prompts that had to leave their sequence, and for places to roll back to; 0 keeps none.
     #[serde(default)]
     pub prompt_cache: u64,

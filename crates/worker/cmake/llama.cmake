@@ -12,11 +12,11 @@ function(taffrail_unity)
     endif()
 endfunction()
 
-# Without AMX: GCC before 14 drops most of the tiles' configuration, so that the first prompt ends the process, and with it an
-# answer depends on what else is in the batch.
+# The header lets a worker do without AMX, and has intrinsics whose memory GCC knows of.
+set(TAFFRAIL_TILES "${CMAKE_CURRENT_LIST_DIR}/tiles.h")
 function(taffrail_amx)
     if(TARGET ggml-cpu AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-        target_compile_options(ggml-cpu PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
+        target_compile_options(ggml-cpu PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include \"${TAFFRAIL_TILES}\">")
     endif()
 endfunction()
 

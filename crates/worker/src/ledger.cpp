@@ -6,12 +6,18 @@
 // arguments, not what it returns, so a changed struct would link and lie: Cargo.toml therefore pins the crate exactly,
 // and a test compares the sums with what llama.cpp prints. Look here whenever the pin moves.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
+
+// Whether ggml is not to use AMX, which its code asks through `cmake/tiles.h`.
+extern "C" {
+std::atomic<bool> taffrail_no_amx{false};
+}
 
 struct ggml_backend_buffer_type;
 struct ggml_tensor;

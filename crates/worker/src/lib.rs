@@ -73,6 +73,15 @@ mod stream;
 
 pub use options::Options;
 
+#[cfg(feature = "llama")]
+pub use backend::has_amx;
+
+/// Whether llama.cpp multiplies with AMX here: it is not built in.
+#[cfg(not(feature = "llama"))]
+pub fn has_amx() -> bool {
+    false
+}
+
 /// Be a worker until standard input closes or the supervisor says so.
 #[cfg(feature = "llama")]
 pub fn run(options: &Options) -> ExitCode {

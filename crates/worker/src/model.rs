@@ -83,6 +83,7 @@ impl Model {
         if let Some(n_layers) = load.n_gpu_layers {
             params = params.with_n_gpu_layers(n_layers);
         }
+        backend::allow_amx(load.amx);
         let _ = log::take_error();
         let inner = LlamaModel::load_from_file(llama, &load.path, &params).map_err(|error| {
             let reason = match error {

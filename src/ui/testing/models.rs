@@ -165,6 +165,7 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
             inner: 0,
             latent: 0,
             embedding: None,
+            amx_growth: Some(0),
         },
     }
 }

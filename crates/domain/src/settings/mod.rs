@@ -174,6 +174,8 @@ pub struct Engine {
     pub stop_timeout: Duration,
     /// The most that states of prompts kept on disk take together, over unload and restart; 0 keeps none.
     pub prompt_cache_disk: Bytes,
+    /// Use AMX, the matrix unit of Xeons since 2023, where there is one.
+    pub amx: bool,
 }
 
 /// What an OpenMP thread does while it waits for the others.
@@ -335,6 +337,7 @@ impl Default for Engine {
             hang_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(3),
             prompt_cache_disk: Bytes(0),
+            amx: true,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::settings::SessionSettings;
 
 /// The request to load a model that runs with these settings. The driver fills in the path of a model that is written out
-/// first, and where states of prompts are kept.
+/// first, and where states of prompts are kept, and takes AMX away where it is set so.
 pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) -> Load {
     Load {
         path: model.path().cloned().unwrap_or_default(),
@@ -22,6 +22,7 @@ pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) ->
         mlock: settings.mlock,
         n_parallel: settings.parallel.max(1),
         kv_unified: settings.kv_unified,
+        amx: model.summary.as_ref().is_some_and(|summary| summary.shape.amx_growth.is_some()),
         prompt_cache: settings.prompt_cache.0,
         kept_prompts: None,
     }

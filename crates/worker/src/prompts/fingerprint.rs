@@ -28,7 +28,7 @@ pub(super) fn fingerprint(load: &Load, engine: &str, n_ctx: usize, n_gpu_layers:
     }
     // What the worker makes of these is part of its version.
     let settings = (
-        (n_ctx, n_gpu_layers, load.n_parallel, load.kv_unified),
+        (n_ctx, n_gpu_layers, load.n_parallel, load.kv_unified, load.amx),
         (load.cache_type_k, load.cache_type_v, load.flash_attention),
         (load.n_batch, load.n_ubatch),
         (engine, env!("CARGO_PKG_VERSION"), wire::VERSION),
@@ -73,6 +73,7 @@ mod tests {
             mlock: false,
             n_parallel: 1,
             kv_unified: false,
+            amx: true,
             prompt_cache: 0,
             kept_prompts: None,
         }
@@ -100,6 +101,7 @@ mod tests {
             ("values", Load { cache_type_v: CacheType::Q8_0, ..first.clone() }),
             ("flash attention", Load { flash_attention: FlashAttention::Off, ..first.clone() }),
             ("one cache for all", Load { kv_unified: true, ..first.clone() }),
+            ("AMX", Load { amx: false, ..first.clone() }),
             ("batch", Load { n_ubatch: 32, ..first.clone() }),
         ] {
             assert_ne!(of(&first), of(&other), "{name}");

@@ -23,6 +23,7 @@ fn load() -> Load {
         mlock: false,
         n_parallel: 3,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     }

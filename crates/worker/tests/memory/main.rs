@@ -65,6 +65,8 @@ fn measure(load: Load) -> Result<Measured, Failure> {
 }
 
 fn load(path: &Path, n_ctx: u32, cache: CacheType, flash_attention: bool) -> Load {
+    // As the program does.
+    gguf::Processor::set_amx(worker::has_amx());
     Load {
         path: path.to_owned(),
         n_ctx,
@@ -79,6 +81,7 @@ fn load(path: &Path, n_ctx: u32, cache: CacheType, flash_attention: bool) -> Loa
         mlock: false,
         n_parallel: 1,
         kv_unified: false,
+        amx: Header::open(path).unwrap().summary().shape.amx_growth.is_some(),
         prompt_cache: 0,
         kept_prompts: None,
     }

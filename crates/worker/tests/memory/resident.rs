@@ -129,7 +129,9 @@ fn misses(path: &Path, what: &str, ways: &[(bool, bool)]) -> Vec<String> {
         // The compute buffers are touched by the first prompt that is as long as a batch.
         let untouched = seen.ledger + estimate.program - seen.compute;
         check("memory after the load", seen.loaded.resident.max(untouched), untouched, 0.1);
-        check("the peak", seen.answered.peak, resident, 0.1);
+        // For AMX a weight is copied whole while it is locked as it is in the file.
+        let peak = if mlock && worker::has_amx() { 0.3 } else { 0.1 };
+        check("the peak", seen.answered.peak, resident, peak);
         let weights: u64 = seen.devices.iter().map(|(_, weights)| weights).sum();
         check("weights", estimate.weights, weights, 0.001);
     }

@@ -36,6 +36,7 @@ fn load(path: &Path) -> End {
         mlock: false,
         n_parallel: 1,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     };

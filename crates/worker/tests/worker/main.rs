@@ -192,6 +192,7 @@ fn small() -> Load {
         mlock: false,
         n_parallel: 1,
         kv_unified: false,
+        amx: true,
         prompt_cache: 0,
         kept_prompts: None,
     }
@@ -254,6 +255,8 @@ fn tokens_are_told_with_what_else_was_likely() {
 #[test]
 fn loads_with_an_exact_ledger() {
     let file = std::fs::metadata(small().path).unwrap().len();
+    // The layout for AMX has more bytes than the file, and the token embedding twice.
+    let most = if worker::has_amx() { file * 3 / 2 } else { file };
     for mmap in [true, false] {
         let (_worker, loaded) = Worker::ready(&Load { mmap, ..small() });
         assert_eq!((loaded.n_ctx, loaded.n_ctx_train, loaded.n_gpu_layers), (512, 512, 0));
@@ -262,7 +265,7 @@ fn loads_with_an_exact_ledger() {
         assert!(loaded.load_us > 0);
         let sum = |part: fn(&wire::DeviceMemory) -> u64| loaded.ledger.devices.iter().map(part).sum::<u64>();
         let weights = sum(|device| device.weights);
-        assert!(weights > file / 2 && weights <= file, "{weights} bytes of weights in a file of {file}");
+        assert!(weights > file / 2 && weights <= most, "{weights} bytes of weights in a file of {file}");
         // Two caches of 512 cells, in each layer, of 2-byte numbers.
         let context = sum(|device| device.context);
         assert_eq!(context % (2 * 512 * 2), 0);
