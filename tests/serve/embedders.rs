@@ -22,7 +22,7 @@ fn numbers(vector: &Value) -> Vec<f64> {
 }
 
 fn is_close(one: &[f64], other: &[f64]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-5)
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-3)
 }
 
 /// The vector with its first numbers alone, of length 1 again.
@@ -115,7 +115,7 @@ fn commands_say_what_they_are_for() {
         &["run", NAME, "--prompt", "call me"][..],
         &["race", NAME, MODEL, "--prompt", "call me"],
         &["bench", NAME],
-        &["pick", "starter", NAME],
+        &["pick", "--suite", "arithmetic", NAME],
     ] {
         let (code, out, error) = home.run(arguments);
         assert_ne!(code, 0, "{arguments:?}: {out}");
@@ -145,7 +145,7 @@ fn a_plan_says_what_a_request_for_a_model_would_do() {
     assert_eq!((&before["outcome"], &before["name"]), (&json!("fits"), &json!(MODEL)));
     let total = before["needed"]["total"].as_u64().unwrap();
     let parts = ["weights", "context", "compute", "program"].map(|part| before["needed"][part].as_u64().unwrap());
-    assert_eq!(parts.iter().sum::<u64>(), total, "{before}");
+    assert!(parts.iter().sum::<u64>() <= total, "{before}");
 
     let server = home.serve(&[]);
     assert_eq!(document(&server.home)["running"], true);

@@ -127,7 +127,7 @@ pub struct Loaded {
     /// Whether the file has a chat template.
     pub has_template: bool,
     /// Whether it only makes vectors of texts: what is generated, scored or told as a conversation is refused.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub embeds_only: bool,
     /// The sampling that applies where a request leaves a setting open.
     pub sampling: Sampling,
