@@ -41,7 +41,9 @@ impl Wanted {
         vector.truncate(dimensions);
         let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
         if self.normalize && length > 0.0 {
-            vector.iter_mut().for_each(|number| *number = (f64::from(*number) / length) as f32);
+            for number in &mut vector {
+                *number = (f64::from(*number) / length) as f32;
+            }
         }
         vector
     }

@@ -4,6 +4,8 @@
 //! process. Absent: what to decode and when. The model is `llama-cpp-2`'s (see `model`); the context is our own, over the
 //! sys crate, because there the abort callback and the pointer that the ledger needs are hidden.
 
+mod embedding;
+mod embedding_params;
 mod state;
 
 use std::ffi::c_void;
@@ -21,6 +23,8 @@ use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::model::{Model, Pooling};
 use crate::{ledger, log};
 
+pub(crate) use self::embedding_params::N_CHUNK;
+use self::embedding_params::{N_EMBEDDED, embedding_params};
 pub(crate) use self::state::Rollback;
 
 /// The longest context that is tried, in tokens: several times what any model was trained for. llama.cpp goes on
@@ -28,14 +32,6 @@ pub(crate) use self::state::Rollback;
 const MAX_CONTEXT: u32 = 1 << 24;
 /// The largest batch, in tokens. Larger ones gain nothing and cost compute buffers.
 const MAX_BATCH: u32 = 1 << 14;
-
-/// The tokens that the context of a model for embeddings holds: most texts are shorter, and a longer one gets a context of
-/// its own.
-const N_EMBEDDED: u32 = 512;
-
-/// Tokens of a text for a vector in a call, where a part can be read before the rest: answers wait for one call at most, and
-/// llama.cpp holds a row as long as the vocabulary for each token.
-pub(crate) const N_CHUNK: u32 = 128;
 
 /// Positions whose logits are held at once while a text is weighed: each is a row as long as the vocabulary.
 const N_SCORED: usize = 128;
@@ -66,8 +62,8 @@ pub(crate) struct Engine {
     embeds_only: bool,
     /// A text for a vector is read in one call: its tokens see those after them.
     reads_whole: bool,
-    /// It keeps nothing of a text between calls.
-    is_encoder: bool,
+    /// Texts for vectors that may be read in one call.
+    n_texts: usize,
 }
 
 /// Owns a context of llama.cpp.
@@ -162,39 +158,7 @@ impl Engine {
             suppressed: model.suppressed(),
             embeds_only: false,
             reads_whole: model.sees_ahead(),
-            is_encoder: false,
-            context,
-            model,
-        };
-        engine.warm_up()?;
-        Ok(engine)
-    }
-
-    /// One that makes vectors of texts up to so many tokens, and nothing else. Its context is for short ones.
-    fn for_embeddings(
-        load: &Load,
-        (model, context, params): (Model, Context, sys::llama_context_params),
-        n_longest: u32,
-        is_encoder: bool,
-    ) -> Result<Self, Failure> {
-        let n_layers = model.n_layers();
-        let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
-        let mut engine = Self {
-            n_ctx: n_longest as usize,
-            n_parallel: 1,
-            n_threads: CONTROL.n_threads(),
-            contention: Contention::new(),
-            n_chunk: params.n_batch as usize,
-            n_gpu_layers,
-            params,
-            is_recurrent: model.is_recurrent(),
-            n_window: model.n_window(),
-            scoring: None,
-            load: load.clone(),
-            suppressed: Vec::new(),
-            embeds_only: true,
-            reads_whole: is_encoder || model.sees_ahead(),
-            is_encoder,
+            n_texts: 1,
             context,
             model,
         };
@@ -414,37 +378,6 @@ impl Engine {
         make_context(&self.model, params)
     }
 
-    /// A context over the same model that gives vectors rather than logits, of texts of so many tokens together. It must be
-    /// dropped before the engine.
-    pub(crate) fn embedding_context(&self, n_tokens: u32) -> Result<Context, Failure> {
-        let params = embedding_params(self.params, n_tokens);
-        let n_call = if self.reads_whole { n_tokens } else { N_CHUNK.min(n_tokens) };
-        make_context(
-            &self.model,
-            sys::llama_context_params { n_batch: n_call, n_ubatch: n_call, n_outputs_max: n_call, ..params },
-        )
-    }
-
-    /// Its own context where that gives vectors, and how many tokens it holds.
-    pub(crate) fn own_embedding_context(&self) -> Option<(&Context, usize)> {
-        self.embeds_only.then_some((&self.context, self.params.n_ctx as usize))
-    }
-
-    /// The most tokens of a text for a vector that are read in one call.
-    pub(crate) fn n_embedded_at_once(&self) -> usize {
-        if self.reads_whole { usize::MAX } else { N_CHUNK as usize }
-    }
-
-    /// How many texts may be read in one call.
-    pub(crate) fn n_texts_at_once(&self) -> usize {
-        if self.is_encoder { wire::MAX_INPUTS } else { 1 }
-    }
-
-    /// Whether it makes vectors of texts and nothing else.
-    pub(crate) fn embeds_only(&self) -> bool {
-        self.embeds_only
-    }
-
     pub(crate) fn is_recurrent(&self) -> bool {
         self.is_recurrent
     }
@@ -520,22 +453,6 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     };
     params.abort_callback = Some(is_interrupted);
     params
-}
-
-/// The same for vectors of texts of so many tokens together, which may be read in one call: each token has its row.
-fn embedding_params(params: sys::llama_context_params, n_tokens: u32) -> sys::llama_context_params {
-    sys::llama_context_params {
-        n_ctx: n_tokens,
-        n_batch: n_tokens,
-        n_ubatch: n_tokens,
-        n_seq_max: 1,
-        n_outputs_max: n_tokens,
-        kv_unified: false,
-        embeddings: true,
-        // The rows are made one vector by `embed`.
-        pooling_type: sys::LLAMA_POOLING_TYPE_NONE,
-        ..params
-    }
 }
 
 /// Tokens per call and tokens computed at once, within bounds and the context.
