@@ -16,6 +16,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::Screen;
+use taffrail::ui::hits::{self, Gesture, Target};
 use taffrail::ui::testing as fixture;
 use taffrail::ui::{Action, State, update};
 use taffrail::ui::{Keymap, Theme, ViewState, view};
@@ -76,9 +77,32 @@ fn frame(criterion: &mut Criterion) {
                 .is_ok()
         });
     });
+    moving(&mut group, &streaming, &theme, &keys);
     growing(&mut group, &streaming, &theme, &keys);
     library_of_many(&mut group, &streaming, &theme, &keys);
     group.finish();
+}
+
+/// The mouse is dragged over a graph: a frame for each column that it passes.
+fn moving(group: &mut Group<'_>, streaming: &State, theme: &Theme, keys: &Keymap) {
+    let area = Rect::new(0, 0, 200, 50);
+    group.bench_function("fleet, the mouse dragged over a graph", |bencher| {
+        let (mut state, mut view_state, mut buffer) = (streaming.clone(), ViewState::default(), Buffer::empty(area));
+        view(&state, &mut view_state, theme, keys, area, &mut buffer);
+        let graph = view_state.hits.iter().copied().find(|hit| hit.target == Target::Graph);
+        let Some(graph) = graph else { return };
+        let mut column = 0;
+        bencher.iter(|| {
+            column = (column + 1) % graph.area.width;
+            let (x, y) = (graph.area.x + column, graph.area.y);
+            // The part under the mouse is looked for as for a press.
+            let hit = hits::at(&view_state.hits, x, y).unwrap_or(graph);
+            let now = state.domain.now;
+            update(&mut state, now, taffrail::ui::Event::Mouse(hit.pointed(Gesture::Drag, x, y)));
+            buffer.reset();
+            view(&state, &mut view_state, theme, keys, area, &mut buffer)
+        });
+    });
 }
 
 /// The frame after a token of an answer of 10,000 that is all one block, so that none of its rows are complete, and of one

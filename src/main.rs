@@ -15,7 +15,7 @@ use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
@@ -105,6 +105,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Chats(arguments) => cli::chats::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Cache(arguments) => cli::cache::run(&arguments, loaded.settings.engine.prompt_cache_disk, &mut out),
         Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Requests(arguments) => {
@@ -118,6 +119,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
+        }
+        Command::Chat(arguments) => {
+            drop(out);
+            return chat(&arguments, &loaded.settings);
         }
         Command::Suite(arguments) => {
             drop(out);
@@ -160,6 +165,9 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
     let sessions = std::thread::spawn(socket::sessions);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
+    if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
+        return Ok(failure.print());
+    }
     let options = cli::ls::Options {
         filter: arguments.filter.join(" "),
         sort: arguments.sort,
@@ -286,6 +294,14 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
+}
+
+fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => library::as_named(model, &arguments.model),
+        Err(exit) => return exit,
+    };
+    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| cli::chat::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.
@@ -418,6 +434,12 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
                     `taffrail top --once` or `taffrail config`; `taffrail help` lists all";
         return Failure::new(Exit::Usage, "the dashboard needs a terminal").with_hint(hint).print();
     }
+    let terminal = machine::Terminal::read();
+    if terminal.is_dumb() {
+        let hint = "TERM=dumb can't move a cursor; use `taffrail ls`, `taffrail run MODEL -p PROMPT` or \
+                    `taffrail top --once`; `taffrail help` lists all";
+        return Failure::new(Exit::Usage, "the dashboard needs a terminal that it can draw on").with_hint(hint).print();
+    }
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
@@ -456,6 +478,12 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
         let has_sessions = front.server().is_some() && !front.state().domain.sessions.is_empty();
         let shown = if has_sessions && opening.shown == Shown::Library { Shown::Fleet } else { opening.shown };
         front.handle(ui::Event::Show(shown));
+        if welcome::is_first_start() {
+            front.handle(ui::Event::FirstStart);
+        }
+        if !terminal.is_unicode() {
+            front.handle(ui::Event::AsciiOnly);
+        }
         for sentence in mended {
             front.notify(sentence, false);
         }

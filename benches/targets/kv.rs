@@ -53,6 +53,7 @@ fn ask(worker: &mut Worker, id: u64, text: &str) -> (u32, u32, f64) {
         logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
+        context_shift: false,
     })]);
     let mut counted = (0, 0);
     loop {

@@ -114,6 +114,7 @@ impl Worker {
                 logit_bias: Vec::new(),
                 credits: None,
                 min_room: 0,
+                context_shift: false,
             })
         };
         self.send(ids.map(request));

@@ -159,7 +159,9 @@ impl Stage {
     }
 
     fn prompt(&mut self, session: SessionId, prompt: Prompt) {
-        self.app.command(What::Generate { session, prompt, form: None, stop: Vec::new(), record: true }).unwrap();
+        self.app
+            .command(What::Generate { session, prompt, form: None, stop: Vec::new(), options: None, record: true })
+            .unwrap();
     }
 
     /// Cancel, and the time until the worker is ready again.

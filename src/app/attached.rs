@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::scan::FIRST_SCAN;
 use super::socket::{FromClient, FromServer, Link, LinkError, Question, Target, first_command};
-use super::{Clock, export, save, start, writer};
+use super::{Clock, export, save, start, welcome, writer};
 use crate::ui::{self, Server, State, update};
 use domain::command::{Cause, Command, Refused, Value, What};
 use domain::settings::Settings;
@@ -34,6 +34,8 @@ pub struct Attached {
     pub is_new: bool,
     /// Text for the clipboard, until it is taken.
     pub clipboard: Option<String>,
+    /// Text for the user's editor, until it is taken.
+    pub external_edit: Option<String>,
     /// What the server said before it ended.
     ending: Option<String>,
     /// Events that were taken while a command waited for its reply.
@@ -82,6 +84,7 @@ impl Attached {
             writer: writer::Writer::new("files"),
             is_new: false,
             clipboard: None,
+            external_edit: None,
             ending: None,
             passed: VecDeque::new(),
             lost: None,
@@ -204,10 +207,15 @@ impl Attached {
                 Err(ui::Effect::Send(command)) => self.say(&FromClient::Command(command)),
                 Err(ui::Effect::Save(files)) => self.write(move || match save::save(&files) {
                     Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                    Err(error) => Event::Failed(format!("the race could not be saved: {error}")),
+                    Err(error) => Event::Failed(format!("it could not be saved: {error}")),
                 }),
                 Err(ui::Effect::WriteNew { name, text }) => self.write(move || export::write_new(&name, &text)),
+                Err(ui::Effect::Welcomed) => {
+                    // Said once more at the next start, if it can't be kept.
+                    let _ = self.writer.write(welcome::remember);
+                }
                 Err(ui::Effect::Copy(text)) => self.clipboard = Some(text),
+                Err(ui::Effect::EditExternally(text)) => self.external_edit = Some(text),
                 Err(ui::Effect::Reattach) => self.wants_attach = true,
                 // The server does what the domain wants.
                 Err(_) => {}

@@ -101,7 +101,7 @@ async fn the_key_calibrates_and_the_next_start_knows_it() {
         |state: &State| state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
     machine.run("a first reading", has_power).await;
     assert!(machine.app.state.domain.attribution.baselines.known.is_empty());
-    machine.press('c');
+    machine.press('C');
     let watched = |state: &State| state.domain.attribution.baselines.calibration.map(|calibration| calibration.watched);
     machine.run("its progress", |state| watched(state).is_some_and(|watched| !watched.is_zero())).await;
     let row = machine.drawn("calibrating ");
@@ -138,8 +138,8 @@ async fn a_second_press_ends_it_and_keeps_nothing() {
     let has_power =
         |state: &State| state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
     machine.run("a first reading", has_power).await;
-    machine.press('c');
-    machine.press('c');
+    machine.press('C');
+    machine.press('C');
     assert_eq!(machine.notices().last(), Some(&"the calibration was cancelled"));
     assert_eq!(machine.app.state.domain.attribution.baselines.calibration, None);
     machine.app.shut_down().await;

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::event::{
-    DisableBracketedPaste, EnableBracketedPaste, Event as Input, EventStream, KeyEventKind, KeyboardEnhancementFlags,
-    PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, Event as Input, EventStream, KeyEventKind,
+    KeyboardEnhancementFlags, MouseButton, MouseEvent, MouseEventKind, PopKeyboardEnhancementFlags,
+    PushKeyboardEnhancementFlags,
 };
 use crossterm::execute;
 use crossterm::terminal::{
@@ -22,8 +23,10 @@ use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
 use super::clipboard;
+use super::external_editor;
 use super::front::Front;
 use crate::ui::State;
+use crate::ui::hits::{self, Gesture, Hit};
 use crate::ui::{self, Keymap, Theme, ViewState, view};
 
 /// The least time between two frames.
@@ -36,9 +39,10 @@ const BATCH: usize = 256;
 
 /// Run the dashboard until the user leaves or a signal ends it.
 pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, Theme>) -> io::Result<()> {
-    let mut screen = Screen::open()?;
+    let mut screen = Screen::open(front.state().ui.mouse)?;
     let mut view_state = ViewState::default();
     let mut input = EventStream::new();
+    let mut mouse = MouseState::default();
     let mut signals = Signals::new()?;
     // What the last run found is read while the first frame is drawn.
     front.begin();
@@ -53,6 +57,11 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
         tokio::select! {
             biased;
             key = input.next() => match key {
+                Some(Ok(Input::Mouse(event))) => if let Some(event) = mouse.take(event, &view_state.hits) {
+                    front.handle(event);
+                    wait = KEY_FRAME;
+                    dirty = true;
+                },
                 Some(Ok(event)) => if take(front, keymap, event) {
                     wait = KEY_FRAME;
                     dirty = true;
@@ -94,7 +103,26 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
                 dirty = true;
             }
         }
+        if front.state().ui.suspending {
+            screen.suspend()?;
+            front.handle(ui::Event::Redraw);
+            dirty = true;
+        }
         front.settle().await;
+        if let Some(text) = front.take_external_edit() {
+            // Two readers of one terminal would share its keys.
+            drop(input);
+            restore();
+            let edited = edit_externally(front, &text).await;
+            screen.take()?;
+            input = EventStream::new();
+            match edited {
+                Ok(Some(text)) => front.handle(ui::Event::Edited(text)),
+                Ok(None) => {}
+                Err(error) => front.notify(error.to_string(), true),
+            }
+            dirty = true;
+        }
         if let Some(text) = front.take_clipboard() {
             clipboard::copy(&mut stdout(), &text)?;
             front.notify("copied, where the terminal allows it".to_owned(), false);
@@ -102,6 +130,18 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
         }
     }
     Ok(())
+}
+
+/// Have the user write in an editor of their own, which has the terminal meanwhile; `None` where nothing was changed. What
+/// happens meanwhile is taken.
+async fn edit_externally(front: &mut Front, text: &str) -> io::Result<Option<String>> {
+    let mut editing = external_editor::begin(text)?;
+    loop {
+        tokio::select! {
+            ended = editing.wait() => return ended,
+            event = front.next() => front.take(event),
+        }
+    }
 }
 
 /// Take what the terminal says. Gives whether anything may have changed.
@@ -118,13 +158,64 @@ fn take(front: &mut Front, keymap: &Keymap, input: Input) -> bool {
     true
 }
 
+/// The longest time between the two presses of a double click.
+const DOUBLE_CLICK: Duration = Duration::from_millis(400);
+
+/// What of the mouse decides on what it does next.
+#[derive(Default)]
+struct MouseState {
+    /// Where and when the button was pressed last.
+    pressed: Option<(u16, u16, Instant)>,
+    /// The part on which it is held down.
+    held: Option<Hit>,
+}
+
+impl MouseState {
+    /// What the screen is told of it; `None` where it is of no interest: a mouse that only moves costs no frame.
+    fn take(&mut self, event: MouseEvent, all: &[Hit]) -> Option<ui::Event> {
+        let (column, row) = (event.column, event.row);
+        let (gesture, hit) = match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                let now = Instant::now();
+                let is_again = self
+                    .pressed
+                    .is_some_and(|(x, y, at)| (x, y) == (column, row) && now.duration_since(at) < DOUBLE_CLICK);
+                // A third press begins anew.
+                self.pressed = (!is_again).then_some((column, row, now));
+                self.held = hits::at(all, column, row);
+                (if is_again { Gesture::DoubleClick } else { Gesture::Click }, self.held?)
+            }
+            MouseEventKind::Drag(MouseButton::Left) => (Gesture::Drag, self.held?),
+            MouseEventKind::Up(_) => {
+                self.held = None;
+                return None;
+            }
+            MouseEventKind::ScrollUp => (Gesture::Wheel(-1), hits::at(all, column, row)?),
+            MouseEventKind::ScrollDown => (Gesture::Wheel(1), hits::at(all, column, row)?),
+            _ => return None,
+        };
+        Some(ui::Event::Mouse(hit.pointed(gesture, column, row)))
+    }
+}
+
+/// Asks the terminal for presses, drags and the wheel, in the form that knows wide screens. crossterm's own command asks for
+/// every movement as well, which nothing here needs and a slow line would carry.
+struct ListenToMouse;
+
+impl crossterm::Command for ListenToMouse {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str("\x1b[?1000h\x1b[?1002h\x1b[?1006h")
+    }
+}
+
 /// The terminal while the dashboard has it; given back when dropped, also by a panic.
 struct Screen {
     terminal: Terminal<CrosstermBackend<io::Stdout>>,
 }
 
 impl Screen {
-    fn open() -> io::Result<Self> {
+    fn open(mouse: bool) -> io::Result<Self> {
+        MOUSE.store(mouse, Ordering::Relaxed);
         let before = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
@@ -199,12 +290,18 @@ impl Drop for Restore {
 /// what was printed in between.
 static OURS: AtomicBool = AtomicBool::new(false);
 
+/// Whether the mouse is listened to while it is.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
 /// Take the terminal.
 fn enter() -> io::Result<()> {
     OURS.store(true, Ordering::Relaxed);
     let guard = Restore;
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+    if MOUSE.load(Ordering::Relaxed) {
+        execute!(stdout(), ListenToMouse)?;
+    }
     // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
     execute!(stdout(), PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
     std::mem::forget(guard);
@@ -220,6 +317,7 @@ fn restore() {
     let _ = execute!(
         out,
         PopKeyboardEnhancementFlags,
+        DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
         crossterm::cursor::Show

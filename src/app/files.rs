@@ -55,10 +55,10 @@ impl App {
 
     /// Save files in the folder for exports.
     pub(super) fn save(&mut self, files: Vec<(String, String)>) {
-        self.write("the race", move || {
+        self.write("the files", move || {
             Some(match save::save(&files) {
                 Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                Err(error) => Event::Failed(format!("the race could not be saved: {error}")),
+                Err(error) => Event::Failed(format!("it could not be saved: {error}")),
             })
         });
     }

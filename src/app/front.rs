@@ -111,6 +111,14 @@ impl Front {
         }
     }
 
+    /// What the user wants to write in an editor of their own.
+    pub(super) fn take_external_edit(&mut self) -> Option<String> {
+        match self {
+            Self::Own(app) => app.external_edit.take(),
+            Self::Attached(attached) => attached.external_edit.take(),
+        }
+    }
+
     /// See to a connection that was lost. Waits for the server, since there is nothing else to do.
     pub(super) async fn settle(&mut self) {
         if let Self::Attached(attached) = self {

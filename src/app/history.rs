@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 use crate::history::drafts::{self, Drafts};
 pub use crate::history::{ExportError, Format, History, HistoryError};
 use crate::library::Env;
+use crate::ui;
+use domain::Effect;
+use domain::conversation::{Conversation, ConversationKey};
 use domain::event::HistoryEvent;
 use domain::record::{Filter, Latest, Page, Record};
 
@@ -46,9 +49,24 @@ pub(super) enum HistoryCommand {
     Delete(i64),
     /// Tell the names of a blind race.
     Reveal(i64),
+    /// Keep a conversation as it stands.
+    PutConversation(Box<Conversation>),
+    /// Give a conversation a name, or take it.
+    NameConversation { key: ConversationKey, name: Option<String> },
+    /// Delete a conversation.
+    DeleteConversation(ConversationKey),
+    /// Tell the conversations that have these words.
+    Conversations { generation: u64, words: Vec<String>, rows: usize },
+    /// Give a whole conversation.
+    Conversation(ConversationKey),
 }
 
 impl HistoryCommand {
+    /// Whether it waits where the history is locked.
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Keep { .. } | Self::PutConversation(_))
+    }
+
     /// The question that a record comes with.
     fn ask(&self) -> Option<u64> {
         match self {
@@ -129,6 +147,27 @@ impl HistoryWriter {
             Err(TrySendError::Disconnected(command)) => (command, "the history has ended: what comes now is not kept"),
         };
         let _ = self.answers.send(refused(command.ask(), reason.to_owned()));
+    }
+
+    /// Do what the domain wants of a conversation.
+    pub(super) fn ask_of(&mut self, effect: Effect) {
+        match effect {
+            Effect::SaveConversation(conversation) => self.ask(HistoryCommand::PutConversation(conversation)),
+            Effect::NameConversation { key, name } => self.ask(HistoryCommand::NameConversation { key, name }),
+            Effect::DeleteConversation(key) => self.ask(HistoryCommand::DeleteConversation(key)),
+            _ => {}
+        }
+    }
+
+    /// Ask for what a screen wants of the conversations.
+    pub(super) fn ask_for(&mut self, asked: ui::Effect) {
+        match asked {
+            ui::Effect::ListConversations { generation, words, rows } => {
+                self.ask(HistoryCommand::Conversations { generation, words, rows });
+            }
+            ui::Effect::GetConversation(key) => self.ask(HistoryCommand::Conversation(key)),
+            _ => {}
+        }
     }
 
     /// The next answer. Never ends while this lives, since it holds a sender itself.
@@ -213,7 +252,7 @@ impl HistoryThread {
                 {
                     self.say_once(&reason);
                 }
-                if self.waiting.is_empty() || !matches!(command, HistoryCommand::Keep { .. }) {
+                if self.waiting.is_empty() || !command.is_kept() {
                     self.attempt(command);
                 } else {
                     self.waiting.push_back(command);
@@ -240,7 +279,7 @@ impl HistoryThread {
     fn attempt(&mut self, command: HistoryCommand) {
         let ask = command.ask();
         if let Err(problem) = self.open() {
-            if ask.is_some() && matches!(problem, HistoryError::Locked { .. }) {
+            if command.is_kept() && matches!(problem, HistoryError::Locked { .. }) {
                 return self.wait(command);
             }
             let text = sentence(&problem);
@@ -263,7 +302,10 @@ impl HistoryThread {
                 Err(problem) => self.say(refused(Some(*ask), sentence(&problem))),
             };
         }
-        let answer = grant(history, &command).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
+        let answer = match grant(history, &command) {
+            Err(HistoryError::Locked { .. }) if command.is_kept() => return self.wait(command),
+            granted => granted.unwrap_or_else(|problem| refused(ask, sentence(&problem))),
+        };
         let damaged = history.take_damaged();
         self.say(answer);
         if let Some(damaged) = damaged {
@@ -321,8 +363,14 @@ impl HistoryThread {
 
 /// Without the drafts that something later replaces: on a slow disk a draft takes longer than its text takes to come.
 fn latest(batch: Vec<HistoryCommand>) -> Vec<HistoryCommand> {
-    let mut replaced = HashSet::new();
+    let (mut replaced, mut conversations) = (HashSet::new(), HashSet::new());
     let mut is_last = |command: &HistoryCommand| match command {
+        HistoryCommand::PutConversation(conversation) => conversations.insert(conversation.key),
+        HistoryCommand::NameConversation { .. } | HistoryCommand::DeleteConversation(_) => {
+            // What comes before these is not what comes behind them.
+            conversations.clear();
+            true
+        }
         HistoryCommand::Draft { draft, .. } => replaced.insert(*draft),
         HistoryCommand::Keep { draft: Some(draft), .. } | HistoryCommand::Discard { draft } => {
             replaced.insert(*draft);
@@ -374,6 +422,24 @@ fn grant(history: &mut History, command: &HistoryCommand) -> Result<HistoryEvent
             history.delete(&[*id])?;
             HistoryEvent::Deleted { id: *id, vote }
         }
+        HistoryCommand::PutConversation(conversation) => {
+            history.put_conversation(conversation)?;
+            HistoryEvent::ConversationsChanged
+        }
+        HistoryCommand::NameConversation { key, name } => {
+            history.name_conversation(*key, name.as_deref())?;
+            HistoryEvent::ConversationsChanged
+        }
+        HistoryCommand::DeleteConversation(key) => {
+            history.delete_conversation(*key)?;
+            HistoryEvent::ConversationsChanged
+        }
+        HistoryCommand::Conversations { generation, words, rows } => {
+            let entries = history.conversations(words, *rows)?;
+            let more = entries.len() >= *rows;
+            HistoryEvent::Conversations { generation: *generation, entries, more }
+        }
+        HistoryCommand::Conversation(key) => HistoryEvent::Conversation(history.conversation(*key)?.map(Box::new)),
         // Not the history's: `HistoryThread::take` has done them.
         HistoryCommand::Keep { .. } | HistoryCommand::Draft { .. } | HistoryCommand::Discard { .. } => {
             HistoryEvent::Recovered(0)

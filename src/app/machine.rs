@@ -153,6 +153,23 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Whether it only prints lines.
+    pub fn is_dumb(&self) -> bool {
+        self.kind.as_deref() == Some("dumb")
+    }
+
+    /// Whether it shows more than ASCII: not where the locale names another encoding than UTF-8. One that names none, or
+    /// no locale at all, as in many containers, says nothing of the terminal, and terminals are UTF-8 nowadays; `C` and
+    /// `POSIX` alone are ASCII.
+    pub fn is_unicode(&self) -> bool {
+        let Some(locale) = &self.locale else { return true };
+        let locale = locale.to_ascii_lowercase();
+        match locale.split_once('.') {
+            Some((_, encoding)) => encoding.starts_with("utf-8") || encoding.starts_with("utf8"),
+            None => locale != "c" && locale != "posix",
+        }
+    }
+
     /// Look.
     pub fn read() -> Self {
         use std::io::IsTerminal as _;

@@ -13,6 +13,7 @@ mod clock;
 pub mod dashboard;
 mod deleting;
 mod export;
+mod external_editor;
 mod files;
 pub mod front;
 pub mod history;
@@ -33,6 +34,7 @@ mod serving;
 pub mod socket;
 pub mod start;
 pub mod suites;
+pub mod welcome;
 mod writer;
 
 use std::path::PathBuf;
@@ -116,6 +118,8 @@ pub struct App {
     ended_queries: Vec<EndedQuery>,
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
+    /// Text for the user's editor, until a front end takes it.
+    pub external_edit: Option<String>,
     clock: Clock,
     /// taffrail's own data folder, if there is a place for one.
     data: Option<PathBuf>,
@@ -213,6 +217,7 @@ impl App {
             next_command: 1,
             ended_queries: Vec::new(),
             clipboard: None,
+            external_edit: None,
             asides,
             aside_sender,
             clock,
@@ -505,6 +510,10 @@ impl App {
             Effect::DiscardDraft(draft) => self.history_writer.ask(HistoryCommand::Discard { draft }),
             Effect::Reveal(id) => self.history_writer.ask(HistoryCommand::Reveal(id)),
             Effect::DeleteRecord(id) => self.history_writer.ask(HistoryCommand::Delete(id)),
+            effect
+            @ (Effect::SaveConversation(_) | Effect::NameConversation { .. } | Effect::DeleteConversation(_)) => {
+                self.history_writer.ask_of(effect);
+            }
             Effect::Random => self.draw(),
             Effect::TempDir(order) => self.create_scratch(*order),
             Effect::RemoveTempDir => self.remove_scratch(),
@@ -546,9 +555,12 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.history_writer.ask(HistoryCommand::List { generation, filter, page });
             }
+            of @ (Effect::ListConversations { .. } | Effect::GetConversation(_)) => self.history_writer.ask_for(of),
+            Effect::EditExternally(text) => self.external_edit = Some(text),
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.export(name, text),
+            Effect::Welcomed => self.write("that you were welcomed", welcome::remember),
         }
     }
 

@@ -19,7 +19,8 @@ use domain::units::{counted, digits, or_dash};
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct History {
-    /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
+    /// Words that must all occur in the prompt or the model; also `kind:race`, `model:qwen`, `tok/s>20`, `j/tok<3`, and
+    /// behind `--` `-WORD` for what is not wanted
     filter: Vec<String>,
     /// The most rows of the list
     #[arg(short = 'n', long, default_value = "50")]
@@ -107,7 +108,12 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         }
         return Ok(Exit::Done);
     };
-    let filter = Filter::parse(&arguments.filter.join(" "));
+    let words = arguments.filter.join(" ");
+    // What is not understood must not widen what is deleted.
+    if let Some(problem) = Filter::problem(&words) {
+        return Ok(Reported::new(Exit::Usage, problem).print());
+    }
+    let filter = Filter::parse(&words);
     if let Some(id) = arguments.show {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         if arguments.json {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::Exit;
+use super::failure::Failure;
 use super::show::ModelView;
 use super::table::{self, Column};
 use crate::app::socket::SessionStatus;
@@ -73,7 +75,10 @@ pub fn run(
     let measured = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.rate?))).collect();
     let aliases = alias::by_model(models, &options.aliases);
     let aliases = |model: &Model| aliases.get(model.id.as_str()).map(Vec::as_slice).unwrap_or_default();
-    let facts = Facts { measured: &measured, openness: &cards };
+    let joules = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.joules?))).collect();
+    let live = options.sessions.iter().filter(|session| session.phase != "failed");
+    let loaded = live.map(|session| session.model.clone()).collect();
+    let facts = Facts { measured: &measured, joules: &joules, loaded: &loaded, openness: &cards };
     let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, facts);
     let models = rows.into_iter().map(|row| (&*models[row], &*cards[&models[row].id]));
     if options.json {
@@ -110,6 +115,11 @@ pub fn run(
         return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
     }
     table::write(out, &columns, &rows, options.width)
+}
+
+/// What is wrong with a filter; `None` where nothing is.
+pub fn wrong_filter(filter: &str, models: &[Arc<Model>]) -> Option<Failure> {
+    library_view::parse(filter, models).problem().map(|problem| Failure::new(Exit::Usage, problem))
 }
 
 /// The models' openness, by all cores: it is what takes longest after the look itself.

@@ -5,6 +5,8 @@
 pub mod attach;
 pub mod bench;
 pub mod cache;
+pub mod chat;
+pub mod chats;
 pub mod cleanup;
 pub mod config;
 pub mod dedupe;
@@ -83,6 +85,10 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Talk with a model, line by line, with commands as Ollama has them
+    Chat(Box<chat::Chat>),
+    /// Show the conversations that were kept: list, search, show, name, export, delete
+    Chats(chats::Chats),
     /// Ask models the prompts of a suite, and show which pass
     Suite(Box<suite::Ask>),
     /// Pick the model with the lowest cost that passes enough of a suite
@@ -162,8 +168,8 @@ pub fn usage_error(error: &clap::Error) -> Exit {
 /// What `ls` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Ls {
-    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`,
-    /// `licence:osi`, `open:data`
+    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
+    /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
     pub filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

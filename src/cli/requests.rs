@@ -34,7 +34,8 @@ const MAX_UNBOOKED: u64 = 3;
 #[derive(Debug, Args)]
 pub struct Requests {
     /// Words that must all be found; also `client:laptop`, `agent:python`, `api:openai`, `model:qwen`, `state:queued`,
-    /// `finish:length`, and `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`
+    /// `finish:length`, `ttft>500`, `queue`, `pp`, `tok/s`, `cached`, `prompt`, `tokens`, `j`, and behind `--`
+    /// `-WORD` for what is not wanted
     filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = RequestSort::ALL[0].0)]
@@ -70,10 +71,14 @@ pub async fn run(arguments: &Requests, settings: &Settings, width: Option<usize>
         }
         Err(error) => return Failure::new(Exit::Failed, error.to_string()).print(),
     };
-    let exit = match arguments.cancel {
-        Some(id) => cancel(&mut front, RequestId(id)).await,
-        None if arguments.follow => follow(arguments, &mut front).await,
-        None => {
+    let domain = &front.state().domain;
+    let all = requests::all(&domain.sessions, &domain.ended_requests);
+    let problem = requests::filter_problem(&arguments.filter.join(" "), all);
+    let exit = match (problem, arguments.cancel) {
+        (Some(problem), _) => Failure::new(Exit::Usage, problem).print(),
+        (None, Some(id)) => cancel(&mut front, RequestId(id)).await,
+        (None, None) if arguments.follow => follow(arguments, &mut front).await,
+        (None, None) => {
             let mut out = io::stdout().lock();
             let written = list(arguments, &front.state().domain, width, &mut out).and_then(|()| out.flush());
             super::output::ended(written, Exit::Done)

@@ -3,7 +3,7 @@
 //! The answer goes to standard output as it comes, reasoning dimmed to a terminal on standard error, and one line of
 //! figures ends it there. The same core decides as in the dashboard.
 
-mod report;
+pub(super) mod report;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -118,7 +118,7 @@ async fn answer(
     app: &mut Front,
     own: &mut Option<SessionId>,
 ) -> Result<Exit, Failure> {
-    let prompt = prompt(arguments)?;
+    let prompt = prompt(arguments, app.state().domain.settings.chat.system.as_ref())?;
     let mut form = form(arguments)?;
     if model.embeds_only() {
         return Err(Failure::new(Exit::Failed, format!("{} {EMBEDS_ONLY}", model.name)).or_hint(Some(EMBED_HINT)));
@@ -189,7 +189,7 @@ async fn answer(
                     }
                     told_of_loaded(now);
                     let (form, stop) = (form.take(), arguments.stop.clone());
-                    let what = What::Generate { session, prompt, form, stop, record: true };
+                    let what = What::Generate { session, prompt, form, stop, options: None, record: true };
                     if let Value::Request(id) = app.command(what).await? {
                         request = Some(id);
                     }
@@ -211,7 +211,7 @@ async fn answer(
 }
 
 /// Wait for an instant; for ever without one.
-async fn until(instant: Option<Instant>) {
+pub(super) async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
@@ -314,13 +314,13 @@ pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
 }
 
 /// What the model is to go on from.
-fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
+fn prompt(arguments: &Run, usual: Option<&String>) -> Result<Prompt, Failure> {
     let text = prompt_text(arguments.prompt.as_deref(), arguments.raw)?;
     if arguments.raw {
         return Ok(Prompt::Raw(text));
     }
-    let system = arguments.system.iter().map(|text| Message::new(Role::System, text));
-    Ok(system.chain([Message::new(Role::User, text)]).collect())
+    let system = arguments.system.as_ref().or(usual).map(|text| Message::new(Role::System, text));
+    Ok(system.into_iter().chain([Message::new(Role::User, text)]).collect())
 }
 
 /// What the answer must look like.
@@ -377,7 +377,7 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
 
 /// Writes the answer as it comes.
 #[expect(clippy::struct_excessive_bools, reason = "three are facts about the streams, one is where the line stands")]
-struct Printer {
+pub(super) struct Printer {
     quiet: bool,
     to_terminal: bool,
     tell_progress: bool,
@@ -388,7 +388,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let tell_progress = io::stderr().is_terminal();
         Self {
             quiet,
@@ -400,7 +400,7 @@ impl Printer {
         }
     }
 
-    fn loading(&mut self, fraction: f32) {
+    pub(super) fn loading(&mut self, fraction: f32) {
         let percent = (fraction * 100.0) as u32;
         if self.tell_progress && self.told != Some(percent) {
             let _ = write!(io::stderr(), "\rloading {percent:>3}%");
@@ -408,13 +408,13 @@ impl Printer {
         }
     }
 
-    fn loaded(&mut self) {
+    pub(super) fn loaded(&mut self) {
         if self.told.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
 
-    fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
+    pub(super) fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
         if self.quiet || piece.text.is_empty() {
             return Ok(());
         }
@@ -451,7 +451,7 @@ impl Printer {
         Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    pub(super) fn end(&mut self) -> io::Result<()> {
         if self.channel == Some(Channel::Answer) && !self.ends_line {
             writeln!(io::stdout())?;
         }

@@ -17,6 +17,11 @@ impl SessionOptions {
         self.given.is_empty()
     }
 
+    /// The settings that were given.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.given.iter().map(|(name, _)| *name)
+    }
+
     /// The settings with the options laid over them.
     pub fn over(&self, mut settings: SessionSettings) -> SessionSettings {
         for (name, value) in &self.given {

@@ -11,7 +11,7 @@ use self::server::SERVER;
 pub use self::setting::Setting;
 use self::setting::put;
 use super::value::{Value, show_bytes};
-use domain::settings::{SESSION_FIELDS, Settings, StoreFolder};
+use domain::settings::{CHAT_FIELDS, SESSION_FIELDS, Settings, StoreFolder};
 use domain::units::Bytes;
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
@@ -59,7 +59,13 @@ pub fn settings() -> impl Iterator<Item = Setting> {
         get: |settings, key| Value::from_shown(settings.session.get(key).unwrap_or_default()),
         set: |settings, key, value| settings.session.set(key, &value.scalar()?),
     });
-    let all = OTHERS.iter().chain(server::SETTINGS).copied().chain(session);
+    let chat = CHAT_FIELDS.iter().map(|field| Setting {
+        section: "session",
+        key: field.name,
+        get: |settings, key| Value::Text(settings.chat.get(key).unwrap_or_default()),
+        set: |settings, key, value| settings.chat.set(key, value.word().ok_or("must be a text")?),
+    });
+    let all = OTHERS.iter().chain(server::SETTINGS).copied().chain(session).chain(chat);
     SECTIONS.iter().flat_map(move |section| all.clone().filter(move |setting| setting.section == *section))
 }
 
@@ -87,6 +93,18 @@ static OTHERS: &[Setting] = &[
         key: "fold_reasoning",
         get: |settings, _| Value::Flag(settings.ui.fold_reasoning),
         set: |settings, _, value| put(&mut settings.ui.fold_reasoning, value.flag()),
+    },
+    Setting {
+        section: "ui",
+        key: "mouse",
+        get: |settings, _| Value::Flag(settings.ui.mouse),
+        set: |settings, _, value| put(&mut settings.ui.mouse, value.flag()),
+    },
+    Setting {
+        section: "ui",
+        key: "screen_reader",
+        get: |settings, _| Value::Flag(settings.ui.screen_reader),
+        set: |settings, _, value| put(&mut settings.ui.screen_reader, value.flag()),
     },
     Setting {
         section: "ui",

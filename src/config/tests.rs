@@ -61,6 +61,7 @@ fn every_field_is_a_setting() {
         library,
         hub,
         session: _,
+        chat: _,
         budget,
         engine,
         bench,
@@ -71,7 +72,7 @@ fn every_field_is_a_setting() {
         models: _,
         keys: _,
     } = Settings::default();
-    let Ui { theme: _, graphs: _, fold_reasoning: _, on_quit: _ } = ui;
+    let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;
     let Library {
         folders: _,
         hugging_face: _,
@@ -114,8 +115,8 @@ fn every_field_is_a_setting() {
         max_body: _,
         max_connections: _,
     } = server;
-    let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 4 + 13 + 3 + n_session + 6 + 6 + 2 + 2 + 7 + 1 + 9);
+    let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
+    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
 //! empties or renames it.
 
+mod conversations;
 pub mod drafts;
 mod export;
 mod problem;

@@ -11,7 +11,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 const APPLICATION: i64 = 0x7461_6672;
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE record (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -87,6 +87,24 @@ const MIGRATIONS: [&str; 5] = [
     ALTER TABLE figure ADD COLUMN joules_grade TEXT;
     ALTER TABLE figure ADD COLUMN joules_uncertainty REAL;
     ALTER TABLE sample ADD COLUMN watts_grade TEXT;
+",
+    // Conversations, each a row that is replaced as it changes. What is long stands at the end, so that a list reads no page
+    // of it.
+    "
+    CREATE TABLE conversation (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        key INTEGER NOT NULL UNIQUE,
+        name TEXT,
+        title TEXT NOT NULL,
+        model TEXT NOT NULL,
+        model_name TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        n_prompts INTEGER NOT NULL,
+        words TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX conversation_by_update ON conversation (updated);
 ",
 ];
 

@@ -6,7 +6,7 @@
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params};
 
-use domain::record::{Filter, Kind};
+use domain::record::{FigureQuestion, Filter, Kind, RecordFigure};
 
 /// The shortest word that the index of words finds: it is made of groups of three characters.
 const MIN_INDEXED: usize = 3;
@@ -61,6 +61,20 @@ pub(super) fn parted(filter: &Filter) -> (Vec<&String>, Vec<&String>) {
     filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED)
 }
 
+/// A question about a figure of the generation as a condition; what has no such figure does not pass.
+fn of_figure(asked: &FigureQuestion) -> String {
+    let column = match asked.figure {
+        RecordFigure::Rate => "rate",
+        RecordFigure::Joules => "joules",
+    };
+    let not = if asked.is_negated { "NOT " } else { "" };
+    let figure = format!(
+        "(SELECT {column} FROM figure WHERE figure.record = record.id AND what = 'tg' AND {column} IS NOT NULL LIMIT 1)"
+    );
+    // Of a blind race nothing is told before its vote.
+    format!("record.seal IS NULL AND {not}({figure} {} ?)", asked.comparison.operator())
+}
+
 /// A filter as what is read and a condition on it, with its order and its values in order. Where there is something to
 /// look up in the index of words, that leads: it gives the newest first and ends with the page.
 pub(super) fn condition(
@@ -95,6 +109,19 @@ pub(super) fn condition(
     for word in short {
         parts.push("instr(record.words, ?) > 0");
         values.push(Cell::from(word.clone()));
+    }
+    for word in &filter.not_words {
+        parts.push("instr(record.words, ?) = 0");
+        values.push(Cell::from(word.clone()));
+    }
+    for kind in &filter.not_kinds {
+        parts.push("record.kind <> ?");
+        values.push(Cell::from(kind.name().to_owned()));
+    }
+    let figures: Vec<String> = filter.figures.iter().map(of_figure).collect();
+    for (asked, condition) in filter.figures.iter().zip(&figures) {
+        parts.push(condition);
+        values.push(Cell::from(asked.number));
     }
     let (older, newer) = (format!("{id} < ?"), format!("{id} >= ?"));
     for (bound, part) in [(before, &older), (floor, &newer)] {

@@ -71,6 +71,15 @@ fn pages_and_filters() {
         ("kind:bench question", None, &[]),
         ("te", None, &[]),
         ("tg", Some(9), &["pp512 tg128"]),
+        ("tok/s>2", None, &["Question 4", "Question 3"]),
+        ("tok/s>=1 tok/s<3", None, &["Question 2", "Question 1"]),
+        // What has no speed fits no question for one.
+        ("-tok/s>2", None, &["Question 2", "Question 1", "Question 0"]),
+        ("-question", None, &["pp512 tg128"]),
+        ("-kind:run", None, &["pp512 tg128"]),
+        ("question -3 -4 model:llama", None, &["Question 2", "Question 1", "Question 0"]),
+        // What can't be asked hides nothing.
+        ("kind:nonsense question 4", None, &["Question 4"]),
         ("tg128 AND", None, &[]),
         ("x* NEAR(", None, &[]),
     ] {

@@ -20,6 +20,7 @@ use crate::telemetry::sources::hwmon::{self, Meters};
 use crate::telemetry::sources::intel::Intel;
 use crate::telemetry::sources::limits::ClockLimits;
 use crate::telemetry::sources::memory::MainMemory;
+use crate::telemetry::sources::network::Interfaces;
 use crate::telemetry::sources::nvidia::{self, Nvidia};
 use crate::telemetry::sources::perf::{self, Events, Perf};
 use crate::telemetry::sources::powercap::Powercap;
@@ -124,6 +125,7 @@ impl Sampler {
             Slot::Here(Box::new(bounds)),
             Slot::Here(Box::new(Pressure)),
             background_source("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            Slot::Here(Box::<Interfaces>::default()),
             background_source("foreign", foreign::COVERS, Box::<Others>::default()),
             background_source("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];

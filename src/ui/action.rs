@@ -28,6 +28,8 @@ pub enum Action {
     Fleet,
     /// Show the requests of all clients, or the sessions again.
     Requests,
+    /// Show the conversations, or the sessions again.
+    Chats,
     /// Show the models.
     Library,
     /// Find and download models on the Hugging Face Hub.
@@ -63,7 +65,7 @@ pub enum Action {
     First,
     /// To the last row.
     Last,
-    /// Start the model, write to the session, open the row.
+    /// Start the model or go to its session, write to the session, open the row.
     Choose,
     /// Cancel the answer, close what is open, leave the field.
     Back,
@@ -81,9 +83,9 @@ pub enum Action {
     ScrollUp,
     /// Scroll the session's tab or the model's card down.
     ScrollDown,
-    /// Start one more session, or duplicate the column.
+    /// Start one more session, duplicate the column, or pick another suite.
     New,
-    /// Change the settings to start with.
+    /// Change the settings of the session, or those to start with.
     Configure,
     /// Start even if it does not fit or the check refuses it.
     #[strum(to_string = "start-anyway", serialize = "force")]
@@ -94,21 +96,39 @@ pub enum Action {
     Stop,
     /// Restart the session and keep its conversation.
     Restart,
-    /// Clear the conversation.
+    /// Begin a new chat; the conversation so far stays among the chats.
+    #[strum(to_string = "new-chat", serialize = "clear")]
     Clear,
+    /// Edit a prompt that was sent; what came after it is dropped.
+    EditPrompt,
+    /// Generate the last answer again.
+    Regenerate,
+    /// Delete the last prompt and its answer.
+    DeleteTurn,
+    /// Let the chat fill the screen, or give the table its room again.
+    Zoom,
+    /// Read the conversation or the record.
+    Open,
+    /// Name the conversation.
+    #[strum(to_string = "name-chat")]
+    Rename,
+    /// Write the conversation to a Markdown and a JSON file.
+    ExportChat,
     /// Fold or unfold the reasoning.
     Fold,
     /// Copy the last answer.
     Copy,
+    /// Copy the last code block of the answer; again, the one before.
+    CopyCode,
     /// Sort by the next column.
     Sort,
     /// Reverse the sort order.
     Reverse,
-    /// Mark or unmark the selected one for a race.
+    /// Mark or unmark the selected one, for a race, a bench, a suite or deletion.
     Mark,
     /// Unmark everything that is marked.
     UnmarkAll,
-    /// Race what is marked.
+    /// Race what is marked: compare the answers to one prompt.
     RaceMarked,
     /// Run the next race in turn or at once.
     Order,
@@ -133,6 +153,8 @@ pub enum Action {
     ExportRace,
     /// Measure the speed of the marked models, or of the selected one.
     BenchModel,
+    /// Count disturbed repetitions of the bench as well.
+    KeepDisturbed,
     /// Pick another suite to run.
     PickSuite,
     /// Run the suite again, all its prompts.
@@ -147,7 +169,7 @@ pub enum Action {
     NextPrompt,
     /// Reveal the names of a blind race without a vote.
     Reveal,
-    /// Delete the selected model or record, or clean up the selected row.
+    /// Delete the marked models or the selected one, the selected record, or clean up the selected row.
     #[strum(to_string = "delete-selected", serialize = "delete-model")]
     DeleteSelected,
     /// Undo the last deletion or deduplication.
@@ -188,10 +210,17 @@ pub enum Action {
     FewerThreads,
     /// Switch to the next theme.
     Theme,
+    /// Show the last messages in full.
+    Messages,
     /// Dismiss the notices.
     DismissNotices,
+    /// Suspend taffrail; the shell's fg resumes it.
+    Suspend,
     /// Send the prompt.
     Send,
+    /// Write in the editor that `VISUAL` or `EDITOR` names.
+    #[strum(to_string = "open-editor")]
+    ExternalEditor,
     /// Insert a line break.
     Newline,
     /// Delete the character before the cursor.
@@ -287,6 +316,7 @@ mod tests {
             ("pause", Action::PauseDownload),
             ("freeze", Action::PauseGraphs),
             ("export", Action::ExportGraphs),
+            ("clear", Action::Clear),
         ] {
             assert_eq!(Action::named(name), Some(action), "{name}");
             assert_ne!(action.name(), name);

@@ -8,7 +8,7 @@ use domain::settings::GraphStyle;
 #[test]
 fn the_matrix_and_its_plot_are_readable_in_ascii() {
     let mut state = fixture::scene("suite-running").unwrap();
-    state.domain.settings.ui.graphs = GraphStyle::Ascii;
+    state.ui.graphs = GraphStyle::Ascii;
     let text = text_of(&draw(&state, 80, 24));
     assert!(text.contains("++-++>......"), "{text}");
     assert!(text.contains("100 % |") && !text.contains('┤'), "{text}");

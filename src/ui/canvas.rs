@@ -8,6 +8,8 @@ use ratatui::style::{Modifier, Style};
 
 use super::theme::{Meaning, Theme};
 use super::widgets::text;
+use crate::ui::hits::{Hit, List, Target};
+use crate::ui::keymap::KeyHint;
 use crate::ui::{Action, Keymap, Mode};
 use domain::settings::GraphStyle;
 
@@ -21,6 +23,9 @@ pub(super) struct Span<'a> {
 /// Runs of text in one row.
 pub(super) type Spans<'a> = Vec<Span<'a>>;
 
+/// Blanks between two keys.
+pub(super) const HINT_GAP: u16 = 2;
+
 /// Columns that a row takes.
 pub(super) fn spans_width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| text::width(&text::clean(&span.text))).sum()
@@ -33,7 +38,11 @@ pub(super) struct Canvas<'a> {
     pub(super) keys: &'a Keymap,
     pub(super) mode: Mode,
     pub(super) graphs: GraphStyle,
+    /// Whether the screen is read out: no boxes, rules, bars and graphs.
+    pub(super) plain: bool,
     pub(super) cursor: Option<Position>,
+    /// What lies where, for the mouse.
+    pub(super) hits: Vec<Hit>,
     /// Where each panel stands, for the test that no two share a cell.
     #[cfg(test)]
     pub(super) panels: Vec<(&'static str, Rect)>,
@@ -53,7 +62,9 @@ impl<'a> Canvas<'a> {
             keys,
             mode,
             graphs,
+            plain: false,
             cursor: None,
+            hits: Vec::new(),
             #[cfg(test)]
             panels: Vec::new(),
         }
@@ -108,6 +119,7 @@ impl<'a> Canvas<'a> {
         let tall = Rect { y: 0, height: most.max(area.height), ..area };
         let mut buffer = Buffer::empty(tall);
         let mut canvas = Canvas::new(&mut buffer, self.theme, self.keys, self.mode, self.graphs);
+        canvas.plain = self.plain;
         canvas.clear(tall);
         let used = tall.height - draw(&mut canvas, tall).height;
         let is_long = used > area.height;
@@ -128,6 +140,30 @@ impl<'a> Canvas<'a> {
             self.say(area.x + 1, area.y + shown, area.width.saturating_sub(1), &more.join("   "), Meaning::Muted);
         }
         usize::from(limit)
+    }
+
+    /// Say what the mouse does in an area.
+    pub(super) fn hit(&mut self, area: Rect, target: Target) {
+        if !area.is_empty() {
+            self.hits.push(Hit { area, target });
+        }
+    }
+
+    /// Say that the rows of a list stand in a table, below its head.
+    pub(super) fn hit_rows(&mut self, table: Rect, list: List, first: usize, count: usize) {
+        self.hit(below(table, 1), Target::Rows { list, first, count });
+    }
+
+    /// Draw keys with what each does, as buttons, as far as there is room; gives the column behind them.
+    pub(super) fn put_hints(&mut self, (x, y, columns): (u16, u16, u16), hints: &[KeyHint]) -> u16 {
+        let end = x.saturating_add(columns);
+        hints.iter().fold(x, |x, hint| {
+            let spans =
+                [self.span(Meaning::Key, hint.key.as_str()), self.span(Meaning::Muted, format!(" {}", hint.label))];
+            let behind = self.put_spans(x, y, end.saturating_sub(x), &spans);
+            self.hit(Rect { x, y, width: behind - x, height: 1 }, Target::Action(hint.action));
+            (behind + HINT_GAP).min(end)
+        })
     }
 
     /// Say that a panel has this area for itself.
@@ -187,12 +223,29 @@ impl<'a> Canvas<'a> {
     }
 
     pub(super) fn horizontal(&mut self, x: u16, y: u16, columns: u16, meaning: Meaning) {
-        let (style, glyph) = (self.style(meaning), if self.is_ascii() { '-' } else { '─' });
+        if self.plain {
+            return;
+        }
+        let glyph = match (self.is_ascii(), meaning) {
+            (true, Meaning::Focus) => '=',
+            (true, _) => '-',
+            (false, Meaning::Focus) => '━',
+            (false, _) => '─',
+        };
+        let style = self.style(meaning);
         (x..x.saturating_add(columns)).for_each(|x| self.cell(x, y, glyph, style));
     }
 
     pub(super) fn vertical(&mut self, x: u16, y: u16, rows: u16, meaning: Meaning) {
-        let (style, glyph) = (self.style(meaning), if self.is_ascii() { '|' } else { '│' });
+        if self.plain {
+            return;
+        }
+        let glyph = match (self.is_ascii(), meaning) {
+            (true, _) => '|',
+            (false, Meaning::Focus) => '┃',
+            (false, _) => '│',
+        };
+        let style = self.style(meaning);
         (y..y.saturating_add(rows)).for_each(|y| self.cell(x, y, glyph, style));
     }
 
@@ -206,7 +259,13 @@ impl<'a> Canvas<'a> {
         self.horizontal(area.x, bottom, area.width, meaning);
         self.vertical(area.x, area.y, area.height, meaning);
         self.vertical(right, area.y, area.height, meaning);
-        let corners = if self.is_ascii() { ['+'; 4] } else { ['╭', '╮', '╰', '╯'] };
+        let corners = match (self.is_ascii(), meaning) {
+            _ if self.plain => [' '; 4],
+            (true, _) => ['+'; 4],
+            // What has the keys is plain without its colour.
+            (false, Meaning::Focus) => ['┏', '┓', '┗', '┛'],
+            (false, _) => ['╭', '╮', '╰', '╯'],
+        };
         let style = self.style(meaning);
         for ((x, y), glyph) in
             [(area.x, area.y), (right, area.y), (area.x, bottom), (right, bottom)].into_iter().zip(corners)
@@ -214,6 +273,13 @@ impl<'a> Canvas<'a> {
             self.cell(x, y, glyph, style);
         }
         Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    }
+
+    /// Put the cursor where the focus is, for whoever has the screen read out.
+    pub(super) fn focus(&mut self, x: u16, y: u16) {
+        if self.plain {
+            self.cursor = Some(Position { x, y });
+        }
     }
 
     /// A paragraph from outside, wrapped; returns the rows it took, at most the area's.
@@ -243,6 +309,11 @@ impl<'a> Canvas<'a> {
         self.say(area.x, area.y, label_columns.min(area.width), label, Meaning::Muted);
         let x = area.x + label_columns.min(area.width);
         self.put_spans(x, area.y, area.right().saturating_sub(x), value);
+    }
+
+    /// Whether the theme has no looks of their own for series, so that patterns tell them apart.
+    pub(super) fn needs_patterns(&self) -> bool {
+        self.style(Meaning::Series(0)) == self.style(Meaning::Series(1))
     }
 
     pub(super) fn is_ascii(&self) -> bool {

@@ -58,6 +58,11 @@ impl Chord {
         Self { code, modifiers }
     }
 
+    /// The event of its being pressed.
+    pub fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, self.modifiers)
+    }
+
     /// The character that it types, where it types one.
     pub fn types(self) -> Option<char> {
         match self.code {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use domain::lab::race::Entry;
+use domain::lab::race::{Entry, Race};
 use domain::machine::other_processes::OtherProcess;
 use domain::model::Model;
 use domain::session::Session;
 use domain::settings::Settings;
 use domain::{Domain, StateMachine};
 
-use crate::ui::{Mode, Notice, Ui};
+use crate::ui::{Action, Mode, Notice, Ui};
 
 /// What the program knows, and what one client's screen shows of it.
 #[derive(Debug, Clone)]
@@ -66,12 +66,17 @@ impl State {
 
     /// How many columns show.
     pub fn race_n_columns(&self) -> usize {
-        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+        self.race().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
     }
 
     /// What the selected column answered, once it has.
     pub fn race_chosen_answer(&self) -> Option<&str> {
         self.ui.race_answer(&self.domain)
+    }
+
+    /// The race that shows: the one that runs or the last one, unless the next one is being put together.
+    pub fn race(&self) -> Option<&Race> {
+        self.ui.race(&self.domain)
     }
 
     /// What has the keys.
@@ -87,6 +92,8 @@ impl State {
 
 /// The most notices that are kept.
 const MAX_NOTICES: usize = 20;
+/// The most messages that can be read again: what a morning brings.
+const MAX_MESSAGES: usize = 100;
 
 impl<'a> Client<'a> {
     /// What has the keys.
@@ -96,6 +103,11 @@ impl<'a> Client<'a> {
 
     /// Show a notice.
     pub(super) fn notify(&mut self, text: impl Into<String>, is_error: bool) {
+        self.notify_with(text, is_error, &[]);
+    }
+
+    /// Show a notice with the keys of actions that help.
+    pub(super) fn notify_with(&mut self, text: impl Into<String>, is_error: bool, actions: &'static [Action]) {
         let text = text.into();
         let notices = &mut self.ui.notices;
         // A key that is pressed again and again says the same once.
@@ -103,7 +115,13 @@ impl<'a> Client<'a> {
         if notices.len() == MAX_NOTICES {
             notices.pop_front();
         }
-        notices.push_back(Notice { text, is_error, at: self.domain.now });
+        notices.push_back(Notice { text: text.clone(), is_error, at: self.domain.now, actions });
+        let messages = &mut self.ui.messages;
+        messages.retain(|(_, message)| *message != text);
+        if messages.len() == MAX_MESSAGES {
+            messages.pop_front();
+        }
+        messages.push_back((self.domain.now.unix, text));
     }
 
     /// The chosen session.
@@ -138,7 +156,12 @@ impl<'a> Client<'a> {
 
     /// How many columns show.
     pub(super) fn race_n_columns(&self) -> usize {
-        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+        self.race().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+    }
+
+    /// The race that shows: the one that runs or the last one, unless the next one is being put together.
+    pub(super) fn race(&self) -> Option<&'a Race> {
+        self.ui.race(self.domain)
     }
 
     /// What the selected column answered, once it has.
@@ -171,8 +194,12 @@ impl Ui {
         domain.suite.as_ref().is_none_or(|run| self.suites.picks && run.is_over())
     }
 
+    fn race<'a>(&self, domain: &'a Domain) -> Option<&'a Race> {
+        domain.race.as_deref().filter(|race| !self.race.drafts || race.is_running())
+    }
+
     fn race_entry(&self, domain: &Domain, place: usize) -> Option<Entry> {
-        match &domain.race {
+        match self.race(domain) {
             Some(race) => {
                 race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
             }
@@ -181,7 +208,7 @@ impl Ui {
     }
 
     fn race_answer<'a>(&self, domain: &'a Domain) -> Option<&'a str> {
-        let answer = domain.race.as_ref()?.lanes.get(self.race.chosen)?.answer.as_ref()?;
+        let answer = self.race(domain)?.lanes.get(self.race.chosen)?.answer.as_ref()?;
         Some(answer.text.trim()).filter(|text| !text.is_empty())
     }
 }

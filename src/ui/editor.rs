@@ -81,6 +81,21 @@ impl Editor {
         self.text.is_empty()
     }
 
+    /// Delete all of it; undo brings it back.
+    pub fn clear(&mut self) {
+        self.replace("");
+    }
+
+    /// Put another text in the place of all of it; undo brings the old one back.
+    pub fn replace(&mut self, text: &str) {
+        self.remember();
+        self.text = clean(text);
+        let end = self.text.floor_char_boundary(MAX_BYTES);
+        self.text.truncate(end);
+        self.cursor = self.text.len();
+        (self.goal, self.typing) = (None, false);
+    }
+
     /// Take the text out and leave the field empty.
     pub fn take(&mut self) -> String {
         std::mem::take(self).text

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use domain::command::{Command, What};
+use domain::conversation::ConversationKey;
 use domain::download::hub::Sort;
 use domain::record::{Filter, Page};
 
@@ -53,6 +54,19 @@ pub enum Effect {
         /// Which of them.
         page: Page,
     },
+    /// Ask for the conversations that have these words; answered by [`domain::event::HistoryEvent::Conversations`].
+    ListConversations {
+        /// Which question it is.
+        generation: u64,
+        /// The words, in small letters.
+        words: Vec<String>,
+        /// The most of them.
+        rows: usize,
+    },
+    /// Ask for a whole conversation; answered by [`domain::event::HistoryEvent::Conversation`].
+    GetConversation(ConversationKey),
+    /// Have the user change a text in an editor of their own; answered by [`crate::ui::Event::Edited`].
+    EditExternally(String),
     /// Save files, given by name and text, where exports go; answered by a notice of where they are.
     Save(Vec<(String, String)>),
     /// Put text on the clipboard.
@@ -64,6 +78,8 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
+    /// Remember that the user was welcomed.
+    Welcomed,
     /// Run a row of the palette; stays within the screen.
     RunPalette {
         /// What is typed.

@@ -4,6 +4,7 @@ use domain::download::hub::HubEvent;
 use domain::event::HistoryEvent;
 use domain::units::Ratio;
 
+use crate::ui::hits::Mouse;
 use crate::ui::{Action, Screen, Server};
 
 /// Something that happened.
@@ -13,6 +14,14 @@ pub enum Event {
     Action(Action),
     /// The user typed or pasted text.
     Text(String),
+    /// The user has written this in an editor of their own.
+    Edited(String),
+    /// The user moved the mouse or pressed its button.
+    Mouse(Mouse),
+    /// The user was never welcomed.
+    FirstStart,
+    /// The terminal shows ASCII alone.
+    AsciiOnly,
     /// Go to a screen.
     Show(Screen),
     /// The last frame showed that the session's tab or the help has no more than so many lines above or below.

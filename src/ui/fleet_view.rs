@@ -1,23 +1,21 @@
 //! Which sessions and which processes of other programs show, in which order: the sorting and the filter of the Fleet
 //! screen.
 //!
-//! A filter is words; a row shows when every word fits. A word is a part of the session's name, its model's or its
-//! phase, of the program's name or its model's, or one of the questions `state:ready`, `name:qwen`, `model:qwen`,
-//! `quant:q4`, `tok/s>20`, `ttft<200`, `mem>2gb`, `gpu>1gb`, `cpu>50`, `power>50`, `j/tok<3`, `j/answer<800`, `ctx>4k`,
-//! `threads>2`. Other programs' processes are `state:foreign`. A question that is not finished yet fits every row, and
-//! one for a figure that is not known fits none.
+//! A word of the filter is a part of the session's name, its model's or its phase, of the program's name or its model's,
+//! or a question about one of [`FIELDS`]. Other programs' processes are `state:foreign`. A question for a figure that is
+//! not known fits no row.
 
 use std::cmp::Ordering;
 
 use crate::ui::FleetSort;
 use domain::energy::Attribution;
+use domain::filter::{self, Field, Filter, Kind, Unit};
 use domain::machine::other_processes::OtherProcess;
-use domain::model::library_view::{Comparison, comparison};
 use domain::session::{Session, SessionId};
 
 /// The sessions that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either
 /// way round.
-pub fn rows(sessions: &[Session], filter: &str, sort: FleetSort, reverse: bool) -> Vec<SessionId> {
+pub fn rows(sessions: &[Session], filter: &Filter<FleetField>, sort: FleetSort, reverse: bool) -> Vec<SessionId> {
     let rows = listed(sessions.iter().map(Row::Session).collect(), filter, sort, reverse);
     let id = |row| if let Row::Session(session) = row { Some(session.id) } else { None };
     rows.into_iter().filter_map(id).collect()
@@ -27,7 +25,7 @@ pub fn rows(sessions: &[Session], filter: &str, sort: FleetSort, reverse: bool) 
 pub fn foreign_rows(
     foreign: &[OtherProcess],
     attribution: &Attribution,
-    filter: &str,
+    filter: &Filter<FleetField>,
     sort: FleetSort,
     reverse: bool,
 ) -> Vec<(u32, u64)> {
@@ -38,6 +36,14 @@ pub fn foreign_rows(
     listed(rows, filter, sort, reverse).into_iter().filter_map(id).collect()
 }
 
+/// Read a filter, and decide about its words by what the rows are called.
+pub fn parse(filter: &str, sessions: &[Session], foreign: &[OtherProcess]) -> Filter<FleetField> {
+    Filter::parse(filter, FIELDS).settle(|part| {
+        sessions.iter().any(|session| has(&[&session.name, &session.model.name], part))
+            || foreign.iter().any(|other| has(&[&other.engine, other.model.as_deref().unwrap_or_default()], part))
+    })
+}
+
 /// A row of the fleet.
 #[derive(Clone, Copy)]
 enum Row<'a> {
@@ -46,16 +52,14 @@ enum Row<'a> {
 }
 
 /// Filter and sort rows that stand in the order in which they were started.
-fn listed<'a>(mut rows: Vec<Row<'a>>, filter: &str, sort: FleetSort, reverse: bool) -> Vec<Row<'a>> {
-    let filter = filter.to_lowercase();
-    let words: Vec<_> = filter.split_whitespace().map(Word::parse).collect();
-    rows.retain(|row| words.iter().all(|word| word.fits(*row)));
+fn listed<'a>(mut rows: Vec<Row<'a>>, filter: &Filter<FleetField>, sort: FleetSort, reverse: bool) -> Vec<Row<'a>> {
+    rows.retain(|row| filter.fits(row));
     match sort {
         FleetSort::Started if reverse => rows.reverse(),
         FleetSort::Started => {}
         FleetSort::Name => by_text(&mut rows, reverse, |row| row.name().to_lowercase()),
         FleetSort::State => by_text(&mut rows, reverse, |row| row.state().to_owned()),
-        _ => rows.sort_by(|one, other| match (one.figure(sort), other.figure(sort)) {
+        _ => rows.sort_by(|one, other| match (one.column(sort), other.column(sort)) {
             (Some(one), Some(other)) if reverse => one.total_cmp(&other),
             (Some(one), Some(other)) => other.total_cmp(&one),
             (one, other) => other.is_some().cmp(&one.is_some()),
@@ -105,7 +109,7 @@ impl<'a> Row<'a> {
     }
 
     /// What a column says, as a number; `None` where it is not known, or is no number.
-    fn figure(self, column: FleetSort) -> Option<f64> {
+    fn column(self, column: FleetSort) -> Option<f64> {
         match self {
             Self::Session(session) => figure(session, column),
             Self::Foreign(foreign, attribution) => foreign_figure(foreign, attribution, column),
@@ -144,63 +148,84 @@ fn foreign_figure(foreign: &OtherProcess, attribution: &Attribution, column: Fle
     }
 }
 
-/// Which text a word asks for.
-#[derive(Clone, Copy)]
-enum Asked {
+/// What the filter can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "FIELDS has their names")]
+pub enum FleetField {
     State,
     Name,
     Model,
     Quant,
+    License,
+    Size,
+    Parameters,
+    Figure(FleetSort),
 }
 
-/// One word of a filter, in lower case.
-enum Word<'a> {
-    Part(&'a str),
-    Text(Asked, &'a str),
-    Number(FleetSort, Comparison, f64),
-    Unfinished,
+/// The words after `state:`.
+const STATES: &[&str] =
+    &["queued", "loading", "ready", "reading", "thinking", "answering", "cancelling", "stopping", "failed", "foreign"];
+
+/// The fields with their names.
+pub const FIELDS: &[Field<FleetField>] = &[
+    field(FleetField::State, &["state", "is"], Kind::Words(STATES)),
+    field(FleetField::Name, &["name"], Kind::Text),
+    field(FleetField::Model, &["model"], Kind::Text),
+    field(FleetField::Quant, &["quant"], Kind::Text),
+    field(FleetField::License, &["license", "licence"], Kind::Text),
+    field(FleetField::Size, &["size"], Kind::Number(Unit::Bytes)),
+    field(FleetField::Parameters, &["params", "parameters"], Kind::Number(Unit::Count)),
+    asked(FleetSort::Context, &["ctx", "context"], Unit::Tokens),
+    asked(FleetSort::Throughput, &["tok/s", "speed"], Unit::Plain),
+    asked(FleetSort::Ttft, &["ttft"], Unit::Millis),
+    asked(FleetSort::Memory, &["mem", "memory"], Unit::Bytes),
+    asked(FleetSort::GpuMemory, &["gpu"], Unit::Bytes),
+    asked(FleetSort::Processor, &["cpu"], Unit::Plain),
+    asked(FleetSort::Power, &["power", "w"], Unit::Plain),
+    asked(FleetSort::Energy, &["j/tok"], Unit::Plain),
+    asked(FleetSort::PerAnswer, &["j/answer"], Unit::Plain),
+    asked(FleetSort::Threads, &["threads", "thr"], Unit::Plain),
+];
+
+const fn field(field: FleetField, names: &'static [&'static str], kind: Kind) -> Field<FleetField> {
+    Field { field, names, kind }
 }
 
-impl<'a> Word<'a> {
-    fn parse(word: &'a str) -> Self {
-        let Some((key, value)) = word.find([':', '<', '>', '=']).and_then(|place| word.split_at_checked(place)) else {
-            return Self::Part(word);
-        };
-        let value = value.strip_prefix(':').unwrap_or(value);
-        let text = |of| if value.is_empty() { Self::Unfinished } else { Self::Text(of, value) };
-        let column = match key {
-            "state" | "is" => return text(Asked::State),
-            "name" => return text(Asked::Name),
-            "model" => return text(Asked::Model),
-            "quant" => return text(Asked::Quant),
-            "ctx" | "context" => FleetSort::Context,
-            "tok/s" | "speed" => FleetSort::Throughput,
-            "ttft" => FleetSort::Ttft,
-            "mem" | "memory" => FleetSort::Memory,
-            "gpu" => FleetSort::GpuMemory,
-            "cpu" => FleetSort::Processor,
-            "power" | "w" => FleetSort::Power,
-            "j/tok" => FleetSort::Energy,
-            "j/answer" => FleetSort::PerAnswer,
-            "threads" | "thr" => FleetSort::Threads,
-            // A name can have a colon.
-            _ => return Self::Part(word),
-        };
-        comparison(value).map_or(Self::Unfinished, |(comparison, number)| Self::Number(column, comparison, number))
+const fn asked(column: FleetSort, names: &'static [&'static str], unit: Unit) -> Field<FleetField> {
+    field(FleetField::Figure(column), names, Kind::Number(unit))
+}
+
+impl filter::Row<FleetField> for Row<'_> {
+    fn has(&self, part: &str) -> bool {
+        has(&[self.name(), self.model()[0], self.state()], part)
     }
 
-    fn fits(&self, row: Row<'_>) -> bool {
-        let has = |texts: &[&str], part: &str| texts.iter().any(|text| text.to_lowercase().contains(part));
-        match *self {
-            Self::Part(part) => has(&[row.name(), row.model()[0], row.state()], part),
-            Self::Text(Asked::State, part) => has(&[row.state()], part),
-            Self::Text(Asked::Name, part) => has(&[row.name()], part),
-            Self::Text(Asked::Model, part) => has(&row.model(), part),
-            Self::Text(Asked::Quant, part) => has(&[row.quant()], part),
-            Self::Number(column, comparison, number) => {
-                row.figure(column).is_some_and(|found| comparison.holds(found, number))
-            }
-            Self::Unfinished => true,
+    fn is(&self, field: FleetField, part: &str) -> bool {
+        match field {
+            FleetField::State => self.state().starts_with(part),
+            FleetField::Name => has(&[self.name()], part),
+            FleetField::Model => has(&self.model(), part),
+            FleetField::Quant => has(&[self.quant()], part),
+            FleetField::License => match self {
+                Self::Session(session) => has(&[session.model.license().unwrap_or_default()], part),
+                Self::Foreign(..) => false,
+            },
+            FleetField::Size | FleetField::Parameters | FleetField::Figure(_) => false,
         }
     }
+
+    fn figure(&self, field: FleetField) -> Option<f64> {
+        match (field, self) {
+            (FleetField::Figure(column), _) => self.column(column),
+            (FleetField::Size, Self::Session(session)) => Some(session.model.size.0 as f64),
+            (FleetField::Parameters, Self::Session(session)) => {
+                session.model.summary.as_ref().map(|summary| summary.parameters as f64)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn has(texts: &[&str], part: &str) -> bool {
+    texts.iter().any(|text| text.to_lowercase().contains(part))
 }

@@ -11,6 +11,12 @@ use domain::Domain;
 use domain::ring::{Bucket, Ring};
 use domain::session::SessionId;
 
+/// Ticks in which a sensor that is there has a reading.
+const RECENT: usize = 120;
+
+/// Graphs beside sessions.
+const N_SHOWN: usize = 4;
+
 /// Which quantity a graph shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -21,16 +27,55 @@ pub enum Quantity {
     Temperature,
     Processor,
     MainMemory,
+    Gpu,
+    Disk,
+    Network,
 }
 
 impl Quantity {
-    /// The graphs that show, in the order in which they stand. Where there can be no session, the processor and the main
-    /// memory say more.
-    pub fn shown(domain: &Domain, ui: &Ui) -> [Self; 4] {
-        if ui.screen == Screen::Top && domain.sessions.is_empty() {
-            [Self::Processor, Self::MainMemory, Self::Power, Self::Temperature]
-        } else {
-            [Self::Throughput, Self::Memory, Self::Power, Self::Temperature]
+    /// The graphs that show, in the order in which they stand: four beside sessions, all that have a sensor on the Machine
+    /// screen. One without a sensor gives its place to another.
+    pub fn shown(domain: &Domain, ui: &Ui) -> Vec<Self> {
+        let machine =
+            [Self::Processor, Self::MainMemory, Self::Gpu, Self::Power, Self::Disk, Self::Network, Self::Temperature];
+        // A sensor that misses a reading keeps its place.
+        let is_known = |quantity: &Self| quantity.ring(domain).window(RECENT, 0).any(|point| point.is_some());
+        // Before the first sample nothing is known, and the graphs say so.
+        let always = |quantity: &Self| matches!(quantity, Self::Processor | Self::MainMemory);
+        if ui.screen == Screen::Machine {
+            return machine.into_iter().filter(|quantity| always(quantity) || is_known(quantity)).collect();
+        }
+        let mut wanted = match (ui.screen, domain.sessions.is_empty()) {
+            (Screen::Top, true) => vec![Self::Processor, Self::MainMemory, Self::Power, Self::Temperature],
+            (_, true) => vec![Self::Processor, Self::MainMemory, Self::Gpu, Self::Power, Self::Disk, Self::Network],
+            (_, false) => vec![Self::Throughput, Self::Memory, Self::Power, Self::Temperature],
+        };
+        wanted.retain(|quantity| {
+            always(quantity) || matches!(quantity, Self::Throughput | Self::Memory) || is_known(quantity)
+        });
+        let others = machine.into_iter().filter(is_known);
+        for quantity in others {
+            if wanted.len() < N_SHOWN && !wanted.contains(&quantity) {
+                wanted.push(quantity);
+            }
+        }
+        wanted.truncate(N_SHOWN);
+        wanted
+    }
+
+    /// Its points.
+    fn ring(self, domain: &Domain) -> &Ring {
+        let machine = &domain.machine;
+        match self {
+            Self::Throughput => &machine.throughput,
+            Self::Memory => &machine.held,
+            Self::Power => &machine.power,
+            Self::Temperature => &machine.temperature,
+            Self::Processor => &machine.cpu,
+            Self::MainMemory => &machine.memory,
+            Self::Gpu => &machine.gpu,
+            Self::Disk => &machine.disk,
+            Self::Network => &machine.network,
         }
     }
 
@@ -43,6 +88,9 @@ impl Quantity {
             Self::Temperature => "temperature",
             Self::Processor => "cpu",
             Self::MainMemory => "ram",
+            Self::Gpu => "gpu",
+            Self::Disk => "disk",
+            Self::Network => "network",
         }
     }
 
@@ -53,7 +101,8 @@ impl Quantity {
             Self::Memory | Self::MainMemory => "GB",
             Self::Power => "W",
             Self::Temperature => "°C",
-            Self::Processor => "%",
+            Self::Processor | Self::Gpu => "%",
+            Self::Disk | Self::Network => "MB/s",
         }
     }
 
@@ -64,7 +113,11 @@ impl Quantity {
     }
 
     fn scale(self) -> f32 {
-        if matches!(self, Self::Memory | Self::MainMemory) { 1e9 } else { 1.0 }
+        match self {
+            Self::Memory | Self::MainMemory => 1e9,
+            Self::Disk | Self::Network => 1e6,
+            _ => 1.0,
+        }
     }
 }
 
@@ -137,14 +190,7 @@ pub fn at(points: &[Option<Bucket>], back: usize) -> Option<Bucket> {
 /// The graph of a quantity over the window that shows.
 pub fn graph(domain: &Domain, ui: &Ui, quantity: Quantity) -> Graph {
     let machine = &domain.machine;
-    let whole = match quantity {
-        Quantity::Throughput => &machine.throughput,
-        Quantity::Memory => &machine.held,
-        Quantity::Power => &machine.power,
-        Quantity::Temperature => &machine.temperature,
-        Quantity::Processor => &machine.cpu,
-        Quantity::MainMemory => &machine.memory,
-    };
+    let whole = quantity.ring(domain);
     let (span, back) = (ui.machine.span, ui.machine.frozen);
     let step = whole.step(span, back.unwrap_or(0));
     let scale = |bucket: Bucket| Bucket {
@@ -184,6 +230,15 @@ pub fn graph(domain: &Domain, ui: &Ui, quantity: Quantity) -> Graph {
     let wide = whole.points(whole.step(2 * span, back.unwrap_or(0)), 2 * span, back);
     let highest = |points: &[Option<Bucket>]| points.iter().flatten().fold(0.0_f32, |top, bucket| top.max(bucket.mean));
     let top = (highest(&wide) / quantity.scale()).max(highest(&total)).max(highest(&sums(&parts, quantity)));
+    // Of what has a whole, the whole is the top: a tenth of it must not look like all.
+    let top = match quantity {
+        Quantity::Processor | Quantity::Gpu => 100.0,
+        Quantity::MainMemory => {
+            let all = machine.sample.as_ref().and_then(|sample| sample.memory);
+            all.map_or(top, |memory| memory.total.gigabytes() as f32).max(top)
+        }
+        _ => top,
+    };
     Graph { step, span: span.div_ceil(step), parts, total, top }
 }
 

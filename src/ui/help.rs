@@ -1,8 +1,10 @@
-//! The explanation of a screen: the question it answers, its columns, the grades, the keys.
+//! The explanation of a screen: its keys, the question it answers, its columns, the grades.
 
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Span, row};
+use super::help_keys;
+use super::hits::Target;
 use super::theme::Meaning;
 use super::view_state::ViewState;
 use super::widgets::text;
@@ -17,11 +19,9 @@ enum HelpPart {
     Text(&'static str),
     /// A word and what it means.
     Term(&'static str, &'static str),
-    /// The keys of a place.
-    Keys(Mode),
 }
 
-use HelpPart::{Heading, Keys, Term, Text};
+use HelpPart::{Heading, Term, Text};
 
 const FLEET: &[HelpPart] = &[
     Heading("Fleet: what is running, and what does it cost?"),
@@ -36,6 +36,10 @@ const FLEET: &[HelpPart] = &[
     Term("Power", "the session's share of the measured power"),
     Term("J/tok", "energy per generated token, idle share included; J/answer is the whole answer"),
     Term("Thr", "threads it may use now"),
+    Heading("Chat"),
+    Text(
+        "A new chat leaves the conversation so far among the chats. The line above the prompt says how much of the context is left; what happens when it is full is the setting context_full: drop_oldest sends the oldest turns no longer, shift also lets an answer go on that fills the context, stop gives the prompt back. In an empty prompt, up and down walk through the prompts that were sent.",
+    ),
 ];
 
 const REQUESTS: &[HelpPart] = &[
@@ -52,8 +56,17 @@ const REQUESTS: &[HelpPart] = &[
     Term("J", "gross energy; of what is decoded together, each request has its part"),
     Heading("Filter"),
     Text("Words that must all occur in the client, agent, API, model, state or finish reason; or"),
-    Term("client:laptop", "also agent: api: model: state: finish:"),
+    Term("client:laptop", "also agent: api: model: state: finish:, and - before what is not wanted"),
     Term("ttft>500", "also queue pp tok/s cached prompt tokens j, with < > <= >= ="),
+];
+
+const CHATS: &[HelpPart] = &[
+    Heading("Chats: what was talked about, with which model?"),
+    Text(
+        "Every conversation, the last one first. Enter loads its model, unless a session has it, and the conversation goes on. The search takes words that must all occur in its name, its model, or in what was said. `taffrail chats` lists, shows, exports and deletes them too.",
+    ),
+    Term("●", "a session has this conversation now"),
+    Term("export", "writes a Markdown and a JSON file to the exports folder"),
 ];
 
 const LIBRARY: &[HelpPart] = &[
@@ -77,8 +90,9 @@ const LIBRARY: &[HelpPart] = &[
 const FLEET_FILTER: &[HelpPart] = &[
     Heading("Filter"),
     Text("Words that must all occur in the name of the session or its model, or in its state; or"),
-    Term("state:ready", "also name: model: quant:"),
-    Term("tok/s>20", "also ttft mem power j/tok j/answer ctx threads, with < > <= >= ="),
+    Term("state:ready", "also name: model: quant: license:"),
+    Term("tok/s>20", "also ttft mem gpu cpu power j/tok j/answer ctx threads size params, with < > <= >= ="),
+    Term(">7b  -qwen", "more than 7 billion parameters; without qwen"),
 ];
 
 /// What a filter can ask, and whose judgements the openness is.
@@ -87,8 +101,10 @@ const FILTER: &[HelpPart] = &[
     Text("Words that must all occur in the name, repository, architecture, quantization, license or store; or"),
     Term("license:osi", "by the strictest license that applies: osi, open, terms, nc, unknown; or part of its name"),
     Term("open:data", "rated open by at least one source: weights, data, code, evaluation, report"),
-    Term("size:<5gb", "also params: context: speed: with < > <= >="),
-    Term("store:hf", "also name: repo: arch: quant: is:runnable is:damaged"),
+    Term("size<5gb", "also params context tok/s j/tok, with < > <= >= =, and a colon before them or not"),
+    Term(">7b  <5gb", "a comparison alone asks for parameters or the size"),
+    Term("store:hf", "also name: repo: arch: quant: is:runnable is:loaded is:damaged"),
+    Term("-word", "without what the word asks for"),
 ];
 
 const HUB: &[HelpPart] = &[
@@ -122,7 +138,7 @@ const USAGE: &[HelpPart] = &[
 const BENCH: &[HelpPart] = &[
     Heading("Bench: how fast is it, honestly?"),
     Text(
-        "As llama-bench does: random tokens, no sampling, a warm-up, and repetitions interleaved across models and test cases. A repetition is rejected, and counted, if the clock was throttled by heat or other programs took more than a tenth of the cores.",
+        "As llama-bench does: random tokens, no sampling, a warm-up, and repetitions interleaved across models and test cases. A repetition is disturbed if the clock was throttled by heat or other programs took more than a tenth of the cores; disturbed ones are shown apart and don't count unless you want them to.",
     ),
     Term("pp512", "prompt processing, tokens per second over 512 tokens"),
     Term("tg128", "generation, tokens per second over 128 tokens"),
@@ -131,13 +147,13 @@ const BENCH: &[HelpPart] = &[
     Term("± 95%", "half-width of the 95 % confidence interval of the mean"),
     Term("Earlier", "benches of the same model, file, build, driver and settings"),
     Term("▼ ▲", "slower or faster than earlier, beyond the noise"),
-    Term("⚠", "repetitions rejected, or kept although disturbed"),
+    Term("⚠", "disturbed repetitions; before a speed, the mean of these alone, where nothing else was measured"),
 ];
 
 const HISTORY: &[HelpPart] = &[
     Heading("History: what was run before?"),
     Text(
-        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, `kind:bench`, `model:qwen`, `tok/s>20`, `j/tok<3`, and `-` before what is not wanted. Enter on an answer goes on with its conversation; on a race it shows the columns, on a bench or a suite the table. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
     ),
 ];
 
@@ -184,7 +200,7 @@ const RACE: &[HelpPart] = &[
 const MACHINE: &[HelpPart] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
-        "Every sensor, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may reclaim.",
+        "History of all that has a sensor, the cores as a strip, and every sensor; absent ones are one line with what helps most here, and one by one on a key. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may reclaim.",
     ),
     Term("Period", "how often it is read"),
     Term("Age", "how old the reading was when the sample was taken"),
@@ -218,13 +234,17 @@ const GRADES: &[HelpPart] = &[
     Term("≈3.2 W", "apportioned: measured as a whole, split by a formula"),
     Term("~3.2 W", "estimated"),
     Term("—", "unknown, which is not zero; the Machine screen says why and how to fix it"),
-    Heading("Keys"),
+    Heading("Mouse"),
+    Text(
+        "A click selects and focuses, a double click acts, the wheel scrolls what is under it, a drag over a graph reads it out; tabs and keys in the footer are buttons. Hold shift to select text as your terminal does. `ui.mouse = false` turns it off.",
+    ),
 ];
 
 /// The parts that explain a list's screen.
 fn parts(list: Mode) -> impl Iterator<Item = HelpPart> {
     let groups: &[&[HelpPart]] = match list {
         Mode::Requests => &[REQUESTS],
+        Mode::Chats => &[CHATS],
         Mode::Library => &[LIBRARY, FILTER],
         Mode::Hub | Mode::HubQuants | Mode::Downloads => &[HUB],
         Mode::DiskUsage => &[USAGE],
@@ -237,14 +257,16 @@ fn parts(list: Mode) -> impl Iterator<Item = HelpPart> {
         // What is typed or asked is explained with its list.
         _ => &[FLEET, FLEET_FILTER, GRAPHS],
     };
-    let prompt = match list {
+    groups.iter().copied().flatten().chain(GRADES).copied()
+}
+
+/// The prompt of a list's screen, whose keys are told after the list's own.
+fn prompt_of(list: Mode) -> Option<Mode> {
+    match list {
         Mode::Fleet => Some(Mode::Prompt),
         Mode::Race => Some(Mode::RacePrompt),
         _ => None,
-    };
-    let prompt = prompt.map(|prompt| [Heading("While a prompt is written"), Keys(prompt)]);
-    let all = groups.iter().copied().flatten().chain(GRADES).copied();
-    all.chain([Keys(list)]).chain(prompt.into_iter().flatten())
+    }
 }
 
 /// Columns of the words that are explained.
@@ -255,13 +277,24 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let list = Mode::list(&state.ui, &state.domain);
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
     let columns = usize::from(inside.width);
-    let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
+    let mut lines: Vec<Vec<Span<'_>>> = help_keys::table(canvas, list, columns);
+    if let Some(prompt) = prompt_of(list) {
+        lines.push(Vec::new());
+        lines.push(vec![canvas.span(Meaning::Accent, "While a prompt is written")]);
+        lines.extend(help_keys::table(canvas, prompt, columns));
+    }
+    let elsewhere = help_keys::elsewhere(canvas, list);
+    if !elsewhere.is_empty() {
+        lines.push(Vec::new());
+        lines.push(vec![canvas.span(Meaning::Accent, "The same letter on other screens")]);
+        for (key, text) in &elsewhere {
+            term(canvas, &mut lines, columns, key, text);
+        }
+    }
     for part in parts(list) {
         match part {
             Heading(text) => {
-                if !lines.is_empty() {
-                    lines.push(Vec::new());
-                }
+                lines.push(Vec::new());
                 lines.push(vec![canvas.span(Meaning::Accent, text)]);
             }
             Text(text) => {
@@ -270,15 +303,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
                 }
             }
             Term(word, meaning) => term(canvas, &mut lines, columns, word, meaning),
-            Keys(mode) => {
-                for (action, keys) in canvas.keys.all(mode) {
-                    term(canvas, &mut lines, columns, &keys, action.help());
-                }
-            }
         }
     }
     let limit = lines.len().saturating_sub(usize::from(inside.height));
     view_state.scroll_limit = Some(limit);
+    canvas.hit(inside, Target::Text(Mode::Help));
     let first = scroll.min(limit);
     for (index, spans) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
         canvas.put_spans(inside.x, row(inside, index as u16).y, inside.width, spans);
@@ -289,7 +318,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     }
 }
 
-fn term<'a>(canvas: &Canvas<'_>, lines: &mut Vec<Vec<Span<'a>>>, columns: usize, word: &str, meaning: &'a str) {
+fn term(canvas: &Canvas<'_>, lines: &mut Vec<Vec<Span<'_>>>, columns: usize, word: &str, meaning: &str) {
     let width = columns.saturating_sub(usize::from(TERM)).max(8);
     for (index, range) in text::wrap(meaning, width).into_iter().enumerate() {
         let word = if index == 0 { word } else { "" };
@@ -297,7 +326,7 @@ fn term<'a>(canvas: &Canvas<'_>, lines: &mut Vec<Vec<Span<'a>>>, columns: usize,
         let label = format!("{word} {}", " ".repeat(padding));
         lines.push(vec![
             canvas.span(Meaning::Key, label),
-            canvas.span(Meaning::Muted, meaning.get(range).unwrap_or_default()),
+            canvas.span(Meaning::Muted, meaning.get(range).unwrap_or_default().to_owned()),
         ]);
     }
 }

@@ -3,6 +3,7 @@
 //! The built-in keys stand in the tables of each mode's actions. The user's config names an action and the keys that do it
 //! instead, wherever that action is. Where text is typed, a plain character is always text.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -51,6 +52,23 @@ impl fmt::Display for KeymapError {
                 write!(f, "keys: `{key}` is bound to both `{first}` and `{second}`; it does `{first}`")
             }
         }
+    }
+}
+
+/// A key with what it does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHint {
+    /// What it does.
+    pub action: Action,
+    /// The key.
+    pub key: String,
+    /// What it is called here.
+    pub label: Cow<'static, str>,
+}
+
+impl KeyHint {
+    fn new(action: Action, key: String, label: impl Into<Cow<'static, str>>) -> Self {
+        Self { action, key, label: label.into() }
     }
 }
 
@@ -134,18 +152,30 @@ impl Keymap {
     }
 
     /// What the footer says: keys with what each does now, most useful first.
-    pub fn hints(&self, mode: Mode, state: &State) -> Vec<(String, &'static str)> {
+    pub fn hints(&self, mode: Mode, state: &State) -> Vec<KeyHint> {
         let (mut first, mut others) = (Vec::new(), Vec::new());
         for binding in bindings::of(mode) {
             let Some(key) = self.key(mode, binding.action) else { continue };
             match (binding.hint)(state) {
                 Hint::Hidden => {}
-                Hint::Shown(label) => others.push((key, label)),
-                Hint::First(label) => first.push((key, label)),
+                Hint::Shown(label) => others.push(KeyHint::new(binding.action, key, label)),
+                Hint::First(label) => first.push(KeyHint::new(binding.action, key, label)),
+                Hint::Counted(label, count) => {
+                    others.push(KeyHint::new(binding.action, key, format!("{label} {count}")));
+                }
             }
         }
         first.extend(others);
         first
+    }
+
+    /// The key of an action in a mode, and what it does now; `None` where it has no key there, or does nothing.
+    pub fn hint(&self, mode: Mode, action: Action, state: &State) -> Option<(String, &'static str)> {
+        let key = self.key(mode, action)?;
+        match (bindings::of(mode).find(|binding| binding.action == action)?.hint)(state) {
+            Hint::Hidden => None,
+            Hint::Shown(label) | Hint::First(label) | Hint::Counted(label, _) => Some((key, label)),
+        }
     }
 
     /// What can be done in a mode by keys: each action with its keys, most useful first.

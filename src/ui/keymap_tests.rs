@@ -53,12 +53,12 @@ fn a_plain_character_is_text_where_text_is_typed() {
 
 #[test]
 fn a_changed_key_replaces_the_built_in_ones_and_shows() {
-    let (keys, problems) = keymap(&[("stop", &["ctrl-q"]), ("up", &["w"])]);
+    let (keys, problems) = keymap(&[("stop", &["ctrl-q"]), ("up", &["J"])]);
     assert!(problems.is_empty(), "{problems:?}");
     let state = fixture::busy();
     assert!(keys.resolve(&state, press('x')).is_none());
     assert_eq!(keys.key(Mode::Fleet, Action::Stop).as_deref(), Some("ctrl-q"));
-    assert_eq!(resolved(&keys, &state, press('w')), format!("{:?}", Some(Event::Action(Action::Up))));
+    assert_eq!(resolved(&keys, &state, press('J')), format!("{:?}", Some(Event::Action(Action::Up))));
     // A character can't move about in the palette, so the built-in key stays there.
     assert_eq!(keys.key(Mode::Palette, Action::Up).as_deref(), Some("↑"));
     let (keys, _) = keymap(&[("theme", &[])]);
@@ -107,7 +107,7 @@ fn hints_are_of_keys_that_work_in_their_mode() {
             keys.all(mode).flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
         let hints = keys.hints(mode, &state);
         assert!(!hints.is_empty(), "{scene}");
-        for (key, label) in hints {
+        for KeyHint { key, label, .. } in hints {
             assert!(bound.contains(&key) && !label.is_empty(), "{scene}: {key} {label}");
         }
     }

@@ -5,9 +5,12 @@
 //! keeps only what a drawn frame leaves behind (which row a list begins with).
 
 pub mod action;
+mod ascii;
 mod canvas;
+mod chats_view;
 pub mod chord;
 mod client;
+mod code_blocks;
 mod dialog;
 pub mod editor;
 mod effect;
@@ -15,13 +18,17 @@ mod event;
 pub mod fleet_view;
 pub mod graphs;
 mod help;
+mod help_keys;
+pub mod hits;
 pub mod keymap;
+mod marks;
 mod mode;
 mod overlay;
 pub mod palette;
 mod panels;
 mod plan;
 mod race_view;
+mod record_view;
 mod requests_view;
 mod screens;
 mod server;
@@ -38,8 +45,9 @@ mod widgets;
 mod window;
 
 pub use action::Action;
+pub use chats_view::{ChatsView, Wanted};
 pub use client::State;
-pub use dialog::{Form, Notice, Overlay, Then};
+pub use dialog::{Form, FormPurpose, Notice, Overlay, RecordView, Then};
 pub use effect::Effect;
 pub use event::Event;
 pub use keymap::Keymap;

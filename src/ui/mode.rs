@@ -14,6 +14,8 @@ pub enum Mode {
     Fleet,
     /// The requests on the Fleet screen.
     Requests,
+    /// The conversations on the Fleet screen.
+    Chats,
     /// The models of the Library screen.
     Library,
     /// The repositories that a search of the hub found.
@@ -46,6 +48,10 @@ pub enum Mode {
     FleetFilter,
     /// The filter of the requests.
     RequestFilter,
+    /// The search of the conversations.
+    ChatFilter,
+    /// The name of a conversation.
+    ChatName,
     /// The filter of the models.
     LibraryFilter,
     /// What the hub is searched for.
@@ -96,6 +102,8 @@ impl Mode {
         let can_write = chosen.is_some_and(|session| !session.embeds_only());
         match list {
             Self::Requests if ui.requests.filtering => Self::RequestFilter,
+            Self::Chats | Self::Fleet if ui.chats.naming.is_some() => Self::ChatName,
+            Self::Chats if ui.chats.filtering => Self::ChatFilter,
             Self::Fleet if ui.fleet.filtering => Self::FleetFilter,
             Self::Fleet if ui.fleet.focus == Focus::Prompt && can_write => Self::Prompt,
             Self::Library if ui.library.filtering => Self::LibraryFilter,
@@ -110,6 +118,7 @@ impl Mode {
     pub fn list(ui: &Ui, domain: &Domain) -> Self {
         match ui.screen {
             Screen::Fleet if ui.requests.shown => Self::Requests,
+            Screen::Fleet if ui.chats.shown => Self::Chats,
             Screen::Fleet => Self::Fleet,
             Screen::Library => match ui.library.tab {
                 LibraryTab::Models => Self::Library,
@@ -138,6 +147,8 @@ impl Mode {
                 | Self::RacePrompt
                 | Self::FleetFilter
                 | Self::RequestFilter
+                | Self::ChatFilter
+                | Self::ChatName
                 | Self::LibraryFilter
                 | Self::HubSearch
                 | Self::HistoryFilter
@@ -171,6 +182,8 @@ impl Ui {
             (Mode::RacePrompt, _) => Some(&mut self.race.prompt),
             (Mode::FleetFilter, _) => Some(&mut self.fleet.filter),
             (Mode::RequestFilter, _) => Some(&mut self.requests.filter),
+            (Mode::ChatFilter, _) => Some(&mut self.chats.filter),
+            (Mode::ChatName, _) => self.chats.naming.as_mut().map(|(_, editor)| editor),
             (Mode::LibraryFilter, _) => Some(&mut self.library.filter),
             (Mode::HubSearch, _) => Some(&mut self.hub.field),
             (Mode::HistoryFilter, _) => Some(&mut self.history.filter),

@@ -2,21 +2,22 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, below, row, spans_width};
+use super::canvas::{Canvas, below, row};
+use super::hits::{List, Target};
 use super::panels::prompt;
 use super::theme::Meaning;
 use super::view_state::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
-use super::window::{keys, window};
+use super::window::{draw_keys, window};
 use crate::ui::Mode;
 use crate::ui::State;
 use crate::ui::editor::Editor;
-use crate::ui::palette::{self, Entry};
-use crate::ui::{Form, Overlay};
+use crate::ui::palette::{self, Entry, PaletteRow};
+use crate::ui::{Form, FormPurpose, Overlay};
 use domain::admission::AdmissionError;
 use domain::model::Model;
-use domain::settings::SESSION_FIELDS;
+use domain::settings::{Field, InEffect, in_effect};
 use domain::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.
@@ -24,7 +25,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     match &state.ui.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
-        Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
+        Some(Overlay::Record { title, text, view, scroll }) => {
+            super::record_view::draw(canvas, area, (title, text, view), *scroll, view_state);
+        }
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. } | Overlay::Leave { question }) => confirm(canvas, area, state, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
@@ -42,26 +45,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
-    }
-}
-
-/// A record's text from line `scroll` on.
-fn record(canvas: &mut Canvas<'_>, area: Rect, title: &str, text: &str, scroll: usize, view_state: &mut ViewState) {
-    let inside = window(canvas, area, 110, area.height.saturating_sub(4).max(6), title);
-    let columns = usize::from(inside.width);
-    let clean: Vec<_> = text.lines().map(text::clean_block).collect();
-    let lines: Vec<&str> = (clean.iter())
-        .flat_map(|line| text::wrap(line, columns).into_iter().map(|range| line.get(range).unwrap_or_default()))
-        .collect();
-    let limit = lines.len().saturating_sub(usize::from(inside.height));
-    view_state.scroll_limit = Some(limit);
-    let first = scroll.min(limit);
-    for (index, line) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
-        canvas.say(inside.x, row(inside, index as u16).y, inside.width, line, Meaning::Text);
-    }
-    if first < limit {
-        let more = [canvas.span(Meaning::Accent, " ↓ more ")];
-        canvas.put_right(inside.x, inside.bottom(), inside.width, &more);
     }
 }
 
@@ -87,25 +70,66 @@ fn commands(
         canvas.say(list.x, list.y, list.width, "No matching command.", Meaning::Muted);
         return;
     }
-    let room = usize::from(list.height);
     let chosen = chosen.min(rows.len() - 1);
-    view_state.palette_offset = follow(view_state.palette_offset, Some(chosen), rows.len(), room);
     let name_columns = (list.width / 3).clamp(12, 28);
-    for (index, entry) in rows.iter().enumerate().skip(view_state.palette_offset).take(room) {
-        let line = row(list, (index - view_state.palette_offset) as u16);
-        // The key that does the same on the screen beneath.
-        let key = match entry.entry {
-            Entry::Action(action) => canvas.key(beneath, action),
-            _ => String::new(),
-        };
-        canvas.say(line.x, line.y, name_columns, &entry.label, Meaning::Text);
-        let key = [canvas.span(Meaning::Key, key)];
-        let key_columns = spans_width(&key) as u16;
-        let help_x = line.x + name_columns + 1;
-        canvas.say(help_x, line.y, line.right().saturating_sub(help_x + key_columns + 1), &entry.help, Meaning::Muted);
-        canvas.put_right(line.x, line.y, line.width, &key);
-        choice(canvas, line, index == chosen);
+    // A description that has no room beside its name stands below it, whole.
+    let layout: Vec<PaletteLines> =
+        rows.iter().map(|entry| lay_out(canvas, list.width, beneath, name_columns, entry)).collect();
+    let height = |index: usize| layout.get(index).map_or(1, |lines| lines.below.len() as u16 + 1);
+    let mut first = view_state.palette_offset.min(chosen);
+    while first < chosen && (first..=chosen).map(height).sum::<u16>() > list.height {
+        first += 1;
     }
+    view_state.palette_offset = first;
+    let mut rest = list;
+    for (index, (entry, lines)) in rows.iter().zip(&layout).enumerate().skip(first) {
+        if rest.height == 0 {
+            break;
+        }
+        let place = Rect { height: height(index).min(rest.height), ..rest };
+        let name = if lines.below.is_empty() { name_columns } else { place.width };
+        canvas.say(place.x, place.y, name, &entry.label, Meaning::Text);
+        if lines.below.is_empty() {
+            let x = place.x + name_columns + 1;
+            canvas.say(x, place.y, place.right().saturating_sub(x), &entry.help, Meaning::Muted);
+        }
+        for (number, line) in lines.below.iter().enumerate() {
+            let line_place = row(place, number as u16 + 1);
+            if line_place.height > 0 {
+                canvas.say(line_place.x + 2, line_place.y, line_place.width.saturating_sub(2), line, Meaning::Muted);
+            }
+        }
+        let key = [canvas.span(Meaning::Key, lines.key.as_str())];
+        canvas.put_right(place.x, place.y, place.width, &key);
+        choice(canvas, place, index == chosen);
+        for line in place.rows() {
+            canvas.hit(line, Target::Rows { list: List::Palette, first: index, count: index + 1 });
+        }
+        rest = below(rest, place.height);
+    }
+}
+
+/// A row of the palette as it is drawn: the key that does the same, and the lines below its name.
+struct PaletteLines {
+    key: String,
+    below: Vec<String>,
+}
+
+fn lay_out(canvas: &Canvas<'_>, columns: u16, beneath: Mode, name: u16, entry: &PaletteRow) -> PaletteLines {
+    // The key that does the same on the screen beneath.
+    let key = match entry.entry {
+        Entry::Action(action) => canvas.key(beneath, action),
+        _ => String::new(),
+    };
+    let room = usize::from(columns.saturating_sub(name + 1)).saturating_sub(text::width(&key) + 1);
+    let below = if text::width(&entry.help) <= room {
+        Vec::new()
+    } else {
+        let room = usize::from(columns.saturating_sub(2)).max(8);
+        let rows = text::wrap(&entry.help, room).into_iter();
+        rows.map(|range| entry.help.get(range).unwrap_or_default().to_owned()).collect()
+    };
+    PaletteLines { key, below }
 }
 
 fn choice(canvas: &mut Canvas<'_>, line: Rect, is_chosen: bool) {
@@ -121,11 +145,7 @@ fn confirm(canvas: &mut Canvas<'_>, area: Rect, state: &State, question: &str) {
     let inside = window(canvas, area, columns, text_rows + 4, "sure?");
     let style = canvas.style(Meaning::Text);
     let rows = canvas.paragraph(inside, question, style);
-    let answers = keys(canvas, state);
-    let line = row(inside, rows + 1);
-    if line.height > 0 {
-        canvas.put_spans(line.x, line.y, line.width, &answers);
-    }
+    draw_keys(canvas, row(inside, rows + 1), state);
 }
 
 /// What most machines have none of.
@@ -163,10 +183,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &str, refu
         rest = below(rest, 1);
     }
     let rest = below(rest, u16::from(rest.height > 1));
-    let answers = keys(canvas, state);
-    if rest.height > 0 {
-        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
-    }
+    draw_keys(canvas, rest, state);
 }
 
 /// What may happen to a model that something speaks against.
@@ -187,55 +204,66 @@ fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model)
         let rows = canvas.paragraph(rest, &text, style);
         rest = below(rest, rows + 1);
     }
-    let answers = keys(canvas, state);
-    if rest.height > 0 {
-        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
-    }
+    draw_keys(canvas, rest, state);
 }
 
 /// Columns of a field's name and value.
 const NAME: u16 = 17;
 const VALUE: u16 = 12;
 
+/// What stands behind the value of a row.
+fn note(form: &Form, field: &Field) -> String {
+    let reloads = matches!(form.purpose, FormPurpose::Session(_)) && in_effect(field.name) == InEffect::Reload;
+    if reloads { format!("(reload) {}", field.help) } else { field.help.to_owned() }
+}
+
 fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
     let name = state.domain.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
-    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 6, &format!("settings · {name}"));
+    let rows = form.fields();
+    let inside = window(canvas, area, 84, rows.len() as u16 + 6, &format!("settings · {name}"));
     let foot = u16::from(inside.height > 6) * 3;
     let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
     let room = usize::from(list.height);
-    view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), SESSION_FIELDS.len(), room);
-    for (index, field) in SESSION_FIELDS.iter().enumerate().skip(view_state.form_offset).take(room) {
+    view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), rows.len(), room);
+    for (index, field) in rows.iter().enumerate().skip(view_state.form_offset).take(room) {
         let line = row(list, (index - view_state.form_offset) as u16);
         let is_chosen = index == form.chosen;
         canvas.say(line.x, line.y, NAME, field.name, if is_chosen { Meaning::Text } else { Meaning::Muted });
-        let value =
-            Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
+        // A text has the whole row.
+        let is_text = matches!(field.name, "system" | "template_options");
+        let value = form.get(field.name);
+        let takes_row = is_text && (is_chosen || value != "auto");
+        let room = line.width.saturating_sub(NAME);
+        let place =
+            Rect { x: line.x + NAME.min(line.width), width: if takes_row { room } else { VALUE.min(room) }, ..line };
         if is_chosen {
-            prompt::draw_line(canvas, value, &form.input);
+            prompt::draw_line(canvas, place, &form.input);
         } else {
-            canvas.say(
-                value.x,
-                value.y,
-                value.width,
-                &form.settings.get(field.name).unwrap_or_default(),
-                Meaning::Text,
-            );
+            canvas.say(place.x, place.y, place.width, &value, Meaning::Text);
         }
-        let x = value.right() + 1;
-        canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
+        let x = place.right() + 1;
+        canvas.say(x, line.y, line.right().saturating_sub(x), &note(form, field), Meaning::Muted);
         choice(canvas, line, is_chosen);
+        if is_chosen && form.is_fresh && !form.input.is_empty() {
+            // What is typed takes its place.
+            let width = (text::width(&text::clean(form.input.text())) as u16).min(place.width);
+            let style = canvas.style(Meaning::Focus).add_modifier(ratatui::style::Modifier::REVERSED);
+            canvas.tint(Rect { width, ..place }, style);
+        }
     }
+    let first = view_state.form_offset;
+    canvas.hit(list, Target::Rows { list: List::Fields, first, count: rows.len() });
     if foot > 0 {
-        let help = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.help);
+        let chosen = rows.get(form.chosen);
+        let help = chosen.map_or_else(String::new, |field| note(form, field));
         let line = row(inside, inside.height - 2);
-        canvas.say(line.x, line.y, line.width, help, Meaning::Text);
+        canvas.say(line.x, line.y, line.width, &help, Meaning::Text);
         let line = row(inside, inside.height - 1);
         if let Some(error) = &form.error {
-            let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
+            let field = chosen.map_or("", |field| field.name);
             canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
         } else {
-            let answers = keys(canvas, state);
-            canvas.put_spans(line.x, line.y, line.width, &answers);
+            draw_keys(canvas, line, state);
         }
     }
 }

@@ -39,7 +39,14 @@ pub struct PaletteRow {
 pub fn rows(typed: &str, themes: &[String], beneath: Mode) -> Vec<PaletteRow> {
     let mut rows: Vec<(i32, PaletteRow)> = Vec::new();
     let mut offer = |label: String, help: &str, entry: Entry| {
-        if let Some(score) = fuzzy(typed, &label) {
+        let words = match &entry {
+            Entry::Action(action) => synonyms(*action),
+            Entry::SortSessions(_) => "order",
+            Entry::Theme(_) => "colors appearance look",
+            Entry::Set { .. } => "",
+        };
+        let score = by_words(typed, &label, words, help).or_else(|| fuzzy(typed, &label));
+        if let Some(score) = score {
             rows.push((score, PaletteRow { label, help: help.to_owned(), entry }));
         }
     };
@@ -63,6 +70,86 @@ pub fn rows(typed: &str, themes: &[String], beneath: Mode) -> Vec<PaletteRow> {
     }
     rows.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// How well the words that are typed begin words of the label, of what people call it, or of its description; `None`
+/// where one of them begins none. Always better than letters here and there.
+fn by_words(typed: &str, label: &str, synonyms: &str, help: &str) -> Option<i32> {
+    const WORDS: i32 = 100;
+    let typed = typed.to_lowercase();
+    let begins = |text: &str, word: &str| {
+        text.to_lowercase().split([' ', '-', ',', ';', ':', '.']).any(|known| known.starts_with(word))
+    };
+    let mut score = 0;
+    let mut words = typed.split_whitespace().peekable();
+    words.peek()?;
+    for word in words {
+        score += match word {
+            _ if begins(label, word) => 3 * WORDS,
+            _ if begins(synonyms, word) => 2 * WORDS,
+            // A short beginning of some word of a sentence says nothing.
+            _ if word.len() >= 3 && begins(help, word) => WORDS,
+            _ => return None,
+        };
+    }
+    // The shorter name is meant more likely.
+    Some(score - i32::try_from(label.len()).unwrap_or(WORDS))
+}
+
+/// What people call an action besides its name.
+fn synonyms(action: Action) -> &'static str {
+    match action {
+        Action::Quit => "exit close leave",
+        Action::Reattach => "reconnect connect server",
+        Action::Fleet => "sessions chat chats running loaded home",
+        Action::Requests => "clients api queue traffic",
+        Action::Library => "models start load new chat session",
+        Action::Hub => "download pull find get install huggingface search",
+        Action::DiskUsage => "space storage size cleanup",
+        Action::Race => "compare answers side",
+        Action::Bench => "speed benchmark performance",
+        Action::History => "past previous log records answers conversations",
+        Action::Suites => "evaluate eval test tests prompts",
+        Action::Machine => "hardware sensors cpu gpu memory power energy cost temperature system",
+        Action::Help => "keys shortcuts manual documentation",
+        Action::Filter => "search find",
+        Action::New => "start load session chat another open",
+        Action::Configure => {
+            "settings options parameters preferences system prompt temperature context configure change"
+        }
+        Action::Cancel => "abort interrupt halt generating",
+        Action::Stop => "unload kill end close terminate eject session",
+        Action::Restart => "reload again",
+        Action::Clear => "new chat reset forget conversation start over delete",
+        Action::Fold => "thinking reasoning hide show",
+        Action::Copy => "clipboard yank answer",
+        Action::Sort => "order",
+        Action::Mark => "select choose several multiple",
+        Action::UnmarkAll => "deselect clear marks",
+        Action::RaceMarked => "compare models side answers",
+        Action::Blind => "hide names anonymous",
+        Action::Vote => "best winner judge",
+        Action::Leaderboard => "ranking elo ratings scores",
+        Action::ExportRace => "save write file html markdown report",
+        Action::BenchModel => "benchmark speed measure performance test",
+        Action::KeepDisturbed => "outliers busy noisy",
+        Action::PlotAxis => "cost energy price time memory",
+        Action::DeleteSelected => "remove erase trash rm uninstall",
+        Action::UndoCleanup => "restore untrash revert back",
+        Action::Rescan => "refresh reload update scan",
+        Action::PauseDownload => "resume continue",
+        Action::CancelDownload => "abort stop discard",
+        Action::PauseGraphs => "freeze hold",
+        Action::Split => "stack separate",
+        Action::ExportGraphs => "save write file csv data",
+        Action::Calibrate => "energy cost power idle baseline meter",
+        Action::MeasureBandwidth => "memory speed ram",
+        Action::MoreThreads | Action::FewerThreads => "cpu cores budget",
+        Action::Theme => "colors dark light appearance look",
+        Action::Messages => "errors notices notifications log",
+        Action::Suspend => "background shell pause",
+        _ => "",
+    }
 }
 
 /// How well `typed` is found in `text`, letter by letter in order; `None` where it is not. Higher is better:
@@ -110,6 +197,28 @@ mod tests {
             assert_eq!(labels(typed, Mode::Fleet).first().map(String::as_str), Some(first), "{typed}");
         }
         assert!(labels("zzz", Mode::Fleet).is_empty());
+        // Everyday words, where nothing is called so.
+        for (mode, typed, wanted) in [
+            (Mode::Library, "undo", "undo-cleanup"),
+            (Mode::Race, "save", "export-race"),
+            (Mode::Fleet, "save", "export-graphs"),
+            (Mode::Library, "delete", "delete-selected"),
+            (Mode::Fleet, "new chat", "clear"),
+            (Mode::Fleet, "system prompt", "configure"),
+            (Mode::Library, "system prompt", "configure"),
+            (Mode::Fleet, "settings", "configure"),
+            (Mode::Fleet, "cost", "machine"),
+            (Mode::SuiteRun, "cost", "plot-axis"),
+            (Mode::Fleet, "unload", "stop"),
+            (Mode::Library, "download", "hub"),
+            (Mode::Library, "compare", "race-marked"),
+            (Mode::Machine, "exit", "quit"),
+            (Mode::Fleet, "dark", "theme dark"),
+            (Mode::Fleet, "errors", "messages"),
+        ] {
+            let found = labels(typed, mode);
+            assert!(found.iter().take(3).any(|label| label == wanted), "{mode:?} {typed}: {found:?}");
+        }
         assert!(labels("", Mode::Fleet).len() > 30);
     }
 

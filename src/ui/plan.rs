@@ -3,10 +3,11 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Spans, row};
+use super::hits::Target;
 use super::theme::Meaning;
 use super::view_state::ViewState;
-use super::window::{keys, window};
-use crate::ui::State;
+use super::window::{draw_keys, window};
+use crate::ui::{Mode, State};
 use domain::storage::{CleanupPlan, Operation, Request};
 
 /// Paths of one item that are listed.
@@ -38,11 +39,11 @@ pub(super) fn draw(
     sum.push(canvas.span(Meaning::Warn, never));
     canvas.put_spans(foot.x, foot.y, foot.width, &sum);
     let foot = row(inside, inside.height.saturating_sub(1));
-    let mut keys = keys(canvas, state);
+    canvas.hit(list, Target::Text(Mode::Plan));
+    let behind = draw_keys(canvas, foot, state);
     if first < limit {
-        keys.push(canvas.span(Meaning::Accent, "↓ more"));
+        canvas.say(behind, foot.y, foot.right().saturating_sub(behind), "↓ more", Meaning::Accent);
     }
-    canvas.put_spans(foot.x, foot.y, foot.width, &keys);
 }
 
 fn lines<'a>(canvas: &Canvas<'_>, plan: &'a CleanupPlan) -> Vec<Spans<'a>> {

@@ -28,6 +28,8 @@ pub enum RaceTab {
 pub struct RaceView {
     /// The columns of the next race.
     pub entries: Vec<Entry>,
+    /// Whether they show rather than the last race, which stays.
+    pub drafts: bool,
     /// When its columns answer.
     pub order: Order,
     /// Whether the next race tells where its columns part.

@@ -29,6 +29,8 @@ pub struct RequestsView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: RequestSort,
     /// The other way round.

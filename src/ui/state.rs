@@ -12,15 +12,16 @@ use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
 use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
-use domain::settings::{OnQuit, Settings};
+use domain::settings::{ChatSettings, GraphStyle, OnQuit, Settings};
 use domain::storage::Grouping;
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
+use crate::ui::{Action, ChatsView, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
 pub struct Ui {
     /// The screen that shows.
     pub screen: Screen,
@@ -36,6 +37,8 @@ pub struct Ui {
     pub fleet: FleetView,
     /// The requests' tab of the Fleet screen.
     pub requests: RequestsView,
+    /// The conversations' tab of the Fleet screen.
+    pub chats: ChatsView,
     /// The Race screen.
     pub race: RaceView,
     /// The tab of the Bench screen that shows.
@@ -54,8 +57,26 @@ pub struct Ui {
     pub themes: Vec<String>,
     /// What the user should read, newest last; each goes after its time.
     pub notices: VecDeque<Notice>,
+    /// What was said lately, with its time in seconds since 1970, newest last.
+    pub messages: VecDeque<(i64, String)>,
+    /// Whether a first start may be welcomed, and whether that shows.
+    pub welcome: Welcome,
     /// The program is about to end.
     pub leaving: bool,
+    /// The program is about to stop until its shell continues it.
+    pub suspending: bool,
+    /// What graphs are drawn with.
+    pub graphs: GraphStyle,
+    /// Whether the terminal shows ASCII alone.
+    pub ascii: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether the screen is read out: without boxes, spinners and graphs.
+    pub screen_reader: bool,
+    /// What was said of each session last: its number, name and state.
+    pub(super) spoken: Vec<(u64, String, &'static str)>,
+    /// The screen that was named last.
+    pub(super) spoken_screen: Option<Screen>,
     /// What becomes of the server's sessions when the screen is left.
     pub on_quit: OnQuit,
     /// The server that this screen is attached to; `None` where the domain is this process's own.
@@ -77,6 +98,7 @@ impl Ui {
             usage: UsageView::default(),
             fleet: FleetView::default(),
             requests: RequestsView::default(),
+            chats: ChatsView::default(),
             race: RaceView::default(),
             bench_tab: BenchTab::default(),
             bench_row: 0,
@@ -86,13 +108,34 @@ impl Ui {
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),
+            messages: VecDeque::new(),
+            welcome: Welcome::default(),
             leaving: false,
+            suspending: false,
+            graphs: settings.ui.graphs,
+            ascii: false,
+            mouse: settings.ui.mouse,
+            screen_reader: settings.ui.screen_reader,
+            spoken: Vec::new(),
+            spoken_screen: None,
             on_quit: settings.ui.on_quit,
             server: None,
             n_commands: 0,
             unanswered: BTreeMap::new(),
         }
     }
+}
+
+/// Whether a first start is welcomed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Welcome {
+    /// It was before, or has no need to be.
+    #[default]
+    Done,
+    /// It is once the models are known, where they are the starters alone.
+    Pending,
+    /// It shows.
+    Shown,
 }
 
 /// What shows of the machine.
@@ -108,6 +151,8 @@ pub struct MachineView {
     pub split: bool,
     /// The first row of the source table that shows.
     pub scroll: usize,
+    /// Whether absent sensors show one by one.
+    pub shows_missing: bool,
 }
 
 /// What shows of the disk use.
@@ -169,6 +214,8 @@ pub struct LibraryView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: LibrarySort,
     /// Largest, newest, last first.
@@ -265,16 +312,41 @@ pub struct FleetView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
     /// The column that sorts.
     pub sort: FleetSort,
     /// Largest first.
     pub reverse: bool,
     /// What is chosen of other programs' processes.
     pub foreign: ForeignChoice,
+    /// Whether the selected session fills the screen.
+    pub is_zoomed: bool,
+    /// The prompt that is being changed.
+    pub editing: Option<Editing>,
+    /// Prompts that were sent from this screen, oldest first.
+    pub(super) sent: VecDeque<String>,
+    /// The earlier prompt that stands in the editor, by its place among them.
+    pub(super) recalled: Option<usize>,
+    /// The code block that was copied last: of which session, turn and place.
+    pub(super) copied: Option<(SessionId, usize, usize)>,
+    /// How the conversation of the next session of a model, by its id, is told to it.
+    pub(super) next_chat: Option<(String, ChatSettings)>,
     /// Sessions whose reasoning the user has folded or unfolded; that of others folds when the answer begins.
     pub folds: HashMap<SessionId, bool>,
     /// The sessions that there are, as the rows were made of them.
     pub(super) known: Vec<SessionId>,
+}
+
+/// A prompt that was sent and is being changed.
+#[derive(Debug, Clone)]
+pub struct Editing {
+    /// Of which session.
+    pub session: SessionId,
+    /// The turn of its conversation that the prompt is.
+    pub turn: usize,
+    /// What stood in the editor before.
+    pub before: Editor,
 }
 
 /// What is selected of other programs' processes.
@@ -366,6 +438,7 @@ pub enum BenchTab {
 
 /// A window on the history, for the Bench screen's second tab.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the list")]
 pub struct HistoryList {
     /// Rows that came so far, newest first.
     pub entries: Vec<Recorded>,
@@ -383,6 +456,10 @@ pub struct HistoryList {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
+    /// Whether the record that was asked for is to be read, rather than gone on with.
+    pub(super) reads: bool,
+    /// What is wrong with the filter, in a sentence.
+    pub problem: Option<String>,
 }
 
 impl Ui {

@@ -3,12 +3,15 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
+use super::canvas::{Canvas, HINT_GAP, Span, Spans, below, row, spans_width, split_rows};
+use super::hits::Target;
+use super::keymap::KeyHint;
 use super::panels::downloads;
 use super::panels::machine_figures::{self, Form};
 use super::theme::{Meaning, Theme};
 use super::view_state::ViewState;
-use super::{overlay, screens};
+use super::widgets::text;
+use super::{ascii, overlay, screens};
 use crate::ui::{Action, Screen, State};
 use crate::ui::{Keymap, Mode};
 
@@ -28,15 +31,25 @@ pub fn view(
     buffer: &mut Buffer,
 ) -> Option<Position> {
     let area = area.intersection(buffer.area);
-    let mut canvas = Canvas::new(buffer, theme, keys, state.mode(), state.domain.settings.ui.graphs);
+    let mut canvas = Canvas::new(buffer, theme, keys, state.mode(), state.ui.graphs);
+    canvas.plain = state.ui.screen_reader;
     canvas.clear(area);
+    view_state.hits.clear();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(&mut canvas, area);
         return None;
     }
     frame(&mut canvas, area, state, view_state);
     overlay::draw(&mut canvas, area, state, view_state);
-    canvas.cursor
+    view_state.hits = std::mem::take(&mut canvas.hits);
+    let cursor = canvas.cursor;
+    if state.ui.screen_reader {
+        ascii::without_ornaments(buffer, area);
+    }
+    if state.ui.ascii {
+        ascii::replace(buffer, area);
+    }
+    cursor
 }
 
 /// The header, the screen, the notices and the footer.
@@ -47,7 +60,9 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         canvas.horizontal(area.x, area.y + 1, area.width, Meaning::Border);
     }
     let body = below(area, 1 + rule);
-    let n_notices = state.ui.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
+    // Whoever has the screen read out has changes as lines alone.
+    let most = if canvas.plain { 2 * MAX_NOTICES } else { MAX_NOTICES };
+    let n_notices = state.ui.notices.len().min(most).min(usize::from(body.height / 4)) as u16;
     let (body, foot) = split_rows(body, body.height - 1 - n_notices);
     match state.ui.screen {
         Screen::Fleet => screens::fleet::draw(canvas, body, state, view_state),
@@ -62,7 +77,23 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         let line = row(foot, index as u16);
         let (glyph, meaning) = if notice.is_error { ("✕", Meaning::Bad) } else { ("•", Meaning::Accent) };
         let x = canvas.say(line.x + 1, line.y, 2, glyph, meaning);
-        canvas.say(x + 1, line.y, line.right().saturating_sub(x + 2), &notice.text, Meaning::Text);
+        let mut text = vec![canvas.span(Meaning::Text, notice.text.as_str())];
+        for action in notice.actions {
+            if let Some((key, label)) = canvas.keys.hint(canvas.mode, *action, state) {
+                text.push(canvas.span(Meaning::Key, format!("  {key}")));
+                text.push(canvas.span(Meaning::Muted, format!(" {label}")));
+            }
+        }
+        // What is cut off can be read whole elsewhere.
+        let room = line.right().saturating_sub(x + 2);
+        let is_long = spans_width(&text) > usize::from(room);
+        let more = canvas.keys.key(canvas.mode, Action::Messages).filter(|_| is_long);
+        text.extend(more.map(|key| canvas.span(Meaning::Key, format!("  {key} shows all"))));
+        // The keys stay where the text has no room.
+        let keys = spans_width(text.get(1..).unwrap_or_default()) as u16;
+        let behind = canvas.put_spans(x + 1, line.y, room.saturating_sub(keys), text.get(..1).unwrap_or_default());
+        canvas.put_spans(behind, line.y, line.right().saturating_sub(behind + 1), text.get(1..).unwrap_or_default());
+        canvas.hit(line, Target::Action(Action::Messages));
     }
     footer(canvas, row(foot, n_notices), state);
 }
@@ -110,6 +141,16 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         tabs.push(label);
     }
     let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
+    let mut left = area.x + spans_width(tabs.get(..1).unwrap_or_default()) as u16;
+    for (tab, (_, action, _)) in tabs.iter().skip(1).zip(Screen::ALL) {
+        let width = spans_width(std::slice::from_ref(tab)) as u16;
+        canvas.hit(Rect { x: left, width, ..area }.intersection(area), Target::Action(action));
+        left += width;
+    }
+    // Figures that change each second would be read out each second.
+    if canvas.plain {
+        return;
+    }
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
@@ -136,37 +177,38 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("footer", area);
-    let entry = |canvas: &Canvas<'_>, key: String, label: &str| {
-        [canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}  "))]
-    };
-    let right: Spans<'_> = [(Action::Help, "help"), (Action::Palette, "commands")]
+    let right: Vec<KeyHint> = [(Action::Help, "help"), (Action::Palette, "commands")]
         .into_iter()
-        .filter_map(|(action, label)| Some(entry(canvas, canvas.keys.key(canvas.mode, action)?, label)))
-        .flatten()
+        .filter_map(|(action, label)| {
+            Some(KeyHint { action, key: canvas.keys.key(canvas.mode, action)?, label: label.into() })
+        })
         .collect();
-    let room = usize::from(area.width).saturating_sub(spans_width(&right) + 2);
-    let marks = marks(canvas, state);
-    let mut used = marks.as_ref().map_or(0, |marks| spans_width(std::slice::from_ref(marks)));
-    let mut left: Vec<[Span<'_>; 2]> = Vec::new();
-    for (key, label) in canvas.keys.hints(canvas.mode, state) {
-        let hint = entry(canvas, key, label);
-        used += spans_width(&hint);
-        if used > room {
-            break;
-        }
-        left.push(hint);
+    let width = |hint: &KeyHint| (text::width(&hint.key) + 1 + text::width(&hint.label)) as u16 + HINT_GAP;
+    let right_columns: u16 = right.iter().map(width).sum();
+    let room = area.width.saturating_sub(right_columns + 2);
+    let mut x = area.x + 1;
+    if let Some(marks) = marks(canvas, state) {
+        x = canvas.put_spans(x, area.y, room, &[marks]);
     }
-    let left: Spans<'_> = marks.into_iter().chain(left.into_iter().flatten()).collect();
-    canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &left);
-    canvas.put_right(area.x, area.y, area.width, &right);
+    let mut used = x - area.x - 1;
+    let fitting: Vec<KeyHint> = (canvas.keys.hints(canvas.mode, state).into_iter())
+        .take_while(|hint| {
+            used += width(hint);
+            used <= room
+        })
+        .collect();
+    canvas.put_hints((x, area.y, area.right().saturating_sub(x)), &fitting);
+    let x = area.right().saturating_sub(right_columns);
+    canvas.put_hints((x, area.y, right_columns), &right);
 }
 
-/// How many models are marked, where the marks count: also those that a filter hides.
+/// How many models are marked, and how many of them the list does not show.
 fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
     let n_marked = state.ui.race.entries.len();
-    let counts = matches!(canvas.mode, Mode::Fleet | Mode::Library);
-    let glyph = if canvas.is_ascii() { '*' } else { '◆' };
-    (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("{glyph} {n_marked} marked  ")))
+    let counts = !matches!(canvas.mode, Mode::Race | Mode::RacePrompt | Mode::Top) && !canvas.mode.is_dialog();
+    let n_hidden = state.n_marked_hidden();
+    let hidden = if n_hidden > 0 { format!(", {n_hidden} not shown") } else { String::new() };
+    (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("◆ {n_marked} marked{hidden}  ")))
 }
 
 #[cfg(test)]

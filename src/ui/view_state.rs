@@ -1,5 +1,6 @@
 //! What one frame leaves for the next.
 
+use super::hits::Hit;
 use super::widgets::markdown;
 use domain::session::SessionId;
 
@@ -22,6 +23,7 @@ pub struct ViewState {
     pub(super) race_offset: usize,
     pub(super) bench_offset: usize,
     pub(super) history_offset: usize,
+    pub(super) chats_offset: usize,
     pub(super) suites_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
@@ -32,6 +34,8 @@ pub struct ViewState {
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
     /// `None` while that is not known, since only what shows is laid out.
     pub scroll_limit: Option<usize>,
+    /// What lies where, for the mouse; what lies over the others comes last.
+    pub hits: Vec<Hit>,
     /// Rows that the screen's list has room for, for moving by pages.
     pub page_rows: usize,
 }

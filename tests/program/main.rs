@@ -2,6 +2,8 @@
 //! workers, the starter models, a pseudo-terminal.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
+#[cfg(all(unix, feature = "llama"))]
+mod chats;
 #[cfg(target_os = "linux")]
 mod cleanup;
 #[cfg(unix)]

@@ -59,11 +59,11 @@ fn themes_help_palette_and_filter() {
     let home = Home::new();
     let mut terminal = open(&home, 120, 40);
     terminal.send("?");
-    terminal.see("Fits");
-    terminal.send("\x1b[6~\x1b[6~\x1b[6~");
     terminal.see("One row down");
+    terminal.send("\x1b[6~\x1b[6~\x1b[6~");
+    terminal.see("with the context of a new session");
     terminal.send("\x1b");
-    terminal.wait("help closed", |screen| !screen.contains("One row down"));
+    terminal.wait("help closed", |screen| !screen.contains("with the context of a new session"));
     terminal.send(":");
     terminal.send("theme light");
     terminal.see("theme light");

@@ -22,7 +22,7 @@ fn top_shows_the_machine_and_q_leaves() {
     terminal.see("taffrail itself");
     terminal.see("ram GB");
     assert!(!terminal.text().contains("Library"), "{}", terminal.text());
-    terminal.send("f");
+    terminal.send("p");
     terminal.see("❚❚ paused");
     terminal.send("\x1b[D");
     terminal.see("ago  ❚❚");

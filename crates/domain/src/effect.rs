@@ -154,6 +154,18 @@ pub enum Effect {
     Reveal(i64),
     /// Delete a record.
     DeleteRecord(i64),
+    /// Keep a conversation in the history as it stands, in place of what was kept of it before; answered by
+    /// [`crate::event::HistoryEvent::ConversationsChanged`].
+    SaveConversation(#[serde(with = "crate::portable::document")] Box<crate::conversation::Conversation>),
+    /// Give a conversation of the history a name, or take it; answered likewise.
+    NameConversation {
+        /// Which.
+        key: crate::ids::ConversationKey,
+        /// `None` takes its name.
+        name: Option<String>,
+    },
+    /// Delete a conversation of the history; answered likewise.
+    DeleteConversation(crate::ids::ConversationKey),
     /// Draw a random number; answered by [`crate::Event::Random`].
     Random,
 }

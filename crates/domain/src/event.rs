@@ -123,6 +123,19 @@ pub enum HistoryEvent {
     Recovered(usize),
     /// A whole record; `None` where there is none of the number.
     Record(#[serde(with = "crate::portable::document")] Option<Box<crate::record::Record>>),
+    /// A page of the list of conversations.
+    Conversations {
+        /// Which question it answers.
+        generation: u64,
+        /// Its rows, the one that was written to last first.
+        entries: Vec<crate::conversation::ConversationEntry>,
+        /// Whether there are more than were asked for.
+        more: bool,
+    },
+    /// A whole conversation; `None` where there is none of the key.
+    Conversation(#[serde(with = "crate::portable::document")] Option<Box<crate::conversation::Conversation>>),
+    /// A conversation was kept, named or deleted: lists are to be read again.
+    ConversationsChanged,
     /// Something else could not be done: why.
     Failed(String),
 }

@@ -31,6 +31,15 @@ pub enum Notification {
         session: SessionId,
         /// The prompt.
         text: String,
+        /// Why, and what could be done, in a sentence.
+        reason: String,
+    },
+    /// A conversation no longer fits its context, and its oldest turns are no longer sent.
+    ContextFull {
+        /// The session.
+        session: SessionId,
+        /// One sentence.
+        text: String,
     },
     /// The columns of the race that are decoded together have diverged.
     RaceDiverged,

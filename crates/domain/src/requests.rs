@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 
 pub use document::RequestDocument;
 pub use ended::{EndedRequest, EndedRequests};
-pub use filter::Filter;
+pub use filter::{FIELDS, RequestField};
 pub use row::{Facts, RequestState, Row};
 pub use sort::RequestSort;
 
@@ -40,8 +40,9 @@ pub fn listed<'a>(
     (sort, reverse): (RequestSort, bool),
     facts: Facts<'_>,
 ) -> Vec<Row<'a>> {
-    let filter = Filter::parse(filter);
-    let mut rows: Vec<Row<'a>> = rows.filter(|row| filter.fits(row, facts)).collect();
+    let mut rows: Vec<Row<'a>> = rows.collect();
+    let filter = filter::parse(filter, &rows);
+    rows.retain(|row| filter.fits(&filter::Asked { row, facts }));
     // The newest first wherever nothing else decides.
     rows.sort_by_key(|row| std::cmp::Reverse((row.since, row.id)));
     match sort {
@@ -65,6 +66,15 @@ pub fn listed<'a>(
         }
     }
     rows
+}
+
+/// What is wrong with a filter, in a sentence; `None` where nothing is.
+pub fn filter_problem<'a>(filter: &str, rows: impl Iterator<Item = Row<'a>>) -> Option<String> {
+    if filter.trim().is_empty() {
+        return None;
+    }
+    let rows: Vec<Row<'a>> = rows.collect();
+    filter::parse(filter, &rows).problem().map(str::to_owned)
 }
 
 fn by<K: Ord>(rows: &mut [Row<'_>], reverse: bool, key: impl Fn(&Row<'_>) -> K) {

@@ -86,6 +86,12 @@ pub struct Machine {
     pub cpu: Ring,
     /// Used memory by tick, bytes.
     pub memory: Ring,
+    /// Busy share of all GPUs that tell it by tick, percent.
+    pub gpu: Ring,
+    /// What all disks read and write by tick, bytes per second.
+    pub disk: Ring,
+    /// What comes and goes by the network by tick, bytes per second.
+    pub network: Ring,
     /// Metered power by tick, watts.
     pub power: Ring,
     /// Generated tokens per second of all sessions by tick.
@@ -132,6 +138,9 @@ impl Domain {
                 sample: None,
                 cpu: ring.clone(),
                 memory: ring.clone(),
+                gpu: ring.clone(),
+                disk: ring.clone(),
+                network: ring.clone(),
                 power: ring.clone(),
                 throughput: ring.clone(),
                 temperature: ring.clone(),
@@ -164,6 +173,11 @@ impl Domain {
     /// The session of this name.
     pub fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// The newest session of a model that lives; `None` where none does.
+    pub fn running(&self, model: &str) -> Option<&Session> {
+        self.sessions.iter().rev().find(|session| session.is_live() && session.model.id == model)
     }
 
     /// The session that a worker belongs to; `None` for an old worker.

@@ -169,9 +169,13 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// A count of tokens or parameters: `812`, `2.1k`, `131k`, `8.0 B` is [`parameters`].
+/// A count of tokens: `812`, `2.1k`, `20k`; whole multiples of 1024, as contexts and batches are, are `8K`, `128K`, `1M`.
 pub fn tokens(count: u64) -> String {
+    const KIBI: u64 = 1024;
     match count {
+        1.. if count.is_multiple_of(KIBI * KIBI) => format!("{}M", count / KIBI / KIBI),
+        // Thousands of them have no shorter form, and a long number is no help.
+        1..10_240_000 if count.is_multiple_of(KIBI) => format!("{}K", count / KIBI),
         0..=999 => count.to_string(),
         1_000..=9_999 => format!("{:.1}k", count as f64 / 1e3),
         10_000..=999_999 => format!("{:.0}k", count as f64 / 1e3),
@@ -249,7 +253,21 @@ mod tests {
 
     #[test]
     fn counts() {
-        for (count, text) in [(812, "812"), (2_100, "2.1k"), (131_072, "131k")] {
+        for (count, text) in [
+            (0, "0"),
+            (512, "512"),
+            (812, "812"),
+            (1_024, "1K"),
+            (2_100, "2.1k"),
+            (8_192, "8K"),
+            (20_000, "20k"),
+            (32_768, "32K"),
+            (40_960, "40K"),
+            (131_072, "128K"),
+            (1_048_576, "1M"),
+            (10_485_760, "10M"),
+            (12_000_000, "12.0M"),
+        ] {
             assert_eq!(tokens(count), text);
         }
         for (count, text) in

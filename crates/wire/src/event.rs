@@ -258,6 +258,9 @@ pub struct Counters {
     pub decode_us: u64,
     /// Tokens in the context now.
     pub n_past: u32,
+    /// Tokens that were dropped from the middle of the context, so that the answer could go on.
+    #[serde(default)]
+    pub n_shifted: u32,
 }
 
 impl Counters {

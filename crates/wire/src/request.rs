@@ -194,6 +194,10 @@ pub struct Generate {
     /// Tokens of the context that must be left for the answer; a prompt that leaves fewer is too long.
     #[serde(default, skip_serializing_if = "is_none")]
     pub min_room: u32,
+    /// Where the context is full in the middle of the answer: drop the older half of the tokens behind the beginning, and go
+    /// on. Only a context whose tokens can be moved is shifted; another one ends the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub context_shift: bool,
 }
 
 /// What an answer must look like.

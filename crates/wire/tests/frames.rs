@@ -37,6 +37,7 @@ fn request() -> impl Strategy<Value = Request> {
                     logit_bias: Vec::new(),
                     credits: None,
                     min_room: 0,
+                    context_shift: false,
                 })
             }
         ),
@@ -168,6 +169,7 @@ fn a_message_above_the_limit_is_not_sent() {
         logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
+        context_shift: false,
     };
     let mut sent = Vec::new();
     assert!(matches!(wire::write(&mut sent, &Request::Generate(generate)), Err(Error::TooLong(_))));

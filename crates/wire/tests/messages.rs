@@ -69,6 +69,7 @@ fn requests() {
                 logit_bias: vec![LogitBias { token: 7, bias: -1.5 }],
                 credits: None,
                 min_room: 0,
+                context_shift: false,
             }),
             r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":7},"logit_bias":[{"token":7,"bias":-1.5}],"grammar":null}"#,
         ),
@@ -106,6 +107,7 @@ fn requests() {
                 n_top_logprobs: 5,
                 credits: None,
                 min_room: 0,
+                context_shift: false,
             }),
             r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null},"logit_bias":[{"token":7,"bias":-1.5}],"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_top_logprobs":5}"#,
         ),
@@ -178,6 +180,7 @@ fn events() {
         generation_us: 6,
         decode_us: 7,
         n_past: 8,
+        n_shifted: 9,
     };
     let hello = Hello {
         version: 1,
@@ -228,7 +231,7 @@ fn events() {
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
             Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
-            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
+            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8,"n_shifted":9}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {
@@ -243,7 +246,7 @@ fn events() {
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
-            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0}}"#,
         ),
         (
             Event::Failed(failure),
@@ -274,7 +277,7 @@ fn calls_of_tools_come_in_parts() {
             counters: Counters::default(),
             tokens: Vec::new(),
         },
-        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0}}"#,
     )]);
 }
 

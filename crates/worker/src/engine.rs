@@ -341,6 +341,31 @@ impl Engine {
         usize::try_from(first).is_ok_and(|first| first == 0 || first + self.n_window <= n_tokens)
     }
 
+    /// Whether tokens in the middle of a sequence can be dropped, and those behind them moved.
+    pub(crate) fn can_shift(&self) -> bool {
+        // A state that can't be cut can't be shifted, and a window has dropped what would be moved.
+        // SAFETY: the context is live.
+        !self.is_recurrent && self.n_window == 0 && unsafe { sys::llama_memory_can_shift(self.memory()) }
+    }
+
+    /// Drop `n_dropped` tokens of a sequence behind the first `n_kept`, and move those behind them up; `false` where that
+    /// can't be done, and nothing has changed.
+    pub(crate) fn shift(&mut self, sequence: u32, n_kept: usize, n_dropped: usize) -> bool {
+        if !self.can_shift() || n_dropped == 0 || n_kept + n_dropped > self.n_past(sequence) {
+            return false;
+        }
+        let (sequence, from, to) = (sequence.cast_signed(), n_kept as i32, (n_kept + n_dropped) as i32);
+        // SAFETY: the context is live and used by this thread alone; the positions are the sequence's. What is moved is turned
+        // by the next decode call.
+        unsafe {
+            if !sys::llama_memory_seq_rm(self.memory(), sequence, from, to) {
+                return false;
+            }
+            sys::llama_memory_seq_add(self.memory(), sequence, to, -1, from - to);
+        }
+        true
+    }
+
     /// Drop all positions of a sequence.
     pub(crate) fn clear(&mut self, sequence: u32) {
         // SAFETY: the context is live. The data may stay: no position refers to it. A whole sequence can always be removed.

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use domain::command::Command;
+use domain::conversation::ConversationKey;
 use domain::download::hub::{HubEvent, Sort};
 use domain::event::HistoryEvent;
 use domain::record::{Filter, Page};
@@ -181,6 +182,10 @@ pub(crate) enum Question {
     Record(i64),
     /// A page of the history.
     List { generation: u64, filter: Filter, page: Page },
+    /// The conversations that have these words.
+    Conversations { generation: u64, words: Vec<String>, rows: usize },
+    /// A whole conversation.
+    Conversation(ConversationKey),
 }
 
 /// The answer.
@@ -212,6 +217,8 @@ impl Question {
             Effect::ListSuites => Self::Suites,
             Effect::GetRecord(id) => Self::Record(id),
             Effect::ListHistory { generation, filter, page } => Self::List { generation, filter, page },
+            Effect::ListConversations { generation, words, rows } => Self::Conversations { generation, words, rows },
+            Effect::GetConversation(key) => Self::Conversation(key),
             other => return Err(other),
         })
     }

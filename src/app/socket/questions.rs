@@ -10,6 +10,9 @@ use domain::settings::Settings;
 /// Answers of a thread of its own that may wait: one residency and one list of suites are asked for at a time.
 const MAX_WAITING: usize = 8;
 
+/// The most conversations that are told at once: more than anybody scrolls through.
+const MAX_CONVERSATIONS: usize = 10_000;
+
 /// The ways to the hub, the history and the disk, of one client. Nothing is started before it is needed.
 pub(super) struct Questions {
     settings: Settings,
@@ -40,6 +43,11 @@ impl Questions {
             Question::List { generation, filter, page } => {
                 self.history_writer.ask(history::HistoryCommand::List { generation, filter, page });
             }
+            Question::Conversations { generation, words, rows } => {
+                let rows = rows.min(MAX_CONVERSATIONS);
+                self.history_writer.ask(history::HistoryCommand::Conversations { generation, words, rows });
+            }
+            Question::Conversation(key) => self.history_writer.ask(history::HistoryCommand::Conversation(key)),
             Question::Residency { model, files } => {
                 let id = model.clone();
                 let look = move || Answer::Residency { model: id, share: background::residency(&files) };

@@ -54,8 +54,11 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
         gguf::clean(lane(bench, row).map_or("", |lane| lane.model.name.as_str()), 200),
         row.cell.label(),
         row.cell.batch.to_string(),
-        dash(rate.map(|rate| digits(rate.mean))),
-        dash(rate.and_then(|rate| rate.half_width()).map(digits)),
+        match (rate, row.disturbed_rate()) {
+            (None, Some(disturbed)) => format!("⚠ {}", digits(disturbed.mean)),
+            (rate, _) => dash(rate.map(|rate| digits(rate.mean))),
+        },
+        dash(rate.or(row.disturbed_rate()).and_then(|rate| rate.half_width()).map(digits)),
         dash(row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)))),
         dash(row.first_token().map(|first| digits(first.mean * 1e3))),
         dash(row.joules().map(|joules| joules.text(""))),
@@ -92,7 +95,7 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
         if let Some(last) = row.disturbed.last() {
-            let what = if bench.plan.keep_disturbed { "counted although disturbed" } else { "refused" };
+            let what = if bench.plan.keep_disturbed { "counted although disturbed" } else { "not counted" };
             let few = if row.repetitions.len() < bench.plan.repetitions as usize {
                 format!("; {} of {} count", row.repetitions.len(), bench.plan.repetitions)
             } else {
@@ -105,7 +108,10 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
     }
     let wanting = bench.rows.iter().any(|row| row.failed.is_none() && row.repetitions.is_empty());
     if wanting && !bench.plan.keep_disturbed {
-        let _ = writeln!(err, "  hint: close what else runs, or add --keep-outliers to count them all the same");
+        let _ = writeln!(
+            err,
+            "  hint: ⚠ marks speeds of disturbed repetitions alone, which don't count; close what else runs, or add --keep-outliers to count them"
+        );
     }
 }
 

@@ -12,12 +12,12 @@ use domain::settings;
 use domain::units::{digits, or_dash, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
-pub(super) fn harmless(text: &str) -> String {
+pub(in crate::cli) fn harmless(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !gguf::is_harmful(*c)).collect()
 }
 
 /// One line: prompt, generation, time to the first token, memory, energy.
-pub(super) fn line(session: &Session, answer: &Request, settings: &settings::Energy) -> String {
+pub(in crate::cli) fn line(session: &Session, answer: &Request, settings: &settings::Energy) -> String {
     let counters = &answer.figures.counters;
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
     let cached = match answer.figures.n_cached {

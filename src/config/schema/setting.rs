@@ -41,7 +41,7 @@ impl Setting {
             ("ui", "on_quit") => names(ON_QUIT),
             ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
             ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
-            ("session", "flash_attention") => vec!["auto", "on", "off"],
+            ("session", "flash_attention" | "reasoning") => vec!["auto", "on", "off"],
             ("session", "context_full") => names(CONTEXT_FULL),
             _ => Vec::new(),
         }

@@ -12,6 +12,7 @@ pub(super) mod hwmon;
 pub(super) mod intel;
 pub(super) mod limits;
 pub(super) mod memory;
+pub(super) mod network;
 pub(super) mod nvidia;
 pub(super) mod perf;
 pub(super) mod powercap;

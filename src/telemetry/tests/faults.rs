@@ -17,7 +17,7 @@ use domain::{Event, StateMachine};
 const WORKER: u32 = 4242;
 
 /// Rows that tell of the machine that tests where a case has no files for them.
-const OF_THIS_MACHINE: [&str; 3] = ["cpu", "memory", "disks"];
+const OF_THIS_MACHINE: [&str; 4] = ["cpu", "memory", "disks", "network"];
 
 /// Make the changes of one reading.
 pub(super) fn change(tree: &Tree, text: &str) {

@@ -174,6 +174,7 @@ fn each_source_has_a_row_and_says_what_is_missing() {
             "memory",
             "pressure",
             "disks",
+            "network",
             "foreign",
             "temperatures",
         ];

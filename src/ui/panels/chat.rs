@@ -9,7 +9,8 @@ use crate::ui::theme::Meaning;
 use crate::ui::view_state::{Answers, ViewState};
 use crate::ui::widgets::{markdown, text};
 use crate::ui::{Action, Mode};
-use domain::energy::Report;
+use domain::energy::{EnergyAccount, Report};
+use domain::figure::Figure;
 use domain::request::{Figures, Request, Step};
 use domain::session::{End, Phase, Session, Turn};
 use domain::settings::{self, Settings};
@@ -117,7 +118,10 @@ fn collect<'a>(
 /// What stands between the turns that the model is not told any more and the others.
 fn dropped_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize) {
     tail.push(Vec::new);
-    let text = "The context is full: the turns above are no longer sent to the model.";
+    let key = canvas.key(canvas.mode, Action::Configure);
+    let settings = if key.is_empty() { String::new() } else { format!(" {key}: settings (context_full, context).") };
+    let text = format!("The context is full: the turns above are no longer sent to the model.{settings}");
+    let text = text.as_str();
     for range in text::wrap(text, columns).into_iter().rev() {
         tail.push(|| vec![canvas.span(Meaning::Warn, text.get(range).unwrap_or_default().to_owned())]);
     }
@@ -251,16 +255,28 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
     if let Some(figures) = &turn.figures
         && turn.end.is_some()
     {
-        let energy = Report::of_answer(figures, tail.energy).line(tail.energy);
-        let line = format!("{} · {energy}", figures_line(figures));
+        let line = format!("{} · {}", figures_line(figures), energy(figures, tail.energy));
         for range in text::wrap(&line, columns.saturating_sub(2)).into_iter().rev() {
             tail.push(|| vec![canvas.span(Meaning::Muted, format!("{INDENT}{}", line.get(range).unwrap_or_default()))]);
         }
     }
+    let n_shifted = turn.figures.as_ref().map_or(0, |figures| figures.counters.n_shifted);
+    if n_shifted > 0 {
+        let text = format!("the context was full: {n_shifted} tokens behind its beginning were dropped for the answer");
+        for range in text::wrap(&text, columns.saturating_sub(2)).into_iter().rev() {
+            tail.push(|| vec![canvas.span(Meaning::Warn, format!("{INDENT}{}", text.get(range).unwrap_or_default()))]);
+        }
+    }
+    let key = canvas.key(canvas.mode, Action::Configure);
+    let settings = |name: &str| if key.is_empty() { String::new() } else { format!(" ({key}: settings, {name})") };
     let (text, meaning) = match &turn.end {
         None | Some(End::Finished(Finish::Stop | Finish::StopText(_))) => return,
-        Some(End::Finished(Finish::Length)) => ("cut off at max_tokens".to_owned(), Meaning::Warn),
-        Some(End::Finished(Finish::ContextFull)) => ("cut off: the context is full".to_owned(), Meaning::Warn),
+        Some(End::Finished(Finish::Length)) => {
+            (format!("cut off at max_tokens{}", settings("max_tokens")), Meaning::Warn)
+        }
+        Some(End::Finished(Finish::ContextFull)) => {
+            (format!("cut off: the context is full{}", settings("context_full = shift goes on")), Meaning::Warn)
+        }
         Some(End::Finished(Finish::Cancelled)) => ("cancelled".to_owned(), Meaning::Warn),
         Some(End::Failed { reason, hint }) => {
             let hint = hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
@@ -271,6 +287,14 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
         let is_first = range.start == 0;
         let line = text.get(range).unwrap_or_default().to_owned();
         tail.push(|| vec![canvas.span(meaning, format!("  {} {line}", if is_first { '✕' } else { ' ' }))]);
+    }
+}
+
+/// The energy of an answer. Of one that was kept the sum is known, and no longer what it is made of.
+fn energy(figures: &Figures, settings: &settings::Energy) -> String {
+    match (&figures.energy, figures.energy_account == EnergyAccount::default()) {
+        (known @ Figure::Known { .. }, true) => known.to_string(),
+        _ => Report::of_answer(figures, settings).line(settings),
     }
 }
 

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, inset, split_rows};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
@@ -72,6 +73,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => Row { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(area, List::Downloads, view_state.downloads_offset, state.domain.downloads.all.len());
 }
 
 fn row<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Row<'a> {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use crate::ui::FleetSort;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::{Action, Mode};
@@ -59,10 +60,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let chosen = rows.iter().position(|id| Some(*id) == chosen);
     // The choice alone says which rows show, so that nothing is to be kept between frames.
     let mut offset = 0;
+    let count = rows.len();
     table::draw(canvas, rest, &COLUMNS, sorted(state), (rows.len(), chosen, true), &mut offset, |canvas, index| {
         let foreign = rows.get(index).and_then(|id| sample.foreign.iter().find(|foreign| foreign.id() == *id));
         Row { cells: foreign.map(|foreign| cells(canvas, state, foreign)).unwrap_or_default(), instead: None }
     });
+    canvas.hit_rows(rest, List::OtherProcesses, offset, count);
 }
 
 /// The column that sorts, and its sign.

@@ -25,22 +25,34 @@ const LIKED: u16 = 34;
 /// The graphs under one legend; the points under all of them are the same moments.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("graphs", area);
+    if canvas.plain {
+        return spoken(canvas, area, state);
+    }
     if area.height < 4 {
         return sparklines(canvas, row(area, 0), state);
     }
-    let (legend_row, body) = split_rows(area, 1);
-    let graphs = Quantity::shown(&state.domain, &state.ui)
-        .map(|quantity| (quantity, graph_of(&state.domain, &state.ui, quantity)));
-    legend(canvas, legend_row, state, &graphs[0].1);
+    let graphs: Vec<_> = Quantity::shown(&state.domain, &state.ui)
+        .into_iter()
+        .map(|quantity| (quantity, graph_of(&state.domain, &state.ui, quantity)))
+        .collect();
+    let view = &state.ui.machine;
+    // Without sessions there is nothing to tell apart.
+    let stacks = state.ui.screen != crate::ui::Screen::Machine && !state.domain.sessions.is_empty();
+    let has_legend = stacks || view.cursor.is_some() || view.frozen.is_some();
+    let (legend_row, body) = split_rows(area, u16::from(has_legend));
+    if let Some((_, first)) = graphs.first().filter(|_| has_legend) {
+        legend(canvas, legend_row, state, first);
+    }
     let known: Vec<bool> = graphs.iter().map(|(_, graph)| graph.extent().is_some()).collect();
     for (place, (quantity, graph)) in places(body, &known).into_iter().zip(&graphs) {
         one(canvas, place, state, *quantity, graph);
     }
 }
 
-/// Where the graphs stand: in a row, else two by two, else as many as there is room for. A row of which nothing is known
-/// but the reason leaves its room to the other.
+/// Where the graphs stand: in one row where that leaves each its width, else in as few as do, else as many as there is
+/// room for. Of two rows one of which nothing is known but the reason leaves its room to the other.
 fn places(area: Rect, known: &[bool]) -> Vec<Rect> {
+    let count = known.len().max(1) as u16;
     let cut = |columns: u16, rows: u16| {
         let width = (area.width.saturating_sub((columns - 1) * GAP)) / columns;
         let even = area.height / rows;
@@ -53,16 +65,26 @@ fn places(area: Rect, known: &[bool]) -> Vec<Rect> {
         };
         let place = move |index: u16| {
             let (x, row) = (area.x + index % columns * (width + GAP), index / columns);
-            let (y, height) = if row == 0 { (0, heights[0]) } else { (heights[0], heights[1]) };
+            let (y, height) = match row {
+                _ if rows != 2 => (row * even, even),
+                0 => (0, heights[0]),
+                _ => (heights[0], heights[1]),
+            };
             Rect { x, y: area.y + y, width, height }
         };
-        (0..columns * rows).map(place).collect()
+        (0..(columns * rows).min(count)).map(place).collect()
     };
-    match (area.width, area.height) {
-        (width, _) if width >= 4 * LIKED + 3 * GAP => cut(4, 1),
-        (width, height) if height >= 2 * LEAST.1 && width >= 2 * LEAST.0 + GAP => cut(2, 2),
-        (width, _) => cut(((width + GAP) / (LEAST.0 + GAP)).clamp(1, 4), 1),
+    let width_of = |columns: u16| area.width.saturating_sub((columns - 1) * GAP) / columns;
+    let mut grids = (1..=count).map(|rows| (count.div_ceil(rows), rows));
+    let fits = |(columns, rows): &(u16, u16), least: u16| {
+        width_of(*columns) >= least && area.height / rows >= LEAST.1.min(area.height) && *rows <= columns + 1
+    };
+    let liked = grids.clone().find(|grid| fits(grid, LIKED));
+    if let Some((columns, rows)) = liked.or_else(|| grids.find(|grid| fits(grid, LEAST.0))) {
+        return cut(columns, rows);
     }
+    let columns = ((area.width + GAP) / (LEAST.0 + GAP)).clamp(1, count);
+    cut(columns, (area.height / LEAST.1).clamp(1, count.div_ceil(columns)))
 }
 
 fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, graph: &Graph) {
@@ -128,8 +150,20 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     } else {
         // What is no sum is shown as a whole.
         let points = graph.total.iter().map(|point| point.map(|bucket| bucket.mean)).collect();
-        let hottest = [Series { points, style: canvas.style(Meaning::Accent) }];
-        graph::draw(canvas, plot, &hottest, graph.top, window);
+        let whole = [Series { points, style: canvas.style(look(quantity)) }];
+        graph::draw(canvas, plot, &whole, graph.top, window);
+    }
+}
+
+/// The look of what shows as a whole, another for each.
+fn look(quantity: Quantity) -> Meaning {
+    match quantity {
+        Quantity::MainMemory => Meaning::Series(1),
+        Quantity::Gpu => Meaning::Series(2),
+        Quantity::Disk => Meaning::Series(3),
+        Quantity::Network => Meaning::Series(4),
+        Quantity::Temperature => Meaning::Series(5),
+        _ => Meaning::Accent,
     }
 }
 
@@ -150,7 +184,7 @@ fn meaning_of(state: &State, index: usize, part: &GraphPart) -> Meaning {
 fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a GraphPart) -> Spans<'a> {
     let reading = value(at(&part.points, graph.cursor(&state.ui).unwrap_or(0)));
     vec![
-        canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(0, canvas.graphs))),
+        canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(canvas, 0))),
         canvas.span(Meaning::Text, format!("{reading:<6}")),
         canvas.span(Meaning::Muted, part.name.as_str()),
     ]
@@ -160,7 +194,7 @@ fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize
 fn read_out<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, back: usize) -> Spans<'a> {
     let mut spans = Vec::new();
     for (index, part) in graph.parts.iter().enumerate() {
-        let sign = graph::sign(index, canvas.graphs);
+        let sign = graph::sign(canvas, index);
         spans.push(canvas.span(meaning_of(state, index, part), sign.to_string()));
         spans.push(canvas.span(Meaning::Text, format!("{} ", value(at(&part.points, back)))));
     }
@@ -172,16 +206,14 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
     let style = canvas.style(Meaning::Muted);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let (text, remedy) = match (quantity, &state.domain.machine.sample) {
-        (_, None) | (Quantity::Processor | Quantity::MainMemory, _) => {
-            ("Waiting for the first reading.".to_owned(), None)
-        }
         (Quantity::Power, Some(sample)) => {
             let (reason, remedy) = sample.why_no_power();
             (format!("Power unknown: {reason}."), remedy)
         }
-        (Quantity::Throughput, _) => ("No answers yet.".to_owned(), None),
-        (Quantity::Memory, _) => ("No sessions yet.".to_owned(), None),
-        (Quantity::Temperature, _) => ("No temperature sensor.".to_owned(), None),
+        (Quantity::Throughput, Some(_)) => ("No answers yet.".to_owned(), None),
+        (Quantity::Memory, Some(_)) => ("No sessions yet.".to_owned(), None),
+        (Quantity::Temperature, Some(_)) => ("No temperature sensor.".to_owned(), None),
+        (_, None | Some(_)) => ("Waiting for the first reading.".to_owned(), None),
     };
     let rows = canvas.paragraph(area, &text, style);
     if let Some(remedy) = remedy {
@@ -208,16 +240,37 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
     for (index, session) in state.domain.sessions.iter().enumerate() {
-        spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
+        spans.push(canvas.span(series(session), format!(" {} ", graph::sign(canvas, index))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
     if state.domain.machine.power.last().is_some() {
-        let sign = graph::sign(state.domain.sessions.len(), canvas.graphs);
+        let sign = graph::sign(canvas, state.domain.sessions.len());
         spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
     }
     canvas.put_spans(area.x, area.y, room, &spans);
     canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+/// The quantities as lines of words: what each is, and what it was.
+fn spoken(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    for (index, quantity) in Quantity::shown(&state.domain, &state.ui).into_iter().enumerate() {
+        let line = row(area, index as u16);
+        if line.height == 0 {
+            break;
+        }
+        let graph = graph_of(&state.domain, &state.ui, quantity);
+        let (name, unit) = (quantity.name(), quantity.unit());
+        let text = match (graph.reading(&state.ui), graph.extent()) {
+            (Some(_), Some(extent)) => {
+                let [least, most] = [extent.least, extent.most].map(|value| digits(f64::from(value)));
+                let now = value(graph.reading(&state.ui));
+                format!("{name}: {now} {unit}, from {least} to {most} over {}", labels(state).0)
+            }
+            _ => format!("{name}: unknown"),
+        };
+        canvas.say(line.x, line.y, line.width, &text, Meaning::Text);
+    }
 }
 
 /// All of them in one row.

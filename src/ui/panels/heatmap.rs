@@ -50,7 +50,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
 fn head(canvas: &Canvas<'_>, state: &State, run: &PerplexityRun, said: String) -> Vec<(String, ratatui::style::Style)> {
     let name = |place: usize, entry: Option<&domain::lab::race::Entry>| {
         let names = domain::lab::race::names(&state.ui.race.entries);
-        let known = match &state.domain.race {
+        let known = match state.race() {
             Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
             None => names.get(place).cloned(),
         };

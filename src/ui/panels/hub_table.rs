@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
@@ -52,6 +53,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => Row { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(area, List::Repositories, view_state.hub_offset, hub.results.len());
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &State, repository: &'a Repository) -> Row<'a> {

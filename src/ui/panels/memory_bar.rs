@@ -28,10 +28,13 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     let free = memory.available.saturating_sub(mapped);
     let mut parts = Vec::new();
     let mut legend: Vec<Spans<'_>> = Vec::new();
-    for (session, process) in &sessions {
-        parts.push((process.resident.0 as f64, canvas.style(series(session)), '█'));
+    for (index, (session, process)) in sessions.iter().enumerate() {
+        // Without colours the patterns tell them apart.
+        let patterned = canvas.needs_patterns();
+        let glyph = if patterned { ['█', '▚', '▓', '▞'][index % 4] } else { '█' };
+        parts.push((process.resident.0 as f64, canvas.style(series(session)), glyph));
         legend.push(vec![
-            canvas.span(series(session), "■ "),
+            canvas.span(series(session), format!("{} ", if patterned { glyph } else { '■' })),
             canvas.span(Meaning::Text, format!("{} ", session.name)),
             canvas.span(Meaning::Muted, format!("{}   ", process.resident)),
         ]);

@@ -1,6 +1,7 @@
 //! Parts of screens, one file each.
 
 pub(super) mod chat;
+pub(super) mod chat_rule;
 pub(super) mod cores;
 pub(super) mod downloads;
 pub(super) mod energy;
@@ -9,6 +10,7 @@ pub(super) mod graphs;
 pub(super) mod heatmap;
 pub(super) mod hub_table;
 pub(super) mod machine_figures;
+pub(super) mod mark;
 pub(super) mod memory_bar;
 pub(super) mod model_card;
 pub(super) mod model_table;
@@ -19,3 +21,4 @@ pub(super) mod race;
 pub(super) mod session_table;
 pub(super) mod session_tabs;
 pub(super) mod sources;
+pub(super) mod welcome;

@@ -2,10 +2,10 @@
 
 use super::model_table::{fit_cell, used};
 use super::openness_card;
-use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, below, inset, row};
 use crate::ui::theme::Meaning;
 use crate::ui::widgets::bar;
+use crate::ui::{Action, Mode, State};
 use domain::admission::advice::advice;
 use domain::admission::fit::{CACHES, Fit, Placement, cache_name, fit, table};
 use domain::eviction::{Candidate, plan_load};
@@ -132,6 +132,11 @@ fn makes_way(state: &State, model: &Model) -> Option<String> {
 
 fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = area;
+    if let Some(session) = state.domain.running(&model.id) {
+        let (open, another) = (canvas.key(Mode::Library, Action::Choose), canvas.key(Mode::Library, Action::New));
+        let text = format!("▶ {}, {}: {open} opens it, {another} starts another", session.name, session.word());
+        rest = long_pair(canvas, rest, "running", &text);
+    }
     let fit = fit(&state.domain, model);
     let mut spans = fit_cell(canvas, &fit);
     match fit {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::widgets::text;
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;
 use domain::model::{Model, Status};
+use domain::session::Phase;
 use domain::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -31,6 +34,10 @@ const COLUMNS: [Column; 11] = [
     column("Fits", 9, Align::Grow(20), 1),
 ];
 
+/// The columns of what is measured here.
+const SPEED: usize = 8;
+const ENERGY: usize = 9;
+
 /// The column that a model's fault takes the place of.
 const PARAMS: usize = 1;
 
@@ -49,10 +56,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     };
     view_state.page_rows = usize::from(area.height.saturating_sub(1));
     let chosen = (!view.rows.is_empty()).then_some(view.chosen);
+    let columns = columns(state, area);
     table::draw(
         canvas,
         area,
-        &COLUMNS,
+        &columns,
         Some((sorted, sign)),
         (view.rows.len(), chosen, !view.filtering),
         &mut view_state.library_offset,
@@ -61,6 +69,28 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => Row { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(area, List::Models, view_state.library_offset, view.rows.len());
+}
+
+/// Names that are looked at for their length: some screens full, so that a step through ten thousand costs no more.
+const MAX_NAMES: usize = 400;
+
+/// The columns: names have the room that they need before figures that nothing is known of.
+fn columns(state: &State, area: Rect) -> Vec<Column> {
+    let library = &state.domain.library;
+    let first = state.ui.library.chosen.saturating_sub(MAX_NAMES / 2);
+    let names = state.ui.library.rows.iter().skip(first).take(MAX_NAMES);
+    let names = names.filter_map(|row| library.models.get(*row));
+    let longest = names.map(|model| text::width(&text::clean(&model.name))).max().unwrap_or(0);
+    // The marks of a running and of a marked model stand before it.
+    let marks = 2 * usize::from(!state.ui.race.entries.is_empty()) + 2 * usize::from(!state.domain.sessions.is_empty());
+    let mut columns = table::with_name(&COLUMNS, 0, longest + marks, area.width);
+    for (index, is_empty) in [(SPEED, library.measured.is_empty()), (ENERGY, library.measured_joules.is_empty())] {
+        if is_empty {
+            (columns[index].width, columns[index].rank) = (u16::MAX, u8::MAX);
+        }
+    }
+    columns
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
@@ -78,8 +108,13 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         Some((licence, conflict)) => one(if conflict { Meaning::Warn } else { Meaning::Text }, licence),
         None => or_dash(None),
     };
+    let mut title = super::mark::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str()));
+    if let Some(session) = state.domain.running(&model.id) {
+        let meaning = if session.phase == Phase::Ready { Meaning::Good } else { Meaning::Accent };
+        title.insert(0, canvas.span(meaning, if canvas.plain { "running " } else { "▶ " }));
+    }
     let cells = vec![
-        super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str())),
+        title,
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
         one(Meaning::Text, model.size.to_string()),
@@ -124,6 +159,15 @@ pub(crate) fn used(state: &State, model: &Model) -> String {
 
 /// Glyph and figure: never colour alone.
 pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
+    let word = match fit {
+        _ if !canvas.plain => "",
+        Fit::Fits { .. } => " fits",
+        Fit::Shorter { .. } => " shorter",
+        Fit::TooLarge { .. } => " too large",
+        Fit::Unknown => " unknown",
+        Fit::Parts { .. } => " parts",
+        Fit::Never(_) => " never",
+    };
     let (glyph, text, meaning) = match fit {
         Fit::Fits { context } => ("●", tokens(u64::from(*context)), Meaning::Good),
         Fit::Shorter { context } => ("○", tokens(u64::from(*context)), Meaning::Warn),
@@ -134,5 +178,5 @@ pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
     };
     let words =
         if matches!(fit, Fit::Unknown | Fit::Parts { .. } | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
-    vec![canvas.span(meaning, glyph), canvas.span(words, format!(" {text}"))]
+    vec![canvas.span(meaning, glyph), canvas.span(words, format!("{word} {text}"))]
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::hub_table::needs;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, split_rows};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
@@ -61,6 +62,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => Row { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(list, List::Quants, view_state.quant_offset, quants.len());
 }
 
 fn heading(canvas: &mut Canvas<'_>, area: Rect, repository: &Repository) {

@@ -8,10 +8,11 @@ use ratatui::style::Modifier;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::hits::{List, Target};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::Columns;
 use crate::ui::widgets::{bar, markdown, text};
-use crate::ui::window::{keys, window};
+use crate::ui::window::{draw_keys, window};
 use domain::admission;
 use domain::lab::race::diff::{Diff, Side};
 use domain::lab::race::lockstep::{self, Divergence, Step};
@@ -28,24 +29,23 @@ fn series(place: usize) -> Meaning {
     Meaning::Series((place % crate::ui::theme::N_SERIES) as u8)
 }
 
-/// A name in a table, with a mark where it is in the next race.
-pub(crate) fn marked<'a>(canvas: &Canvas<'_>, state: &State, model: &str, name: Span<'a>) -> Spans<'a> {
-    if !state.race_is_marked(model) {
-        return vec![name];
-    }
-    vec![canvas.span(Meaning::Accent, if canvas.is_ascii() { "* " } else { "◆ " }), name]
-}
-
 /// A frame with a title; the chosen one is plain to see.
 fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chosen: bool) -> Rect {
     let inside = canvas.frame(area, if is_chosen { Meaning::Focus } else { Meaning::Border });
-    let mut name = canvas.span(if is_chosen { Meaning::Accent } else { Meaning::Text }, title.to_owned());
-    if is_chosen {
-        name.style = name.style.add_modifier(Modifier::BOLD);
-    }
+    let look = canvas.style(if is_chosen { Meaning::Accent } else { Meaning::Text }).add_modifier(Modifier::BOLD);
+    // What has no room in the frame goes on below it, at the next word.
+    let room = usize::from(area.width.saturating_sub(7));
+    let clean = text::clean(title);
+    let mut lines = text::wrap(&clean, room.max(1)).into_iter().map(|range| clean.get(range).unwrap_or_default());
+    let name = Span { text: lines.next().unwrap_or_default().to_owned().into(), style: look };
     let spans = [canvas.span(series(place), " ■ "), name, canvas.span(Meaning::Text, " ")];
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
-    inset(inside, u16::from(inside.width > 12))
+    let mut inside = inset(inside, u16::from(inside.width > 12));
+    for line in lines.take(usize::from(inside.height / 4)) {
+        canvas.put(inside.x, inside.y, inside.width, line, look);
+        inside = below(inside, 1);
+    }
+    inside
 }
 
 /// A column of a race; returns how far its text can be scrolled.
@@ -410,7 +410,7 @@ fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: 
         let x = x + word + 1;
         if x < line.right() {
             let style = canvas.style(series(place));
-            bar::share(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
+            bar::solid(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
         }
     }
 }
@@ -449,7 +449,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The vote: a row for each column, and one for a tie.
 pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
-    let Some(race) = &state.domain.race else { return };
+    let Some(race) = state.race() else { return };
     let rows = race.lanes.len() as u16 + 1;
     let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
     for place in 0..=race.lanes.len() {
@@ -472,11 +472,11 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
             canvas.tint(line, style);
         }
     }
-    let foot = row(inside, rows + 1);
-    if foot.height > 0 {
-        let spans = keys(canvas, state);
-        canvas.put_spans(foot.x, foot.y, foot.width, &spans);
-    }
+    draw_keys(canvas, row(inside, rows + 1), state);
+    canvas.hit(
+        Rect { height: inside.height.min(rows), ..inside },
+        Target::Rows { list: List::Votes, first: 0, count: usize::from(rows) },
+    );
 }
 
 /// The title of a column: its letter and its name.

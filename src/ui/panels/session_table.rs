@@ -4,10 +4,11 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
-use crate::ui::widgets::{bar, graph};
+use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{Action, Mode};
 use crate::ui::{FleetSort, Focus};
 use domain::request::Step;
@@ -47,8 +48,19 @@ const THREADS: usize = 10;
 /// Where, behind the first head and its sign, there is room for how many of all rows show.
 const BEHIND_HEAD: u16 = 11;
 
+/// What the row of taffrail itself is called.
+const OWN: &str = "taffrail itself";
+
 /// Columns of the sparkline.
 const SPARKLINE: usize = 8;
+
+/// Columns of the screen that all of the table takes, with the longest name that shows.
+pub(crate) fn width(state: &State) -> u16 {
+    let names = state.ui.fleet.rows.iter().filter_map(|id| state.domain.session(*id));
+    let longest = names.map(|session| text::width(&text::clean(&session.name))).max().unwrap_or_default();
+    let longest = longest.max(text::width(OWN)) as u16;
+    table::width(&COLUMNS, longest)
+}
 
 /// Draw the sessions that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
@@ -86,6 +98,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => own(canvas, state),
         },
     );
+    canvas.hit_rows(area, List::Sessions, view_state.fleet_offset, count);
     let shown = count.saturating_sub(view_state.fleet_offset).min(view_state.page_rows);
     if shown < count && area.height > 1 {
         canvas.say(area.x + BEHIND_HEAD, area.y, 7, &format!("{shown}/{count}"), Meaning::Muted);
@@ -99,11 +112,15 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let rate = session.rate();
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
-    let spark = graph::sparkline(
-        session.throughput.window(SPARKLINE, state.ui.machine.frozen.unwrap_or(0)),
-        SPARKLINE,
-        canvas.graphs,
-    );
+    let spark = if canvas.plain {
+        String::new()
+    } else {
+        graph::sparkline(
+            session.throughput.window(SPARKLINE, state.ui.machine.frozen.unwrap_or(0)),
+            SPARKLINE,
+            canvas.graphs,
+        )
+    };
     let per_token = session.joules_per_token();
     let per_answer = &session.figures().energy;
     let cells = vec![
@@ -125,18 +142,20 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
 /// The name; what was meant for a GPU and runs on the processor says so before anything else.
 fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Spans<'a> {
     let name = canvas.span(Meaning::Text, session.name.as_str());
+    let mut spans = super::mark::marked(canvas, state, &session.model.id, name);
     match misplaced(&state.domain, session) {
-        Some(misplaced) if misplaced.is_total() => vec![canvas.span(Meaning::Bad, "on CPU! "), name],
-        Some(_) => vec![canvas.span(Meaning::Warn, "part on CPU "), name],
-        None => vec![name],
+        Some(misplaced) if misplaced.is_total() => spans.insert(0, canvas.span(Meaning::Bad, "on CPU! ")),
+        Some(_) => spans.insert(0, canvas.span(Meaning::Warn, "part on CPU ")),
+        None => {}
     }
+    spans
 }
 
 /// What taffrail itself takes.
 fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
     let mut cells = vec![Vec::new(); COLUMNS.len()];
-    cells[NAME] = muted("taffrail itself".to_owned());
+    cells[NAME] = muted(OWN.to_owned());
     if let Some(own) = state.domain.machine.sample.as_ref().and_then(|sample| sample.own) {
         let watts = &state.domain.machine.own_watts;
         cells[STATE] = muted(format!("{:.1}% cpu", own.cores * 100.0));
@@ -167,7 +186,7 @@ fn figure<'a>(
 fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Spans<'a>)> {
     let spans = match &session.phase {
         Phase::Loading { fraction } => {
-            let bar = bar::steps(*fraction, 8, canvas.is_ascii());
+            let bar = if canvas.plain { String::new() } else { bar::steps(*fraction, 8, canvas.is_ascii()) };
             vec![
                 canvas.span(Meaning::Accent, bar),
                 canvas.span(Meaning::Text, format!(" {:>4}", Ratio(f64::from(*fraction)).to_string())),

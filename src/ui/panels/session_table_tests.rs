@@ -1,12 +1,13 @@
 //! The sorting and the filter, over the sessions of the fixture.
 
 use crate::ui::FleetSort;
-use crate::ui::fleet_view::{foreign_rows, rows};
+use crate::ui::fleet_view::{foreign_rows, parse, rows};
 use crate::ui::testing as fixture;
 
 fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
     let state = fixture::busy();
-    rows(&state.domain.sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
+    let filter = parse(filter, &state.domain.sessions, &[]);
+    rows(&state.domain.sessions, &filter, sort, reverse).into_iter().map(|id| id.0).collect()
 }
 
 #[test]
@@ -52,8 +53,13 @@ fn the_filter_asks_for_words_and_figures() {
         ("tok/s>", vec![1, 2, 3, 4, 5]),
         ("state:", vec![1, 2, 3, 4, 5]),
         ("mem>lots", vec![1, 2, 3, 4, 5]),
-        ("zzz:1", vec![]),
-        ("état>é", vec![]),
+        ("-qwen -state:ready", vec![4, 5]),
+        ("qwen -mem>5gb", vec![2]),
+        ("ttft<1s", vec![1, 2]),
+        ("-zzz", vec![1, 2, 3, 4, 5]),
+        // What can't be asked hides nothing.
+        ("zzz:1", vec![1, 2, 3, 4, 5]),
+        ("état>é", vec![1, 2, 3, 4, 5]),
     ] {
         assert_eq!(names(filter, FleetSort::Started, false), expected, "{filter}");
     }
@@ -63,7 +69,7 @@ fn the_filter_asks_for_words_and_figures() {
 fn foreign(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u32> {
     let state = fixture::scene("foreign").expect("the scene is there");
     let found = &state.domain.machine.sample.as_ref().expect("it has a sample").foreign;
-    let rows = foreign_rows(found, &state.domain.attribution, filter, sort, reverse);
+    let rows = foreign_rows(found, &state.domain.attribution, &parse(filter, &[], found), sort, reverse);
     rows.into_iter().map(|(pid, _)| pid).collect()
 }
 

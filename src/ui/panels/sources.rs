@@ -3,8 +3,10 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, below, row, split_rows};
+use crate::ui::hits::Target;
 use crate::ui::theme::Meaning;
 use crate::ui::widgets::table::{Align, Column, arrange};
+use crate::ui::{Action, Mode, State};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Sample, Source};
 use domain::units::span;
@@ -28,8 +30,8 @@ const VALUE: usize = 2;
 /// The most rows of a value.
 const MAX_ROWS: u16 = 3;
 
-/// Rows that the head and all sources take at this width.
-pub(crate) fn rows(sample: &Sample, columns: u16) -> u16 {
+/// Rows that the head and the sources take at this width.
+pub(crate) fn rows(state: &State, sample: &Sample, columns: u16) -> u16 {
     let area = Rect { width: columns, ..Rect::default() };
     let Some((x, width)) = arrange(&COLUMNS, area).get(VALUE).copied().flatten() else { return 1 };
     let of = |source: &Source| match &source.reading {
@@ -40,12 +42,29 @@ pub(crate) fn rows(sample: &Sample, columns: u16) -> u16 {
             Canvas::rows_of(reason, room).max(1) + remedy
         }
     };
-    sample.sources.iter().map(of).sum::<u16>() + 1
+    let (shown, n_absent) = shown(state, sample);
+    let folded = if n_absent > 0 { 1 + u16::from(remedy(state, sample).is_some()) } else { 0 };
+    shown.into_iter().map(of).sum::<u16>() + 1 + folded
 }
 
-/// Draw the sources from `scroll` on.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll: usize) {
+/// The sources that show one by one, and how many absent ones are folded into one line. One that is late shows.
+fn shown<'a>(state: &State, sample: &'a Sample) -> (Vec<&'a Source>, usize) {
+    let is_shown =
+        |source: &&Source| state.ui.machine.shows_missing || source.reading.value().is_some() || source.is_late();
+    let shown: Vec<&Source> = sample.sources.iter().filter(is_shown).collect();
+    let n_absent = sample.sources.len() - shown.len();
+    (shown, n_absent)
+}
+
+/// What helps most on this machine.
+fn remedy(state: &State, sample: &Sample) -> Option<String> {
+    sample.best_remedy(&state.domain.settings.energy)
+}
+
+/// Draw the sources from `scroll` on, and the absent ones in a line with what helps most.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) {
     canvas.claim("sources", area);
+    canvas.hit(area, Target::Text(Mode::Machine));
     let (head, mut rest) = split_rows(area, 1);
     let places = arrange(&COLUMNS, area);
     for (column, place) in COLUMNS.iter().zip(&places) {
@@ -59,13 +78,35 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll:
             }
         }
     }
-    let last = sample.sources.len().saturating_sub(1);
-    for source in sample.sources.iter().skip(scroll.min(last)) {
+    let (shown, n_absent) = shown(state, sample);
+    let remedy = remedy(state, sample).filter(|_| n_absent > 0);
+    let n_foot = if n_absent > 0 { 1 + u16::from(remedy.is_some()) } else { 0 };
+    let foot_rows = n_foot.min(rest.height);
+    let scroll = state.ui.machine.scroll.min(shown.len().saturating_sub(1));
+    rest.height -= foot_rows;
+    for source in shown.into_iter().skip(scroll) {
         if rest.height == 0 {
             break;
         }
-        let rows = one(canvas, rest, &places, source);
+        let rows = one(canvas, rest, &places, source).min(rest.height);
         rest = below(rest, rows);
+    }
+    rest.height += foot_rows;
+    if rest.height > 0 && n_absent > 0 {
+        let key = canvas.key(Mode::Machine, Action::Choose);
+        let names: Vec<_> = (sample.sources.iter())
+            .filter(|source| source.reading.value().is_none() && !source.is_late())
+            .map(|source| source.name.as_str())
+            .collect();
+        let x = canvas.say(rest.x, rest.y, rest.width, &format!("— {n_absent} absent  "), Meaning::Muted);
+        let x = canvas.say(x, rest.y, rest.right().saturating_sub(x), &format!("{key} says why  "), Meaning::Key);
+        canvas.say(x, rest.y, rest.right().saturating_sub(x), &names.join(", "), Meaning::Muted);
+        canvas.hit(row(rest, 0), Target::Action(Action::Choose));
+        rest = below(rest, 1);
+        if let Some(remedy) = remedy.filter(|_| rest.height > 0) {
+            let style = canvas.style(Meaning::Key);
+            canvas.paragraph(rest, &format!("  helps most here: {remedy}"), style);
+        }
     }
 }
 

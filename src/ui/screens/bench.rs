@@ -11,6 +11,8 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::hits::List;
+use crate::ui::panels::mark::marked;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -39,7 +41,7 @@ const COLUMNS: [Column; 9] = [
 ];
 
 /// Rows that the chosen cell's details take.
-const DETAILS: u16 = 7;
+const DETAILS: u16 = 8;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
@@ -73,10 +75,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         (bench.rows.len(), Some(state.ui.bench_row), true),
         &mut view_state.bench_offset,
         |canvas, index| match bench.rows.get(index) {
-            Some(row) => cells(canvas, bench, index, row),
+            Some(row) => cells(canvas, state, index, row),
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(upper, List::Bench, view_state.bench_offset, bench.rows.len());
     if let Some(row) = bench.rows.get(state.ui.bench_row) {
         details(canvas, lower, bench, row);
     }
@@ -128,8 +131,11 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     bar::share(canvas, Rect { width: columns, ..head }, share, style);
     let disturbed = match (n_disturbed, bench.plan.keep_disturbed) {
         (0, _) => String::new(),
-        (n, true) => format!(" · {n} disturbed, kept"),
-        (n, false) => format!(" · {n} refused"),
+        (n, true) => format!(" · ⚠ {n} disturbed, counted"),
+        (n, false) => {
+            let key = canvas.key(Mode::Bench, Action::KeepDisturbed);
+            format!(" · ⚠ {n} disturbed, not counted: {key} counts them")
+        }
     };
     let text = format!("{done} of {} · {text}{disturbed}", counted(wanted, "repetition"));
     let circumstances = bench.circumstances();
@@ -149,7 +155,8 @@ fn name<'a>(bench: &'a Bench, row: &Row) -> &'a str {
     bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str())
 }
 
-fn cells<'a>(canvas: &Canvas<'_>, bench: &'a Bench, index: usize, row: &'a Row) -> TableRow<'a> {
+fn cells<'a>(canvas: &Canvas<'_>, state: &State, index: usize, row: &'a Row) -> TableRow<'a> {
+    let bench = &state.domain.bench;
     let text = |text: String| vec![canvas.span(Meaning::Text, text)];
     let dash = |value: Option<String>| match value {
         Some(value) => text(value),
@@ -158,13 +165,17 @@ fn cells<'a>(canvas: &Canvas<'_>, bench: &'a Bench, index: usize, row: &'a Row) 
     let rate = row.rate();
     let latencies = row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)));
     let runs = bench.trial.as_ref().is_some_and(|trial| trial.row == index);
+    let id = bench.lanes.get(row.lane).map_or("", |lane| lane.model.id.as_str());
     let quant = bench.lanes.get(row.lane).and_then(|lane| lane.model.quant()).map(str::to_owned);
     let cells = vec![
-        text(name(bench, row).to_owned()),
+        marked(canvas, state, id, canvas.span(Meaning::Text, name(bench, row).to_owned())),
         dash(quant),
         text(row.cell.label()),
-        dash(rate.map(|rate| digits(rate.mean))),
-        dash(rate.and_then(|rate| rate.half_width()).map(digits)),
+        match (rate, row.disturbed_rate()) {
+            (None, Some(disturbed)) => vec![canvas.span(Meaning::Warn, format!("⚠{}", digits(disturbed.mean)))],
+            (rate, _) => dash(rate.map(|rate| digits(rate.mean))),
+        },
+        dash(rate.or(row.disturbed_rate()).and_then(|rate| rate.half_width()).map(digits)),
         dash(latencies),
         dash(row.joules().map(Graded::brief)),
         earlier(canvas, row),
@@ -177,6 +188,11 @@ fn cells<'a>(canvas: &Canvas<'_>, bench: &'a Bench, index: usize, row: &'a Row) 
 fn earlier<'a>(canvas: &Canvas<'_>, row: &Row) -> Spans<'a> {
     if row.earlier.is_empty() {
         return vec![canvas.span(Meaning::Muted, "—")];
+    }
+    if canvas.plain {
+        let earlier =
+            if row.earlier.len() == 1 { "1 earlier".to_owned() } else { format!("{} earlier", row.earlier.len()) };
+        return vec![canvas.span(Meaning::Muted, earlier)];
     }
     let points: Vec<Option<f32>> = row
         .earlier
@@ -230,10 +246,12 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     let first = row_
         .first_token()
         .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
-    let disturbed =
-        row_.disturbed.last().map(|last| format!("{} rejected or disturbed; last: {last}", row_.disturbed.len()));
+    let disturbed = row_.disturbed.last().map(|last| format!("⚠ {} disturbed; last: {last}", row_.disturbed.len()));
+    let aside: Vec<String> = row_.aside.iter().map(|repetition| digits(repetition.rate)).collect();
+    let aside = (!aside.is_empty()).then(|| format!("⚠ not counted {}", aside.join("  ")));
     let lines = [
         (!rates.is_empty()).then(|| format!("repetitions {}", rates.join("  "))),
+        aside,
         steps.or(first),
         machine,
         disturbed,

@@ -13,7 +13,8 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
-use crate::ui::panels::{chat, foreign_table, graphs, prompt, session_table, session_tabs};
+use crate::ui::hits::Target;
+use crate::ui::panels::{chat, chat_rule, foreign_table, graphs, prompt, session_table, session_tabs};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
@@ -31,17 +32,27 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.ui.requests.shown {
         return super::requests::draw(canvas, area, state, view_state);
     }
+    if state.ui.chats.shown {
+        return super::chats::draw(canvas, area, state, view_state);
+    }
+    let area = super::chats::name(canvas, area, state);
+    if state.ui.fleet.is_zoomed && state.chosen_session().is_some() {
+        return chosen(canvas, area, state, view_state);
+    }
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
     if state.domain.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
-    if area.width >= WIDE.0 && area.height >= WIDE.1 {
-        let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
+    if area.width >= WIDE.0 && area.height >= WIDE.1 && !canvas.plain {
+        // The chat takes what the table doesn't need.
+        let least = area.width - (area.width * 36 / 100).max(40);
+        let (left, right) = split_columns(area, least.min(session_table::width(state) + 1));
         let n_rows = session_rows(state) + n_foreign;
         let least = (left.height / 3).max(8);
-        let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
+        // The graphs have all the room that the table doesn't need.
+        let graph_rows = left.height.saturating_sub(n_rows + 2).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
         let table = Rect { width: table.width - 1, ..table };
         list(canvas, table, state, view_state);
@@ -90,7 +101,7 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         _ => format!(", {} of {n_foreign} other processes", fleet.foreign.rows.len()),
     };
     let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
-    super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
+    super::library::filter_row(canvas, line, (&fleet.filter, fleet.filtering), fleet.problem.as_deref(), &count);
     rest
 }
 
@@ -151,6 +162,12 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
+    let note = chat_rule::note(canvas, state, session, foot.width).filter(|_| rule > 0 && body.height >= 6);
+    let (body, line) = split_rows(body, body.height - u16::from(note.is_some()));
+    if let Some(note) = note {
+        canvas.put_spans(line.x + 1, line.y, line.width.saturating_sub(1), &note);
+    }
+    canvas.hit(body, Target::Text(Mode::Fleet));
     match state.ui.fleet.tab {
         SessionTab::Conversation => {
             chat::draw(
@@ -169,12 +186,14 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         let focused = canvas.mode == Mode::Prompt;
         if rule > 0 {
             canvas.horizontal(foot.x, foot.y, foot.width, if focused { Meaning::Focus } else { Meaning::Border });
+            chat_rule::draw(canvas, row(foot, 0), state, session);
         }
         let placeholder = match state.ui.fleet.focus {
             Focus::Prompt => "write a prompt".to_owned(),
             Focus::Table => format!("{} to write a prompt", canvas.key(Mode::Fleet, Action::Choose)),
         };
         prompt::draw(canvas, inset(below(foot, rule), 1), editor, focused, &placeholder);
+        canvas.hit(foot, Target::Field(Mode::Prompt));
     }
 }
 
@@ -199,4 +218,10 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
     canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &tabs);
+    let mut x = area.right().saturating_sub(spans_width(&tabs) as u16 + 1);
+    for (tab, name) in SessionTab::ALL {
+        let width = name.len() as u16;
+        canvas.hit(Rect { x, width, height: 1, ..area }, Target::Tab(tab));
+        x += width + 2;
+    }
 }

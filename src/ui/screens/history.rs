@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, row};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -30,11 +31,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let history = &state.ui.history;
     let head = row(area, 0);
     if history.filtering || !history.filter.is_empty() {
-        let x = canvas.say(head.x, head.y, head.width, "/ ", Meaning::Key);
-        let x = canvas.say(x, head.y, head.right().saturating_sub(x), history.filter.text(), Meaning::Text);
-        if history.filtering {
-            canvas.cursor = Some(ratatui::layout::Position { x, y: head.y });
-        }
+        let more = if history.more { " and older ones" } else { "" };
+        let count = format!("{}{more} ", counted(history.entries.len(), "record"));
+        let filter = (&history.filter, history.filtering);
+        super::library::filter_row(canvas, head, filter, history.problem.as_deref(), &count);
     } else {
         let more = if history.more { " and older ones" } else { "" };
         let text =
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             (true, _) => "Reading the history …",
             (false, true) if !state.domain.settings.history.keep => "No history is kept: `history.keep` is false.",
             (false, true) => "Nothing yet. Answers, races and benches are kept here.",
-            (false, false) => "No record matches the filter. All words must occur; `kind:bench` selects a kind.",
+            (false, false) => "No record matches the filter.",
         };
         canvas.say(rest.x, rest.y, rest.width, text, Meaning::Muted);
         return;
@@ -65,6 +65,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(rest, List::Records, view_state.history_offset, history.entries.len());
 }
 
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, entry: &'a Entry) -> TableRow<'a> {

@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, split_columns, split_rows};
+use crate::ui::hits::Target;
 use crate::ui::panels::{downloads, hub_table, prompt, quant_table};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -38,7 +39,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if hub.results.is_empty() || matches!(hub.search, Search::Failed(_)) {
         return message(canvas, list, state);
     }
-    if list.width >= WIDE {
+    if list.width >= WIDE && !canvas.plain {
         let (results, quants) = split_columns(list, list.width * 58 / 100);
         canvas.vertical(quants.x, quants.y, quants.height, Meaning::Border);
         hub_table::draw(canvas, Rect { width: results.width - 1, ..results }, state, view_state);
@@ -73,6 +74,7 @@ fn field(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let left = if hub.typing { Meaning::Focus } else { Meaning::Muted };
     let x = canvas.say(area.x + 1, area.y, room, "Hub › ", left);
     let field = Rect { x, width: (area.x + room).saturating_sub(x), height: 1, ..area };
+    canvas.hit(field, Target::Field(Mode::HubSearch));
     if hub.typing {
         prompt::draw_line(canvas, field, &hub.field);
     } else if hub.field.is_empty() {

@@ -3,14 +3,16 @@
 use ratatui::layout::Rect;
 
 use super::{hub, usage};
-use crate::ui::LibraryTab;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
-use crate::ui::panels::{model_card, model_table, prompt};
+use crate::ui::hits::Target;
+use crate::ui::panels::{model_card, model_table, prompt, welcome};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
+use crate::ui::widgets::text;
 use crate::ui::{Action, Mode};
+use crate::ui::{LibraryTab, Welcome};
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
@@ -36,7 +38,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let (library, view) = (&state.domain.library, &state.ui.library);
     if view.filtering || !view.filter.is_empty() {
         let count = format!("{} of {} models ", view.rows.len(), library.models.len());
-        filter_row(canvas, line, &view.filter, view.filtering, &count);
+        filter_row(canvas, line, (&view.filter, view.filtering), view.problem.as_deref(), &count);
     } else {
         summary(canvas, line, state);
     }
@@ -47,7 +49,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     if view.rows.is_empty() {
         return empty(canvas, rest, state);
     }
-    let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+    let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 && !canvas.plain {
         let (table, card) = split_columns(rest, rest.width - (rest.width * 38 / 100).clamp(44, 64));
         canvas.vertical(card.x, card.y, card.height, Meaning::Border);
         (Rect { width: table.width - 1, ..table }, Rect { x: card.x + 1, width: card.width - 1, ..card })
@@ -61,26 +63,42 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     };
     model_table::draw(canvas, table, state, view_state);
     view_state.scroll_limit = None;
+    if state.ui.welcome == Welcome::Shown && card.height > 0 {
+        return welcome::draw(canvas, card, state);
+    }
     if let Some(model) = state.chosen_model().filter(|_| card.height > 0) {
         view_state.scroll_limit = Some(model_card::draw(canvas, card, state, model));
+        canvas.hit(card, Target::Text(Mode::Library));
     }
 }
 
-/// A filter with what it leaves.
-pub(crate) fn filter_row(canvas: &mut Canvas<'_>, area: Rect, filter: &Editor, filtering: bool, count: &str) {
+/// Columns of a filter beside which what is wrong with it is told.
+const FILTER: u16 = 16;
+
+/// A filter with what it leaves, or what is wrong with it.
+pub(crate) fn filter_row(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (filter, filtering): (&Editor, bool),
+    problem: Option<&str>,
+    count: &str,
+) {
     if area.height == 0 {
         return;
     }
+    let text = problem.map_or_else(|| count.to_owned(), |problem| format!("✕ {problem} "));
+    let meaning = if problem.is_some() { Meaning::Warn } else { Meaning::Muted };
+    let columns = (text::width(&text) as u16).min(area.width.saturating_sub(FILTER));
     let x = canvas.say(area.x + 1, area.y, 2, "/ ", if filtering { Meaning::Focus } else { Meaning::Muted });
-    let width = area.right().saturating_sub(x + count.len() as u16 + 1);
+    let width = area.right().saturating_sub(x + columns + 1);
     let field = Rect { x, width, height: 1, ..area };
     if filtering {
         prompt::draw_line(canvas, field, filter);
     } else {
         canvas.say(field.x, field.y, field.width, filter.text(), Meaning::Text);
     }
-    let count = [canvas.span(Meaning::Muted, count)];
-    canvas.put_right(area.x, area.y, area.width, &count);
+    canvas.say(area.right() - columns, area.y, columns, &text, meaning);
+    canvas.hit(area, Target::Action(Action::Filter));
 }
 
 /// How many models where, and how the scan goes.
@@ -99,6 +117,10 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let size: domain::units::Bytes = library.models.iter().map(|model| model.size).sum();
     left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
     left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
+    let n_running = state.domain.sessions.iter().filter(|session| session.is_live()).count();
+    if n_running > 0 {
+        left.push(canvas.span(Meaning::Good, format!(" · ▶ {n_running} running")));
+    }
     let stores: Vec<[_; 2]> = library
         .stores
         .iter()

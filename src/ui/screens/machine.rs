@@ -26,28 +26,42 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     host(canvas, area, state, sample);
     let area = below(area, 1);
     view_state.page_rows = usize::from(area.height / 2);
-    if area.width >= WIDE {
+    if area.width >= WIDE && !canvas.plain {
         let (left, right) = split_columns(area, area.width * 52 / 100);
-        let source_rows = sources::rows(sample, left.width.saturating_sub(2)) + 2;
-        let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
-        let (upper, graph) = split_rows(left, left.height - graph_rows);
-        heading(canvas, row(upper, 0), "Sensors");
-        sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.ui.machine.scroll);
-        if graph_rows > 0 {
-            graphs::draw(canvas, Rect { width: graph.width - 2, ..graph }, state);
-        }
+        let left = Rect { width: left.width - 2, ..left };
+        let wanted = sources::rows(state, sample, left.width) + 1;
+        let (graph, lower) = split_rows(left, left.height.saturating_sub(wanted).max(left.height / 2));
+        graphs::draw(canvas, graph, state);
+        sensors(canvas, lower, state, sample);
         canvas.vertical(right.x, right.y, right.height, Meaning::Border);
         let right = Rect { x: right.x + 2, width: right.width - 2, ..right };
         parts(canvas, right, state, sample, true);
         return;
     }
-    let airy = area.height >= 34;
-    let room = area.height.saturating_sub(sources::rows(sample, area.width) + 1).max(area.height * 3 / 5);
+    let airy = area.height >= 40;
+    let least = match area.height {
+        30.. => 10,
+        18.. => 7,
+        _ => 1,
+    };
+    // The graphs have what nothing else needs.
+    let others = PARTS + 2 * u16::from(airy) * PARTS / 3 + (sample.gpus.len() + sample.disks.len()) as u16;
+    let others = others + if sample.total().is_some() { ENERGY } else { 0 };
+    let spare = area.height.saturating_sub(others + sources::rows(state, sample, area.width) + 1);
+    let graph_rows = spare.clamp(least, (area.height / 2).max(least));
+    let (graph, area) = split_rows(area, graph_rows);
+    graphs::draw(canvas, graph, state);
+    // The sensors have what is left, and a few rows in any case.
+    let wanted = sources::rows(state, sample, area.width) + 1;
+    let least = if state.ui.machine.shows_missing { area.height / 2 } else { 4 };
+    let room = area.height.saturating_sub(wanted.min(least));
     let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
-    let used = rest.y - area.y;
-    let rest = below(area, used);
-    heading(canvas, row(rest, 0), "Sensors");
-    sources::draw(canvas, below(rest, 1), sample, state.ui.machine.scroll);
+    sensors(canvas, below(area, rest.y - area.y), state, sample);
+}
+
+fn sensors(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) {
+    heading(canvas, row(area, 0), "Sensors");
+    sources::draw(canvas, below(area, 1), state, sample);
 }
 
 /// What the machine is, and what taffrail itself takes of it.
@@ -78,12 +92,6 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
 pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
     let gap = u16::from(airy);
     let mut rest = area;
-    if airy {
-        let fewer = sample.allowed.fewer_threads(sample.cores.len());
-        let text = fewer.map_or_else(|| "Cores".to_owned(), |fewer| format!("Cores  {}, {fewer}", sample.cores.len()));
-        heading(canvas, row(rest, 0), &text);
-        rest = below(rest, 1);
-    }
     let core_rows = cores::rows(sample, area.width).min((area.height / 3).max(1));
     cores::draw(canvas, split_rows(rest, core_rows).0, sample);
     rest = below(rest, core_rows);
@@ -109,7 +117,9 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
         rest = below(budgets(canvas, rest, state, sample, airy), gap);
     }
     let before = rest;
-    rest = energy::draw(canvas, rest, state, sample, airy);
+    // What it means in all is worth the rows that nothing else needs.
+    let has_room = rest.height >= ENERGY + sample.gpus.len() as u16 + 2;
+    rest = energy::draw(canvas, rest, state, sample, airy || has_room);
     if rest != before {
         rest = below(rest, gap);
     }
@@ -130,6 +140,12 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     canvas.claim("parts", Rect { height: left.y - area.y, ..area });
     left
 }
+
+/// Rows of cores, memory, budgets and power, about.
+const PARTS: u16 = 11;
+
+/// Rows of all that is told of energy.
+const ENERGY: u16 = 9;
 
 /// Columns of the labels, and of a disk's bar.
 const LABEL: u16 = 16;
@@ -166,7 +182,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let keys = [(Action::FewerThreads, "fewer"), (Action::MoreThreads, "more")]
         .map(|(action, word)| format!("{} {word}", canvas.key(Mode::Machine, action)));
     let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
-    if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()).filter(|_| !airy) {
+    if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()) {
         spans.push(canvas.span(Meaning::Muted, format!(", {} cores, {fewer}", sample.cores.len())));
     }
     spans.push(canvas.span(Meaning::Muted, format!("   {}", keys.join("  "))));

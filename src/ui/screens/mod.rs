@@ -1,6 +1,7 @@
 //! The screens, one file each.
 
 pub(super) mod bench;
+pub(super) mod chats;
 pub(super) mod fleet;
 mod history;
 pub(super) mod hub;

@@ -13,6 +13,7 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::hits::Target;
 use crate::ui::panels::{heatmap, prompt, race as panel};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -35,10 +36,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.race_n_columns() == 0 {
         return empty(canvas, rest, state);
     }
-    let has_verdict = state.domain.race.as_ref().is_some_and(|race| panel::has_verdict(race));
+    let has_verdict = state.race().is_some_and(panel::has_verdict);
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
-    match (&state.domain.race, &races.diff) {
+    match (state.race(), &races.diff) {
         _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heatmap::draw(canvas, body, state)),
         (Some(race), _) if races.tab == RaceTab::Lockstep && (!race.is_running() || races.divergence.is_some()) => {
             panel::divergence(canvas, body, race, races.divergence.as_ref());
@@ -48,7 +49,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
         _ => columns(canvas, body, state, view_state),
     }
-    match &state.domain.race {
+    match state.race() {
         Some(race) => panel::strip(canvas, foot, race),
         None => ready(canvas, foot, state),
     }
@@ -67,7 +68,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let field = Rect { width: if beside { area.width - width - 3 } else { area.width }, ..area };
     let field = inset(below(field, u16::from(!beside)), 1);
     let focused = canvas.mode == Mode::RacePrompt;
-    let asked = state.domain.race.as_ref().filter(|_| !races.typing);
+    let asked = state.race().filter(|_| !races.typing);
     let editor;
     let editor = match asked {
         Some(race) => {
@@ -83,7 +84,9 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     } else {
         format!("{} to write a prompt", canvas.key(Mode::Race, Action::Choose))
     };
-    prompt::draw(canvas, Rect { height: rows.min(field.height), ..field }, editor, focused, &placeholder);
+    let field = Rect { height: rows.min(field.height), ..field };
+    prompt::draw(canvas, field, editor, focused, &placeholder);
+    canvas.hit(field, Target::Field(Mode::RacePrompt));
     if beside {
         canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &terms);
     }
@@ -93,7 +96,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 /// `in turn · temperature 0 · seed 1 · blind`.
 fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
     let races = &state.ui.race;
-    let race = state.domain.race.as_ref();
+    let race = state.race();
     let order = race.map_or(races.order, |race| race.order);
     let blind = race.map_or(races.blind, |race| race.blind);
     let settings: Vec<_> = match race {
@@ -131,7 +134,8 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         let right = area.width * (index as u16 + 1) / shown as u16;
         let place = Rect { x: area.x + left, width: right - left, ..area };
         let column = first + index;
-        match &state.domain.race {
+        canvas.hit(place, Target::Column(column));
+        match state.race() {
             Some(race) => limit = limit.max(panel::lane(canvas, place, (state, race), column, &mut view_state.columns)),
             None => panel::entry(canvas, place, state, column),
         }

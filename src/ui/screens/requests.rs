@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::hits::List;
 use crate::ui::requests_view;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -93,6 +94,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => TableRow { cells: vec![Vec::new(); COLUMNS.len()], instead: None },
         },
     );
+    canvas.hit_rows(list, List::Requests, view_state.requests_offset, view.rows.len());
     if let Some(request) = view.chosen.and_then(|id| find(state, id)).filter(|_| details.height > 1) {
         canvas.horizontal(details.x, details.y, details.width, Meaning::Border);
         card(canvas, inset(below(details, 1), 1), state, &request);
@@ -108,7 +110,8 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let view = &state.ui.requests;
     if view.filtering || !view.filter.is_empty() {
         let count = format!("{} of {} ", view.rows.len(), counted(view.n_all, "request"));
-        return super::library::filter_row(canvas, area, &view.filter, view.filtering, &count);
+        let filter = (&view.filter, view.filtering);
+        return super::library::filter_row(canvas, area, filter, view.problem.as_deref(), &count);
     }
     let all = requests_view::requests(&state.domain, state.ui.server.as_ref());
     let (running, waiting): (Vec<_>, Vec<_>) =
@@ -154,7 +157,7 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, request: &Row<'a>) -> Vec<Spans
         name(Some(request.client())),
         name(request.agent()),
         name(request.api()),
-        name(Some(request.model)),
+        crate::ui::panels::mark::marked(canvas, state, request.model_id, canvas.span(Meaning::Text, request.model)),
         known(Some(ago(now.uptime.saturating_sub(request.since.uptime)))),
         known(Some(millis(request.queue_time(now)))),
         known(request.time_to_first_token().map(millis)),

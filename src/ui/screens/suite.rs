@@ -14,6 +14,7 @@ use ratatui::style::Modifier;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
+use crate::ui::hits::List;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -93,6 +94,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(upper, List::Suites, view_state.suites_offset, suites.len());
     let text = "A suite asks each model all of its prompts and checks the answers. Suites of your own are TOML files in the folder `suites` next to config.toml; `taffrail suite FILE MODEL…` takes them from anywhere. What was answered before is not asked again.";
     let style = canvas.style(Meaning::Muted);
     canvas.paragraph(below(lower, 1), text, style);
@@ -144,6 +146,7 @@ fn matrix(canvas: &mut Canvas<'_>, area: Rect, run: &SuiteRun, view: &SuiteView,
             _ => TableRow { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(upper, List::SuiteModels, view_state.suites_offset, run.models.len());
     canvas.horizontal(lower.x, lower.y, lower.width, Meaning::Border);
     let lower = below(lower, 1);
     let (left, right) = if lower.width >= WIDE {

@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::hits::List;
 use crate::ui::theme::{Meaning, N_SERIES};
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
@@ -36,7 +37,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         canvas.paragraph(inset(below(rest, 1), 2), "Scanning the disks …", style);
         return;
     };
-    if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+    if canvas.plain {
+        lists(canvas, rest, state, disk_usage, view_state);
+    } else if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
         let (picture, lists) = split_columns(rest, rest.width * 2 / 5);
         tiles(canvas, inset(picture, 1), state, disk_usage);
         self::lists(canvas, lists, state, disk_usage, view_state);
@@ -157,6 +160,16 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUs
             }
         });
     }
+    if n_reclaimable > 0 {
+        // What is left of many shows from the selected one on.
+        let first = table::follow(
+            0,
+            Some(state.ui.usage.chosen).filter(|chosen| *chosen < n_reclaimable),
+            n_reclaimable,
+            usize::from(above.height.saturating_sub(1)),
+        );
+        canvas.hit_rows(above, List::Cleanup, first, n_reclaimable);
+    }
     let problems = disk_usage.problems.len().min(2) as u16;
     let (rest, foot) = split_rows(rest, rest.height.saturating_sub(if rest.height > 6 { problems } else { 0 }));
     for (index, problem) in disk_usage.problems.iter().enumerate() {
@@ -180,7 +193,12 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUs
         let last = model.map_or_else(|| share.n_models.to_string(), |model| model.family.clone());
         Row {
             cells: vec![
-                vec![canvas.span(Meaning::Text, share.name.clone())],
+                crate::ui::panels::mark::marked(
+                    canvas,
+                    state,
+                    model.map_or("", |model| model.id.as_str()),
+                    canvas.span(Meaning::Text, share.name.clone()),
+                ),
                 vec![canvas.span(Meaning::Text, share.bytes.to_string())],
                 vec![canvas.span(Meaning::Muted, units::share(share.bytes, disk_usage.usage.total))],
                 vec![canvas.span(Meaning::Muted, last)],
@@ -188,4 +206,5 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, disk_usage: &DiskUs
             instead: None,
         }
     });
+    canvas.hit_rows(rest, List::DiskUsage, view_state.usage_offset, shares.len());
 }

@@ -65,6 +65,8 @@ pub(super) fn done() -> State {
             (0..6).map(|n| (i64::from(n), earlier(n))).collect()
         }),
         failed: None,
+        aside: Vec::new(),
+        aside_steps: Vec::new(),
     };
     let mut rows = vec![
         row(0, cell(512, 0, 0, 1), 1840.0, Some(1842.0)),
@@ -77,6 +79,10 @@ pub(super) fn done() -> State {
         row(1, cell(0, 128, 0, 4), 100.0, None),
     ];
     rows[3].disturbed = vec![Disturbance::Busy(2.1), Disturbance::Throttled];
+    // On a busy machine nothing else may have been measured.
+    rows[5].disturbed = vec![Disturbance::Busy(1.4); 5];
+    rows[5].aside = std::mem::take(&mut rows[5].repetitions);
+    rows[5].aside_steps = std::mem::take(&mut rows[5].steps);
     if let Some(last) = rows.last_mut() {
         last.repetitions.clear();
         last.steps.clear();

@@ -20,6 +20,7 @@ use domain::settings::{SessionSettings, Settings};
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
+mod chats;
 mod cleanup;
 mod energy;
 mod hub;
@@ -100,6 +101,9 @@ pub fn busy() -> State {
         machine.power.push(Some(150.0 * wave(11.0, 0.15)));
         machine.cpu.push(Some(60.0 * wave(9.0, 0.3)));
         machine.memory.push(Some(18.3e9 * wave(40.0, 0.02)));
+        machine.gpu.push(Some(88.0 * wave(7.0, 0.1)));
+        machine.disk.push(Some(60e6 * wave(13.0, 0.9)));
+        machine.network.push(Some(2e6 * wave(17.0, 0.8)));
         machine.held.push(Some(held));
         machine.temperature.push(Some(71.0 * wave(60.0, 0.1)));
         for (ring, celsius) in machine.sensors.iter_mut().map(|(_, ring)| ring).zip([71.0, 68.0, 44.0]) {
@@ -188,6 +192,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             generation_us: u64::from(n_generated) * 1_000_000 / u64::from(rate),
             decode_us: 6_900_000,
             n_past: 2_130,
+            n_shifted: 0,
         },
         n_cached: 96,
         threads: 4,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{bench, busy, crowded, empty, hub, race, requests, suite, with_models};
+use super::{bench, busy, chats, crowded, empty, hub, race, requests, suite, with_models};
 use crate::ui::State;
 use crate::ui::editor::Editor;
-use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, SessionTab};
+use crate::ui::{FleetSort, Focus, Form, FormPurpose, Notice, Overlay, RecordView, Screen, SessionTab};
 use domain::admission::{AdmissionError, MemoryEstimate};
 use domain::command::What;
 use domain::energy::Idle;
@@ -13,11 +13,11 @@ use domain::machine::Process;
 use domain::machine::other_processes::OtherProcess;
 use domain::requests::RequestSort;
 use domain::session::{Phase, SessionId};
-use domain::settings::SessionSettings;
+use domain::settings::{ChatSettings, SessionSettings};
 use domain::units::{Bytes, Ratio};
 
 /// All scenes.
-pub const SCENES: [&str; 55] = [
+pub const SCENES: [&str; 61] = [
     "race",
     "race-running",
     "race-ready",
@@ -50,10 +50,16 @@ pub const SCENES: [&str; 55] = [
     "bench",
     "history",
     "record",
+    "record-race",
+    "record-bench",
+    "record-chat",
     "suites",
     "suite-running",
     "suite",
     "context-full",
+    "chats",
+    "zoomed",
+    "form-live",
     "machine",
     "machine-unmetered",
     "machine-calibrating",
@@ -96,6 +102,8 @@ pub fn scene(name: &str) -> Option<State> {
         | "fleet-filter"
         | "top-sessions"
         | "context-full"
+        | "zoomed"
+        | "form-live"
         | "foreign" => busy(),
         "top" | "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage"
         | "plan" | "requests-empty" => with_models(),
@@ -103,7 +111,8 @@ pub fn scene(name: &str) -> Option<State> {
         "library-empty" | "start" => empty(),
         "bench-empty" => bench::empty(),
         "bench" => bench::done(),
-        "history" | "record" => bench::history(),
+        "history" | "record" | "record-race" | "record-bench" | "record-chat" => bench::history(),
+        "chats" => chats::list(),
         "suites" => suite::list(),
         "suite-running" => suite::running(),
         "suite" => suite::done(),
@@ -161,12 +170,9 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.fleet.filtering = true;
             state.ui.fleet.filter = Editor::with_text("qwen tok/s>20");
             state.ui.fleet.sort = FleetSort::PerAnswer;
-            state.ui.fleet.rows = crate::ui::fleet_view::rows(
-                &state.domain.sessions,
-                state.ui.fleet.filter.text(),
-                state.ui.fleet.sort,
-                state.ui.fleet.reverse,
-            );
+            let filter = crate::ui::fleet_view::parse(state.ui.fleet.filter.text(), &state.domain.sessions, &[]);
+            let (sort, reverse) = (state.ui.fleet.sort, state.ui.fleet.reverse);
+            state.ui.fleet.rows = crate::ui::fleet_view::rows(&state.domain.sessions, &filter, sort, reverse);
         }
         "top" | "top-sessions" => {
             with_others(&mut state);
@@ -180,7 +186,26 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "record" => {
             let text = "run 12 · why is the sky blue?\nmodel hf:qwen3-8b\n\nuser\nwhy is the sky blue?\n\nanswer\nSunlight is scattered by the molecules of the air, and blue light far more than red.\n";
-            state.ui.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), scroll: 0 });
+            state.ui.overlay = Some(Overlay::Record {
+                title: "run 12".to_owned(),
+                text: text.repeat(9),
+                view: RecordView::Text,
+                scroll: 0,
+            });
+        }
+        "record-race" => state.ui.overlay = Some(chats::race()),
+        "record-bench" => state.ui.overlay = Some(chats::bench()),
+        "record-chat" => state.ui.overlay = Some(chats::conversation()),
+        "zoomed" => {
+            state.ui.fleet.is_zoomed = true;
+            state.ui.fleet.chosen = state.domain.sessions.first().map(|session| session.id);
+        }
+        "form-live" => {
+            if let Some(session) = state.domain.sessions.first() {
+                let (model, purpose) = (session.model.id.clone(), FormPurpose::Session(session.id));
+                let form = Form::new(model, session.settings, session.chat.clone(), purpose);
+                state.ui.overlay = Some(Overlay::Form(Box::new(form)));
+            }
         }
         "context-full" => {
             if let Some(session) = state.domain.sessions.first_mut() {
@@ -202,9 +227,11 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.overlay = Some(Overlay::Form(Box::new(Form {
                 model: state.domain.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
-                column: None,
-                chosen: 3,
+                chat: ChatSettings::default(),
+                purpose: FormPurpose::Start,
+                chosen: 6,
                 input: Editor::with_text("q6_k"),
+                is_fresh: false,
                 error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),
             })));
         }
@@ -220,6 +247,7 @@ pub fn scene(name: &str) -> Option<State> {
                 text: "config.toml:3: `thems` is no setting; did you mean `theme`?".to_owned(),
                 is_error: true,
                 at: state.domain.now,
+                actions: &[],
             });
         }
         _ => {}

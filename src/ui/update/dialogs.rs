@@ -1,12 +1,10 @@
 //! Dialogs: what closes them, and what follows from their answers.
 
 use domain::command::{Force, What};
-use domain::settings::SESSION_FIELDS;
 
 use super::library::start_session;
-use super::{Client, race, screen, storage};
-use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, Overlay, Then};
+use super::{Client, race, screen, session, storage};
+use crate::ui::{Effect, FormPurpose, Overlay, Then};
 
 /// Close the dialog.
 pub(super) fn close(client: &mut Client<'_>) -> Vec<Effect> {
@@ -20,6 +18,7 @@ pub(super) fn yes(client: &mut Client<'_>) -> Vec<Effect> {
         Some(Overlay::Confirm { then: Then::Quit, .. } | Overlay::Leave { .. }) => screen::leave(client),
         Some(Overlay::Confirm { then: Then::Reattach, .. }) => screen::reattach(client),
         Some(Overlay::Confirm { then: Then::Command(what), .. }) => Effect::command(*what),
+        Some(Overlay::Confirm { then: Then::Commands(all), .. }) => all.into_iter().map(Effect::Command).collect(),
         Some(Overlay::Plan { request, plan, .. }) => storage::perform(*request, *plan),
         _ => Vec::new(),
     }
@@ -54,31 +53,29 @@ pub(super) fn vote(client: &mut Client<'_>) -> Vec<Effect> {
     Effect::command(What::Vote((chosen < client.race_n_columns()).then_some(chosen)))
 }
 
-/// Start a session with the settings, or give them to their column.
-pub(super) fn start_with_settings(client: &mut Client<'_>) -> Vec<Effect> {
+/// Start a session with the settings, give them to their column, or change those of a session that runs.
+pub(super) fn take_settings(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(Overlay::Form(mut form)) = client.ui.overlay.take() else { return Vec::new() };
     if !form.take() {
         client.ui.overlay = Some(Overlay::Form(form));
         return Vec::new();
     }
-    match form.column {
-        Some(column) => race::configured(client, column, form.settings),
-        None => start_session(form.model, form.settings, Force::No),
+    match form.purpose {
+        FormPurpose::Column(column) => race::configured(client, column, form.settings),
+        FormPurpose::Session(session) => session::reconfigured(client, session, &form),
+        FormPurpose::Start => {
+            // They are the conversation's, which begins with the session.
+            let is_usual = form.chat == client.domain.settings.chat;
+            client.ui.fleet.next_chat = (!is_usual).then_some((form.model.clone(), form.chat));
+            start_session(form.model, form.settings, Force::No)
+        }
     }
 }
 
-impl Form {
-    /// Show the selected row's value in the field.
-    pub(super) fn show(&mut self) {
-        let value = SESSION_FIELDS.get(self.chosen).and_then(|field| self.settings.get(field.name));
-        self.input = Editor::with_text(&value.unwrap_or_default());
-        self.error = None;
-    }
-
-    /// Take the field's text as the selected row's value. False, with the error shown, where it is none.
-    pub(super) fn take(&mut self) -> bool {
-        let Some(field) = SESSION_FIELDS.get(self.chosen) else { return true };
-        self.error = self.settings.set(field.name, self.input.text()).err();
-        self.error.is_none()
+/// Write the text of the selected row in an editor of the user's.
+pub(super) fn edit_field(client: &mut Client<'_>) -> Vec<Effect> {
+    match &client.ui.overlay {
+        Some(Overlay::Form(form)) => vec![Effect::EditExternally(form.input.text().to_owned())],
+        _ => Vec::new(),
     }
 }

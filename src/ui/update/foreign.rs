@@ -10,15 +10,15 @@ pub(super) fn list(client: &mut Client<'_>) {
     let fleet = &mut client.ui.fleet;
     let foreign = client.domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
     let choice = &mut fleet.foreign;
-    choice.rows =
-        fleet_view::foreign_rows(foreign, &client.domain.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
+    let filter = fleet_view::parse(fleet.filter.text(), &client.domain.sessions, foreign);
+    choice.rows = fleet_view::foreign_rows(foreign, &client.domain.attribution, &filter, fleet.sort, fleet.reverse);
     choice.chosen = choice.chosen.filter(|chosen| choice.rows.contains(chosen));
 }
 
 /// Move the choice through the sessions and, below them, the other programs' processes.
 pub(super) fn move_selection(client: &mut Client<'_>, by: i32) {
     let n_sessions = client.ui.fleet.rows.len();
-    let fleet = &mut client.ui.fleet;
+    let fleet = &client.ui.fleet;
     let ids = &fleet.foreign.rows;
     let place = match (fleet.chosen, fleet.foreign.chosen) {
         (Some(chosen), _) => fleet.rows.iter().position(|id| *id == chosen),
@@ -28,6 +28,14 @@ pub(super) fn move_selection(client: &mut Client<'_>, by: i32) {
     let last = (n_sessions + ids.len()).saturating_sub(1);
     // With no choice at all the first step leads to the first row.
     let place = place.map_or(0, |place| place.saturating_add_signed(by as isize).min(last));
+    select(client, place);
+}
+
+/// Choose the row at a place in both lists.
+pub(super) fn select(client: &mut Client<'_>, place: usize) {
+    let fleet = &mut client.ui.fleet;
+    let n_sessions = fleet.rows.len();
+    let ids = &fleet.foreign.rows;
     let session = fleet.rows.get(place).copied();
     if session.is_none() || session != fleet.chosen {
         fleet.scroll = 0;

@@ -50,6 +50,14 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Read out the instant at a column of a graph, which has so many.
+pub(super) fn point(client: &mut Client<'_>, column: u16, columns: u16) -> Vec<Effect> {
+    let view = &mut client.ui.machine;
+    let back = usize::from(columns.saturating_sub(column + 1)) * view.span / usize::from(columns.max(1));
+    view.cursor = Some(view.frozen.unwrap_or(0) + back.min(view.span.saturating_sub(1)));
+    Vec::new()
+}
+
 /// Let the window span the next longer or shorter time.
 pub(super) fn zoom(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
     let history = client.domain.history();

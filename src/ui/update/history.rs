@@ -2,11 +2,11 @@
 
 use domain::command::What;
 use domain::event::HistoryEvent;
-use domain::record::{Filter, Page, Record, report};
+use domain::record::{Body, Filter, Page, Record, report};
 
-use super::Client;
+use super::{Client, chats};
 use crate::ui::editor::Editor;
-use crate::ui::{BenchTab, Effect, Overlay, Screen};
+use crate::ui::{BenchTab, Effect, Overlay, RecordView, Screen};
 
 /// Take an answer of the history that is for this client.
 pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
@@ -29,7 +29,7 @@ pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Eff
                 list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
             }
         }
-        HistoryEvent::Record(record) => open(client, record.as_deref()),
+        HistoryEvent::Record(record) => return got(client, record.as_deref()),
         HistoryEvent::Failed(_) => client.ui.history.asked = false,
         _ => {}
     }
@@ -72,6 +72,7 @@ pub(super) fn ask_older(client: &mut Client<'_>) -> Vec<Effect> {
 fn list(client: &mut Client<'_>) -> Vec<Effect> {
     let history = &mut client.ui.history;
     history.asked = true;
+    history.problem = Filter::problem(history.filter.text());
     vec![Effect::ListHistory {
         generation: history.generation,
         filter: Filter::parse(history.filter.text()),
@@ -79,17 +80,43 @@ fn list(client: &mut Client<'_>) -> Vec<Effect> {
     }]
 }
 
-/// Ask for the chosen record, to show it.
+/// Ask for the chosen record, to show it, or to go on with its conversation.
 pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.history.reads = false;
+    get(client)
+}
+
+/// Ask for the chosen record, to read it.
+pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.history.reads = true;
+    get(client)
+}
+
+fn get(client: &Client<'_>) -> Vec<Effect> {
     let chosen = client.ui.history.entries.get(client.ui.history.chosen).filter(|_| is_open(client));
     chosen.map(|entry| Effect::GetRecord(entry.id)).into_iter().collect()
 }
 
-/// Show a record.
-fn open(client: &mut Client<'_>, record: Option<&Record>) {
-    let Some(record) = record else { return client.notify("this record no longer exists", true) };
-    let title = format!("{} {}", record.kind().name(), record.id);
-    client.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), scroll: 0 });
+/// A record came: an answer's conversation goes on, another one is shown.
+fn got(client: &mut Client<'_>, record: Option<&Record>) -> Vec<Effect> {
+    let Some(record) = record else {
+        client.notify("this record no longer exists", true);
+        return Vec::new();
+    };
+    if !client.ui.history.reads
+        && let Some(effects) = chats::resume_record(client, record)
+    {
+        return effects;
+    }
+    let title = format!("{} {} · {}", record.kind().name(), record.id, record.title);
+    let view = match &record.body {
+        Body::Run(_) => RecordView::Text,
+        Body::Race(race) | Body::Vote(race) => RecordView::Race(race.clone()),
+        Body::Bench(bench) => RecordView::Bench(bench.clone()),
+        Body::Suite(suite) => RecordView::Suite(suite.clone()),
+    };
+    client.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), view, scroll: 0 });
+    Vec::new()
 }
 
 /// Ask whether to delete the selected record.

@@ -3,11 +3,11 @@
 use domain::admission;
 use domain::command::{Force, What};
 use domain::lab::bench::Plan;
+use domain::model::{Model, Store};
 use domain::settings::SessionSettings;
 
-use super::Client;
-use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, LibraryTab, Overlay};
+use super::{Client, to_session};
+use crate::ui::{Effect, Form, FormPurpose, LibraryTab, Overlay, Welcome};
 
 /// Rows that a page of the card scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -18,12 +18,31 @@ pub(super) fn show_models(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Welcome a first start, once it is known that there are the starters alone.
+pub(super) fn welcome(client: &mut Client<'_>) {
+    let library = &client.domain.library;
+    if client.ui.welcome != Welcome::Pending || library.scanning || library.models.is_empty() {
+        return;
+    }
+    let is_starter = |model: &std::sync::Arc<Model>| model.store == Store::Starter;
+    client.ui.welcome = if library.models.iter().all(is_starter) { Welcome::Shown } else { Welcome::Done };
+}
+
 /// Start a model.
 pub(super) fn start_session(model: String, settings: SessionSettings, force: Force) -> Vec<Effect> {
     Effect::command(What::StartSession { model, settings: Box::new(settings), force })
 }
 
-/// Start the selected model.
+/// Go to the selected model's session where it runs, else start it.
+pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
+    let running = client.chosen_model().and_then(|model| client.domain.running(&model.id)).map(|session| session.id);
+    match running {
+        Some(session) => to_session::show(client, session),
+        None => start(client),
+    }
+}
+
+/// Start the selected model, once more where it runs.
 pub(super) fn start(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(model) = client.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
     start_session(model, client.domain.settings.session, Force::No)
@@ -33,16 +52,10 @@ pub(super) fn start(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     if let Some(model) = client.chosen_model() {
         let settings = admission::settings_for(model, client.domain.settings.session);
-        open_form(client, model.id.clone(), settings);
+        let form = Form::new(model.id.clone(), settings, client.domain.settings.chat.clone(), FormPurpose::Start);
+        client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     }
     Vec::new()
-}
-
-/// Open the settings to start a model with.
-pub(super) fn open_form(client: &mut Client<'_>, model: String, settings: SessionSettings) {
-    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
-    form.show();
-    client.ui.overlay = Some(Overlay::Form(Box::new(form)));
 }
 
 /// Scroll its card by so many rows; negative is up.
@@ -58,6 +71,9 @@ pub(super) fn bench(client: &mut Client<'_>) -> Vec<Effect> {
     let models: Vec<_> = client.suite_models().iter().map(|model| model.id.clone()).collect();
     if models.is_empty() {
         return Vec::new();
+    }
+    if let Some(text) = client.ui.told_marked(client.domain, "measuring") {
+        client.notify(text, false);
     }
     let plan = Plan { models, settings: client.domain.settings.session, ..Plan::default() };
     Effect::command(What::StartBench(Box::new(plan)))

@@ -1,10 +1,13 @@
 //! Filtering and sorting the lists of sessions, models and records.
 
+use domain::Domain;
+use domain::filter::Filter;
 use domain::model::library_view::{self, LibrarySort};
 
-use super::{Client, foreign};
+use super::{Client, foreign, race};
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, FleetSort, Focus, fleet_view};
+use crate::ui::fleet_view::FleetField;
+use crate::ui::{Effect, FleetSort, Focus, Welcome, fleet_view};
 
 /// Type the filter of the sessions.
 pub(super) fn filter_sessions(client: &mut Client<'_>) -> Vec<Effect> {
@@ -30,6 +33,7 @@ pub(super) fn keep_filter(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.requests.filtering = false;
     client.ui.library.filtering = false;
     client.ui.history.filtering = false;
+    client.ui.chats.filtering = false;
     Vec::new()
 }
 
@@ -39,6 +43,15 @@ pub(super) fn clear_session_filter(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.fleet.filtering = false;
     list_sessions(client);
     Vec::new()
+}
+
+/// Esc in the table of models: the filter goes first, then the welcome, then the marks.
+pub(super) fn back_in_models(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.library.filter.is_empty() && client.ui.welcome == Welcome::Shown {
+        client.ui.welcome = Welcome::Done;
+        return vec![Effect::Welcomed];
+    }
+    if client.ui.library.filter.is_empty() { race::unmark_all(client) } else { clear_model_filter(client) }
 }
 
 /// Show all models again.
@@ -93,17 +106,33 @@ fn relist_models(client: &mut Client<'_>) -> Vec<Effect> {
 /// Filter and sort the library; the selection stays on the model of this id where it still shows.
 pub(super) fn list_models(client: &mut Client<'_>, chosen: Option<&str>) {
     let (library, view) = (&client.domain.library, &mut client.ui.library);
-    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
+    let sessions = client.domain.sessions.iter().filter(|session| session.is_live());
+    let loaded = sessions.map(|session| session.model.id.clone()).collect();
+    let facts = library_view::Facts {
+        measured: &library.measured,
+        joules: &library.measured_joules,
+        loaded: &loaded,
+        openness: &library.openness.cards,
+    };
+    view.problem = library_view::parse(view.filter.text(), &library.models).problem().map(str::to_owned);
     view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
     let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
     view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
+}
+
+/// Read a filter of the Fleet screen.
+pub(super) fn fleet_filter(domain: &Domain, text: &str) -> Filter<FleetField> {
+    let foreign = domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
+    fleet_view::parse(text, &domain.sessions, foreign)
 }
 
 /// Filter and sort the sessions, and other programs' processes; a selection that shows no longer goes to the first row.
 pub(super) fn list_sessions(client: &mut Client<'_>) {
     foreign::list(client);
     let fleet = &mut client.ui.fleet;
-    fleet.rows = fleet_view::rows(&client.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    let filter = fleet_filter(client.domain, fleet.filter.text());
+    fleet.problem = filter.problem().map(str::to_owned);
+    fleet.rows = fleet_view::rows(&client.domain.sessions, &filter, fleet.sort, fleet.reverse);
     let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
     if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
         fleet.chosen = fleet.rows.first().copied();

@@ -13,6 +13,13 @@ pub(super) fn calibrate(client: &mut Client<'_>) -> Vec<Effect> {
     }
 }
 
+/// Show the absent sensors one by one, or as one line.
+pub(super) fn show_missing(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.machine.shows_missing = !client.ui.machine.shows_missing;
+    client.ui.machine.scroll = 0;
+    Vec::new()
+}
+
 /// Measure the memory bandwidth.
 pub(super) fn measure_bandwidth(_: &mut Client<'_>) -> Vec<Effect> {
     Effect::command(What::MeasureBandwidth)

@@ -6,6 +6,7 @@
 mod attached;
 mod bench;
 pub(super) mod bindings;
+mod chats;
 mod dialogs;
 mod dispatch;
 mod editing;
@@ -17,6 +18,7 @@ mod library;
 mod list;
 mod machine;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod reply;
@@ -24,21 +26,25 @@ mod requests;
 mod screen;
 mod selection;
 mod session;
+mod spoken;
 mod step;
 mod storage;
 mod suite;
+mod to_session;
+mod writing;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
+use domain::settings::GraphStyle;
 use domain::{Moment, Notification};
 
 use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State};
+use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State, Welcome};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -68,6 +74,7 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
         None => carry_out(state, now, wanted, &mut done),
         Some(_) => attached::send(&mut state.client(), wanted, &mut done),
     }
+    spoken::follow(&mut state.client());
     done
 }
 
@@ -132,7 +139,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     let client = &mut state.client();
     wanted.extend(match for_screen {
         Some(domain::Event::Hub(event)) => hub::on_event(client, event),
-        Some(domain::Event::History(event)) => history::on_event(client, &event),
+        Some(domain::Event::History(event)) => on_history(client, &event),
         Some(domain::Event::Library(LibraryEvent::Storage(news))) => {
             storage::on_event(client, &news);
             Vec::new()
@@ -143,6 +150,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
         list_models(client, chosen.as_deref());
     }
     if is_scanned {
+        library::welcome(client);
         wanted.extend(storage::disk_usage(client));
     }
     if is_tick {
@@ -168,11 +176,13 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
     match event {
         Event::Action(action) => return dispatch::act(client, action),
         Event::Text(text) => return editing::edit(client, &Edit::Insert(text)),
+        Event::Mouse(mouse) => return mouse::on_mouse(client, mouse),
         Event::Show(screen) => return screen::show(client, screen),
         Event::ScrollLimit(limit) => match &mut client.ui.overlay {
             Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                 *scroll = (*scroll).min(limit);
             }
+            Some(_) => {}
             _ if client.ui.screen == Screen::Library => {
                 client.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
             }
@@ -186,13 +196,27 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
             history::on_event(client, &HistoryEvent::Failed(String::new()));
             client.notify(text, true);
         }
-        Event::History(event) => return history::on_event(client, &event),
+        Event::History(event) => return on_history(client, &event),
+        Event::Edited(text) => return editing::replace(client, &text),
         Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
-        Event::Redraw | Event::Domain(_) => {}
+        Event::FirstStart => {
+            client.ui.welcome = Welcome::Pending;
+            library::welcome(client);
+        }
+        Event::AsciiOnly => (client.ui.ascii, client.ui.graphs) = (true, GraphStyle::Ascii),
+        Event::Redraw => client.ui.suspending = false,
+        Event::Domain(_) => {}
     }
     Vec::new()
+}
+
+/// An answer of the history: to its list, and to that of the conversations.
+fn on_history(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
+    let mut wanted = history::on_event(client, event);
+    wanted.extend(chats::on_event(client, event));
+    wanted
 }
 
 /// News for every client.
@@ -208,10 +232,14 @@ fn on_notification(client: &mut Client<'_>, notification: Notification) {
                 client.ui.fleet.focus = Focus::Table;
             }
         }
-        Notification::PromptReturned { session, text } => {
+        Notification::PromptReturned { session, text, reason } => {
             let editor = client.ui.fleet.prompts.entry(session).or_default();
             let text = if editor.is_empty() { text } else { format!("{text}\n{}", editor.text()) };
             *editor = Editor::with_text(&text);
+            client.notify_with(reason, true, &[Action::Clear, Action::Configure]);
+        }
+        Notification::ContextFull { session: _, text } => {
+            client.notify_with(text, false, &[Action::Configure, Action::Clear]);
         }
         Notification::RaceDiverged => {
             client.ui.race.tab = RaceTab::Lockstep;
@@ -229,6 +257,7 @@ fn follow(client: &mut Client<'_>) {
         client.ui.fleet.known = sessions.iter().map(|session| session.id).collect();
         client.ui.fleet.prompts.retain(|id, _| sessions.iter().any(|session| session.id == *id));
         client.ui.fleet.folds.retain(|id, _| sessions.iter().any(|session| session.id == *id));
+        client.ui.fleet.editing.take_if(|editing| !sessions.iter().any(|session| session.id == editing.session));
         list_sessions(client);
     }
     requests::follow(client);

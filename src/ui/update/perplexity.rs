@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use domain::command::What;
 use domain::lab::perplexity::{CHUNK, PerplexityOrder, Stage};
-use domain::lab::race::{Entry, same_vocabulary};
+use domain::lab::race::{Entry, Race, same_vocabulary};
 
 use super::Client;
 use crate::ui::{Effect, RaceTab};
@@ -30,17 +30,14 @@ pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
 
 fn score(client: &mut Client<'_>) -> Vec<Effect> {
     let races = &client.ui.race;
-    let mut text =
-        client.domain.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    let mut text = client.race().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
     if let Some(answer) = client.race_chosen_answer().filter(|_| races.with_answer) {
         text.push_str("\n\n");
         text.push_str(answer);
     }
     let refusal = match (client.race_entry(races.chosen), client.race_entry(races.other)) {
         _ if client.domain.is_racing() => "wait for the end of the race".to_owned(),
-        _ if client.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
-            "vote first: the names are hidden".to_owned()
-        }
+        _ if client.race().is_some_and(Race::hides_names) => "vote first: the names are hidden".to_owned(),
         _ if text.is_empty() => "write a prompt first: its text is scored".to_owned(),
         (Some(model), Some(reference)) if races.chosen != races.other => {
             if same_vocabulary(&model.model, &reference.model) {

@@ -6,7 +6,8 @@ use domain::lab::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder,
 
 use super::{Client, perplexity};
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Form, Overlay, RaceTab, Screen};
+use crate::ui::{Effect, Form, FormPurpose, Overlay, RaceTab, Screen};
+use domain::settings::ChatSettings;
 
 /// Lines that one step of a page's part scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -47,7 +48,7 @@ pub(super) fn fold(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Copy the selected column's answer.
 pub(super) fn copy(client: &mut Client<'_>) -> Vec<Effect> {
-    let lane = client.domain.race.as_ref().and_then(|race| race.lanes.get(client.ui.race.chosen));
+    let lane = client.race().and_then(|race| race.lanes.get(client.ui.race.chosen));
     match lane.and_then(|lane| lane.turn(client.domain)).filter(|turn| !turn.text.is_empty()) {
         Some(turn) => return vec![Effect::Copy(turn.text.clone())],
         None => client.notify("there is no answer to copy yet", true),
@@ -57,16 +58,16 @@ pub(super) fn copy(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Add a column like the selected one.
 pub(super) fn duplicate_column(client: &mut Client<'_>) -> Vec<Effect> {
-    let entry = client.ui.race.entries.get(client.ui.race.chosen).cloned();
-    let Some(entry) = entry.filter(|_| client.ui.race.entries.len() < MAX_COLUMNS) else {
+    let Some(entry) = client.ui.race.entries.get(client.ui.race.chosen).cloned() else { return Vec::new() };
+    if client.ui.race.entries.len() == MAX_COLUMNS {
         client.notify(full(), true);
         return Vec::new();
-    };
-    let effects = change(client);
-    let place = client.ui.race.chosen + 1;
+    }
+    change(client);
+    let place = (client.ui.race.chosen + 1).min(client.ui.race.entries.len());
     client.ui.race.entries.insert(place, entry);
     client.ui.race.chosen = place;
-    effects
+    Vec::new()
 }
 
 /// Open the selected column's settings.
@@ -74,8 +75,7 @@ pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     let column = client.ui.race.chosen;
     let Some(entry) = client.ui.race.entries.get(column) else { return Vec::new() };
     let (model, settings) = (entry.model.id.clone(), entry.settings);
-    let mut form = Form { model, settings, column: Some(column), chosen: 0, input: Editor::default(), error: None };
-    form.show();
+    let form = Form::new(model, settings, ChatSettings::default(), FormPurpose::Column(column));
     client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     Vec::new()
 }
@@ -115,6 +115,13 @@ fn select(client: &mut Client<'_>, by: usize) -> Vec<Effect> {
     score(client)
 }
 
+/// Select a column.
+pub(super) fn select_column(client: &mut Client<'_>, place: usize) -> Vec<Effect> {
+    let n = client.race_n_columns().max(1);
+    client.ui.race.typing = false;
+    select(client, (place + n - client.ui.race.chosen.min(place + n)) % n)
+}
+
 /// Score the prompt by other columns, where that shows.
 fn score(client: &mut Client<'_>) -> Vec<Effect> {
     if client.ui.race.tab == RaceTab::KlHeatmap { perplexity::again(client) } else { Vec::new() }
@@ -135,8 +142,8 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     match client.ui.race.tab {
         RaceTab::KlHeatmap => return perplexity::leave(client),
         RaceTab::Answers if client.domain.is_racing() => return cancel(client),
-        // A race that has ended stays until the next one begins.
-        RaceTab::Answers => {}
+        // The columns of the next race stay marked; a race that has ended stays until the next one begins.
+        RaceTab::Answers => client.ui.race.drafts = false,
         RaceTab::Diff | RaceTab::Lockstep | RaceTab::Leaderboard => {
             client.ui.race.tab = RaceTab::Answers;
             client.ui.race.diff = None;
@@ -145,14 +152,24 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The columns of the next race change: what shows of the last one would not belong to them.
-fn change(client: &mut Client<'_>) -> Vec<Effect> {
+/// The columns of the next race change: they show, and the last one stays until it begins.
+fn change(client: &mut Client<'_>) {
     if client.domain.is_racing() {
-        return Vec::new();
+        return;
+    }
+    // What is run again may have been unmarked since.
+    if client.ui.race.entries.is_empty() {
+        client.ui.race.entries = entries_of_last(client);
     }
     client.ui.race.tab = RaceTab::Answers;
     client.ui.race.diff = None;
-    if client.domain.race.is_some() { Effect::command(What::DismissRace) } else { Vec::new() }
+    client.ui.race.drafts = client.domain.race.is_some();
+}
+
+/// The columns of the last race.
+fn entries_of_last(client: &Client<'_>) -> Vec<Entry> {
+    let lanes = client.domain.race.iter().flat_map(|race| &race.lanes);
+    lanes.map(|lane| Entry { model: lane.model.clone(), settings: lane.settings }).collect()
 }
 
 /// Remove the selected column.
@@ -161,12 +178,12 @@ pub(super) fn remove_column(client: &mut Client<'_>) -> Vec<Effect> {
         client.notify("a race is running; cancel it first", true);
         return Vec::new();
     }
-    let effects = change(client);
+    change(client);
     if client.ui.race.chosen < client.ui.race.entries.len() {
         client.ui.race.entries.remove(client.ui.race.chosen);
     }
     client.ui.race.chosen = client.ui.race.chosen.min(client.ui.race.entries.len().saturating_sub(1));
-    effects
+    Vec::new()
 }
 
 /// Take new settings for a column of the next race.
@@ -175,12 +192,12 @@ pub(super) fn configured(
     column: usize,
     settings: domain::settings::SessionSettings,
 ) -> Vec<Effect> {
-    let effects = change(client);
+    change(client);
     if let Some(entry) = client.ui.race.entries.get_mut(column) {
         *entry = Entry { settings, model: entry.model.clone() };
         entry.settings.context = admission::context(&entry.model, entry.settings.context);
     }
-    effects
+    Vec::new()
 }
 
 /// Mark the selected model or session for the next race, or unmark it.
@@ -205,10 +222,9 @@ pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Unmark everything that is marked.
 pub(super) fn unmark_all(client: &mut Client<'_>) -> Vec<Effect> {
-    let effects = change(client);
     client.ui.race.entries.clear();
-    client.ui.race.chosen = 0;
-    effects
+    client.ui.race.chosen = client.ui.race.chosen.min(client.race_n_columns().saturating_sub(1));
+    Vec::new()
 }
 
 /// Go to the Race screen with what is marked, to write the prompt.
@@ -227,15 +243,23 @@ pub(super) fn race_marked(client: &mut Client<'_>) -> Vec<Effect> {
         marked != raced
     };
     let is_new = client.domain.race.as_ref().is_some_and(|race| is_other(race));
-    let effects = if is_new { change(client) } else { Vec::new() };
+    if is_new {
+        change(client);
+    }
+    if let Some(text) = client.ui.told_marked(client.domain, "racing") {
+        client.notify(text, false);
+    }
     client.ui.screen = Screen::Race;
     client.ui.race.typing = !client.domain.is_racing();
-    effects
+    Vec::new()
 }
 
 /// Run the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
 pub(super) fn run(client: &mut Client<'_>) -> Vec<Effect> {
     let is_racing = client.domain.is_racing();
+    if client.ui.race.entries.is_empty() && !is_racing {
+        client.ui.race.entries = entries_of_last(client);
+    }
     let races = &mut client.ui.race;
     let prompt = races.prompt.text().to_owned();
     if !is_racing && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
@@ -269,7 +293,7 @@ pub(super) fn show(client: &mut Client<'_>, order: RaceOrder) {
     if !order.lockstep {
         races.order = order.order;
     }
-    races.typing = false;
+    (races.typing, races.drafts) = (false, false);
     races.tab = if order.lockstep { RaceTab::Lockstep } else { RaceTab::Answers };
     races.diff = None;
     races.divergence = None;
@@ -304,7 +328,7 @@ pub(super) fn turn_blind(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Open the vote.
 pub(super) fn open_vote(client: &mut Client<'_>) -> Vec<Effect> {
-    match vote_obstacle(client.domain.race.as_deref()) {
+    match vote_obstacle(client.race()) {
         None => client.ui.overlay = Some(Overlay::Vote { chosen: client.ui.race.chosen }),
         Some(reason) => client.notify(reason, true),
     }
@@ -316,7 +340,7 @@ pub(super) fn turn_diff(client: &mut Client<'_>) -> Vec<Effect> {
     if client.ui.race.tab == RaceTab::Diff {
         client.ui.race.tab = RaceTab::Answers;
         client.ui.race.diff = None;
-    } else if client.domain.race.is_some() {
+    } else if client.race().is_some() {
         client.ui.race.tab = RaceTab::Diff;
         client.ui.race.scroll = Some(0);
         compare(client);
@@ -346,7 +370,7 @@ pub(super) fn turn_lockstep(client: &mut Client<'_>) -> Vec<Effect> {
         client.ui.race.divergence = None;
         return Vec::new();
     }
-    match &client.domain.race {
+    match client.race() {
         Some(race) if race.lockstep => {
             client.ui.race.tab = RaceTab::Lockstep;
             part(client);
@@ -374,7 +398,7 @@ pub(super) fn ended(client: &mut Client<'_>) {
 /// Find where the columns diverge, while that shows.
 pub(super) fn part(client: &mut Client<'_>) {
     if client.ui.race.tab == RaceTab::Lockstep {
-        client.ui.race.divergence = client.domain.race.as_ref().and_then(|race| race.divergence(client.domain));
+        client.ui.race.divergence = client.race().and_then(|race| race.divergence(client.domain));
     }
 }
 
@@ -383,7 +407,7 @@ fn compare(client: &mut Client<'_>) {
     if client.ui.race.tab != RaceTab::Diff {
         return;
     }
-    let Some(race) = &client.domain.race else { return };
+    let Some(race) = client.race() else { return };
     let text = |place: usize| {
         let turn = race.lanes.get(place).and_then(|lane| lane.turn(client.domain));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
@@ -393,7 +417,7 @@ fn compare(client: &mut Client<'_>) {
 
 /// Write the race that shows to files.
 pub(super) fn save(client: &mut Client<'_>) -> Vec<Effect> {
-    match &client.domain.race {
+    match client.race() {
         Some(race) if !race.is_running() => {
             let stem = format!("race-{}", race.at.unix);
             let files =

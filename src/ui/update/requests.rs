@@ -15,6 +15,7 @@ pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.requests.shown = !(client.ui.screen == Screen::Fleet && client.ui.requests.shown);
     client.ui.requests.filtering = false;
     client.ui.fleet.filtering = false;
+    client.ui.chats.shown = false;
     client.ui.screen = Screen::Fleet;
     list(client);
     Vec::new()
@@ -31,6 +32,7 @@ pub(super) fn list(client: &mut Client<'_>) {
     let rows = requests::listed(all(), view.filter.text(), (view.sort, view.reverse), facts);
     view.rows = rows.iter().map(|row| row.id).collect();
     view.n_all = all().count();
+    view.problem = requests::filter_problem(view.filter.text(), all());
     if !view.chosen.is_some_and(|chosen| view.rows.contains(&chosen)) {
         view.chosen = view.rows.get(place.min(view.rows.len().saturating_sub(1))).copied();
     }

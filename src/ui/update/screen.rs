@@ -5,7 +5,7 @@ use domain::settings::OnQuit;
 
 use super::Client;
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Overlay, Screen, Then};
+use crate::ui::{Effect, Overlay, RecordView, Screen, Then};
 
 /// Go to a screen.
 pub(super) fn show(client: &mut Client<'_>, screen: Screen) -> Vec<Effect> {
@@ -15,6 +15,8 @@ pub(super) fn show(client: &mut Client<'_>, screen: Screen) -> Vec<Effect> {
     client.ui.fleet.filtering = false;
     client.ui.requests.filtering = false;
     client.ui.history.filtering = false;
+    client.ui.chats.filtering = false;
+    client.ui.chats.naming = None;
     client.ui.race.typing = false;
     Vec::new()
 }
@@ -52,6 +54,30 @@ pub(super) fn set_theme(client: &mut Client<'_>, name: String) -> Vec<Effect> {
     } else {
         client.notify(format!("there is no theme {name}"), true);
     }
+    Vec::new()
+}
+
+/// Show the last messages in full.
+pub(super) fn messages(client: &mut Client<'_>) -> Vec<Effect> {
+    let text: Vec<String> = client
+        .ui
+        .messages
+        .iter()
+        .rev()
+        .map(|(at, notice)| {
+            let ago = domain::units::ago(*at, client.domain.now.unix);
+            format!("{ago}: {notice}")
+        })
+        .collect();
+    let text = if text.is_empty() { "No messages yet.".to_owned() } else { text.join("\n\n") };
+    client.ui.overlay =
+        Some(Overlay::Record { title: "messages, newest first".to_owned(), text, view: RecordView::Text, scroll: 0 });
+    Vec::new()
+}
+
+/// Stop until the shell continues the program.
+pub(super) fn suspend(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.suspending = true;
     Vec::new()
 }
 

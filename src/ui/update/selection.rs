@@ -1,12 +1,14 @@
 //! Moving the selection of the list that has the keys, or scrolling its text.
 
 use super::step::step;
-use super::{Client, foreign, history, hub, race, requests, suite};
+use super::{Client, foreign, history, hub, race, requests, session, suite};
 use crate::ui::{Effect, Form, Mode, Overlay};
-use domain::settings::SESSION_FIELDS;
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 pub(super) const PAGE: i32 = 10;
+
+/// More lines than any text has.
+const MAX_SCROLL: i32 = 1 << 24;
 
 /// Move by so many rows; negative is up.
 pub(super) fn move_by(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
@@ -17,6 +19,9 @@ pub(super) fn move_by(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
     }
     let ui = &mut *client.ui;
     match mode {
+        // What fills the screen is read.
+        Mode::Fleet if ui.fleet.is_zoomed => return session::scroll(client, by.clamp(-MAX_SCROLL, MAX_SCROLL)),
+        Mode::Chats | Mode::ChatFilter => ui.chats.chosen = step(ui.chats.chosen, by, ui.chats.entries.len()),
         Mode::Fleet | Mode::FleetFilter | Mode::Top => foreign::move_selection(client, by),
         Mode::Requests | Mode::RequestFilter => requests::move_selection(client, by),
         Mode::Library | Mode::LibraryFilter => ui.library.chosen = step(ui.library.chosen, by, ui.library.rows.len()),
@@ -58,7 +63,7 @@ fn move_in_dialog(client: &mut Client<'_>, by: i32) {
 /// To another row, once the text of this one is right.
 fn move_field(form: &mut Form, by: i32) {
     if form.take() {
-        form.chosen = step(form.chosen, by, SESSION_FIELDS.len());
+        form.chosen = step(form.chosen, by, form.fields().len());
         form.show();
     }
 }

@@ -4,8 +4,9 @@ use domain::command::What;
 use domain::session::{Phase, Session, SessionId};
 use wire::Role;
 
-use super::{Client, foreign, graphs, library, list};
-use crate::ui::{Effect, Focus, Overlay, Screen, SessionTab};
+use super::{Client, foreign, graphs, list, race, writing};
+use crate::ui::{Effect, Focus, Form, FormPurpose, Overlay, Screen, SessionTab, Then};
+use domain::settings::{InEffect, in_effect};
 
 /// Lines that a page of a tab scrolls.
 pub(super) const SCROLL: i32 = 5;
@@ -28,14 +29,17 @@ pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes.
+/// Esc in the table: the graphs' cursor goes first, then the answer is cancelled, then the filter goes, then the marks.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     if graphs::leave_cursor(client) {
+        Vec::new()
+    } else if client.ui.fleet.is_zoomed && !client.chosen_session().is_some_and(Session::is_busy) {
+        client.ui.fleet.is_zoomed = false;
         Vec::new()
     } else if client.chosen_session().is_some_and(Session::is_busy) {
         cancel(client)
     } else if client.ui.fleet.filter.is_empty() {
-        Vec::new()
+        race::unmark_all(client)
     } else {
         list::clear_session_filter(client)
     }
@@ -43,7 +47,7 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Esc in the prompt: the graphs' cursor goes first, then the answer is cancelled, then the table has the keys.
 pub(super) fn back_from_prompt(client: &mut Client<'_>) -> Vec<Effect> {
-    if graphs::leave_cursor(client) {
+    if graphs::leave_cursor(client) || writing::stop_editing(client) {
         return Vec::new();
     }
     if client.chosen_session().is_some_and(Session::is_busy) {
@@ -88,7 +92,10 @@ pub(super) fn send(client: &mut Client<'_>) -> Vec<Effect> {
     if text.trim().is_empty() {
         return Vec::new();
     }
-    Effect::command(What::SendPrompt { session, text })
+    match client.ui.fleet.editing.as_ref().filter(|editing| editing.session == session) {
+        Some(editing) => Effect::command(What::EditPrompt { session, turn: editing.turn, text }),
+        None => Effect::command(What::SendPrompt { session, text }),
+    }
 }
 
 /// Cancel the answer.
@@ -122,12 +129,41 @@ pub(super) fn set(client: &mut Client<'_>, name: String, value: String) -> Vec<E
     of_chosen(client, |session| What::SetSession { session, name, value })
 }
 
-/// Open the session's settings, to start its model once more.
+/// Open the session's settings, to change them as it runs.
 pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
     if let Some(session) = client.chosen_session() {
-        library::open_form(client, session.model.id.clone(), session.settings);
+        let (model, purpose) = (session.model.id.clone(), FormPurpose::Session(session.id));
+        let form = Form::new(model, session.settings, session.chat.clone(), purpose);
+        client.ui.overlay = Some(Overlay::Form(Box::new(form)));
     }
     Vec::new()
+}
+
+/// Change what a form says differently: at once where that can be, and what needs the model to be loaded again is asked about.
+pub(super) fn reconfigured(client: &mut Client<'_>, id: SessionId, form: &Form) -> Vec<Effect> {
+    let Some(session) = client.domain.session(id) else {
+        client.notify("this session no longer exists", true);
+        return Vec::new();
+    };
+    let old = |name: &str| session.chat.get(name).or_else(|| session.settings.get(name)).unwrap_or_default();
+    let changed: Vec<&str> =
+        form.fields().into_iter().map(|field| field.name).filter(|name| form.get(name) != old(name)).collect();
+    let set = |name: &&str| What::SetSession { session: id, name: (*name).to_owned(), value: form.get(name) };
+    let (reload, live): (Vec<&str>, Vec<&str>) =
+        changed.into_iter().partition(|name| in_effect(name) == InEffect::Reload);
+    if !reload.is_empty() {
+        let busy = if session.is_busy() { " It is answering, and the answer ends." } else { "" };
+        let need = if reload.len() == 1 { "needs" } else { "need" };
+        let question = format!(
+            "{} {need} the model to be loaded again, with the conversation kept. Reload {} now?{busy}",
+            reload.join(", "),
+            session.name
+        );
+        let mut all: Vec<What> = reload.iter().map(set).collect();
+        all.push(What::RestartSession(id));
+        client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Commands(all) });
+    }
+    live.iter().map(set).map(Effect::Command).collect()
 }
 
 /// All reasonings of the session become one way: unfolded if any is folded.

@@ -41,10 +41,19 @@ pub(super) fn undo(_: &mut Client<'_>) -> Vec<Effect> {
     Effect::command(What::UndoStorage)
 }
 
-/// Ask what deleting the selected model would do.
+/// Ask what deleting the marked models would do, or the selected one where none is marked.
 pub(super) fn delete_model(client: &mut Client<'_>) -> Vec<Effect> {
-    let models = client.chosen_model().map(|model| vec![Arc::clone(model)]);
-    models.map_or_else(Vec::new, |models| plan(client, Request::Remove { models }))
+    let mut models = client.suite_models();
+    // A model may be marked twice, with other settings.
+    let mut seen = std::collections::HashSet::new();
+    models.retain(|model| seen.insert(model.id.clone()));
+    if models.is_empty() {
+        return Vec::new();
+    }
+    if let Some(text) = client.ui.told_marked(client.domain, "asking about") {
+        client.notify(text, false);
+    }
+    plan(client, Request::Remove { models })
 }
 
 /// Ask what cleaning up the selected row would do.

@@ -10,7 +10,7 @@ use domain::model::Model;
 
 use super::Client;
 use super::step::step;
-use crate::ui::{BenchTab, Effect, Overlay, Screen, SuiteEntry};
+use crate::ui::{BenchTab, Effect, Overlay, RecordView, Screen, SuiteEntry};
 
 /// Show the suites, or the benches again.
 pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
@@ -165,6 +165,6 @@ pub(super) fn show_answer(client: &mut Client<'_>) -> Vec<Effect> {
     });
     let text = format!("{}\n\nAnswer\n\n{}\n\nChecks\n\n{}", prompt.text, answer.text, checks.collect::<String>());
     let title = format!("{} · {}", one.model.name, prompt.id);
-    client.ui.overlay = Some(Overlay::Record { title, text, scroll: 0 });
+    client.ui.overlay = Some(Overlay::Record { title, text, view: RecordView::Text, scroll: 0 });
     Vec::new()
 }

@@ -8,7 +8,7 @@ use crate::ui::theme::Meaning;
 
 /// A bar that fills `share` of one row, by halves of a cell.
 pub(crate) fn share(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Style) {
-    if area.height == 0 || area.width == 0 {
+    if area.height == 0 || area.width == 0 || canvas.plain {
         return;
     }
     let halves = (share.clamp(0.0, 1.0) * f64::from(area.width) * 2.0).round() as u32;
@@ -24,9 +24,30 @@ pub(crate) fn share(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Styl
     }
 }
 
+/// A solid bar that fills `share` of one row, by eighths of a cell: what lengths are compared by.
+pub(crate) fn solid(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Style) {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    if area.height == 0 || canvas.plain {
+        return;
+    }
+    let eighths = (share.clamp(0.0, 1.0) * f64::from(area.width) * 8.0).round() as u32;
+    // What is there at all is seen.
+    let eighths = eighths.max(u32::from(share > 0.0));
+    for column in 0..area.width {
+        let glyph = match eighths.saturating_sub(u32::from(column) * 8) {
+            0 => break,
+            8.. if canvas.is_ascii() => '#',
+            8.. => '█',
+            _ if canvas.is_ascii() => '-',
+            part => EIGHTHS[part as usize],
+        };
+        canvas.cell(area.x + column, area.y, glyph, style);
+    }
+}
+
 /// A bar of parts beside each other, each at least one cell where it is not nothing; what remains is drawn as free.
 pub(crate) fn split(canvas: &mut Canvas<'_>, area: Rect, total: f64, parts: &[(f64, Style, char)]) {
-    if area.height == 0 || area.width == 0 {
+    if area.height == 0 || area.width == 0 || canvas.plain {
         return;
     }
     let mut x = area.x;

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::ui::canvas::{Canvas, Span};
+use crate::ui::hits::Target;
 use crate::ui::theme::Meaning;
 use domain::settings::GraphStyle;
 use domain::units::digits;
@@ -21,9 +22,27 @@ pub(crate) struct Series {
 /// The most series that are told apart; the rest joins the last.
 const MAX_SERIES: usize = 16;
 
-/// The sign of a series in a legend: what ASCII graphs fill it with, else a square of its colour.
-pub(crate) fn sign(index: usize, style: GraphStyle) -> char {
-    if style == GraphStyle::Ascii { FILLS[index.min(MAX_SERIES - 1) % FILLS.len()] } else { '■' }
+/// The sign of a series in a legend: what its graph is filled with, where colours don't tell it, else a square.
+pub(crate) fn sign(canvas: &Canvas<'_>, index: usize) -> char {
+    let index = index.min(MAX_SERIES - 1);
+    match canvas.graphs {
+        GraphStyle::Ascii => FILLS[index % FILLS.len()],
+        _ if !canvas.needs_patterns() => '■',
+        GraphStyle::Braille => pattern(PATTERNS[index % PATTERNS.len()]),
+        GraphStyle::Block => SHADES[index % SHADES.len()],
+    }
+}
+
+/// The dots of a braille cell that a series leaves in a theme without colours: all, every second, lines across, lines up,
+/// a corner, two rows.
+const PATTERNS: [u32; 6] = [0xFF, 0x99, 0x2D, 0x47, 0x81, 0xC0];
+
+/// What full blocks of a series become there.
+const SHADES: [char; 4] = ['█', '▒', '░', '▓'];
+
+/// The braille character of these dots.
+fn pattern(mask: u32) -> char {
+    char::from_u32(0x2800 + mask).unwrap_or(' ')
 }
 
 /// What ASCII graphs fill a series with.
@@ -119,6 +138,7 @@ fn time_axis(canvas: &mut Canvas<'_>, area: Rect, window: Window<'_>) -> Option<
         return None;
     }
     let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: area.height - 1, ..area };
+    canvas.hit(plot, Target::Graph);
     let (wall, corner) = if canvas.is_ascii() { ('|', '+') } else { ('│', '└') };
     let border = canvas.style(Meaning::Border);
     (plot.y..plot.bottom()).for_each(|y| canvas.cell(plot.x - 1, y, wall, border));
@@ -159,6 +179,8 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
         GraphStyle::Block => (1, 8),
         GraphStyle::Ascii => (1, 2),
     };
+    // Where colours don't tell them apart, patterns do.
+    let patterned = series.len() > 1 && series.windows(2).all(|pair| pair[0].style == pair[1].style);
     let columns = usize::from(plot.width) * across;
     let heights = usize::from(plot.height) * up;
     let tops: Vec<Vec<usize>> =
@@ -182,7 +204,15 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
             let Some(most) = most.filter(|most| dots[*most] > 0) else { continue };
             let cell = (plot.x + cell_x as u16, plot.y + cell_y as u16);
             let glyph = match canvas.graphs {
+                GraphStyle::Braille if patterned => {
+                    let glyph = braille(filled[0], filled[1]);
+                    let mask = u32::from(glyph).saturating_sub(0x2800);
+                    // What is there at all is seen.
+                    let left = Some(mask & PATTERNS[most % PATTERNS.len()]).filter(|left| *left != 0).unwrap_or(mask);
+                    pattern(left)
+                }
                 GraphStyle::Braille => braille(filled[0], filled[1]),
+                GraphStyle::Block if patterned && filled[0] == 8 => SHADES[most % SHADES.len()],
                 GraphStyle::Block => {
                     if let Some((glyph, style)) = border(series, &dots, filled[0]) {
                         canvas.cell(cell.0, cell.1, glyph, style);

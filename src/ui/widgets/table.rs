@@ -40,6 +40,27 @@ const GAP: u16 = 2;
 /// Columns that the mark of the chosen row takes.
 const MARK: u16 = 2;
 
+/// Columns of the screen that a table takes whole, where the cells of the one that grows have so many.
+pub(crate) fn width(columns: &[Column], longest: u16) -> u16 {
+    let own = |column: &Column| match column.align {
+        Align::Grow(most) => longest.clamp(column.width, most.max(column.width)),
+        Align::Left | Align::Right => column.width,
+    };
+    let gaps = GAP * (columns.len() as u16).saturating_sub(1);
+    MARK + columns.iter().map(own).sum::<u16>() + gaps
+}
+
+/// The columns with room for the longest name in one of them, before columns of less use: up to two fifths of the width.
+pub(crate) fn with_name(columns: &[Column], name: usize, longest: usize, width: u16) -> Vec<Column> {
+    let mut columns = columns.to_vec();
+    if let Some(column) = columns.get_mut(name) {
+        let longest = u16::try_from(longest).unwrap_or(u16::MAX);
+        column.width = longest.clamp(column.width, (width * 2 / 5).max(column.width));
+        column.align = Align::Grow(longest.max(column.width));
+    }
+    columns
+}
+
 /// Where each column stands: its left edge and width, `None` for one that doesn't show.
 pub(crate) fn arrange(columns: &[Column], area: Rect) -> Vec<Option<(u16, u16)>> {
     let asked: Vec<_> = columns
@@ -119,7 +140,11 @@ pub(crate) fn draw<'a>(
         if is_chosen {
             let mark = if canvas.is_ascii() { '>' } else { '▌' };
             let style = canvas.style(if focused { Meaning::Focus } else { Meaning::Muted });
-            canvas.cell(strip.x, strip.y, mark, style);
+            if focused && canvas.plain {
+                canvas.focus(strip.x, strip.y);
+            } else {
+                canvas.cell(strip.x, strip.y, mark, style);
+            }
             let style = canvas.style(Meaning::Selection);
             canvas.tint(strip, style);
         }

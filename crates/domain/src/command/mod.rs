@@ -7,9 +7,10 @@ mod refusal;
 
 pub use refusal::{Cause, Force, Refused};
 
-use wire::Prompt;
+use wire::{Prompt, Sampling};
 
 use crate::ask::Ask;
+use crate::conversation::{Conversation, ConversationKey};
 use crate::download::{DownloadId, Order};
 use crate::keep_alive::KeepAlive;
 use crate::lab::bench::Plan;
@@ -70,6 +71,39 @@ pub enum What {
         /// The prompt.
         text: String,
     },
+    /// Drop the last answer of a session's conversation, and have its prompt answered again.
+    Regenerate(SessionId),
+    /// Drop the last prompt of a session's conversation with its answer.
+    DeleteExchange(SessionId),
+    /// Put another text in the place of a prompt that was sent. What came after it is dropped, and it is answered.
+    EditPrompt {
+        /// Which session.
+        session: SessionId,
+        /// The turn of its conversation that the prompt is.
+        turn: usize,
+        /// The new prompt.
+        text: String,
+    },
+    /// Go on with a conversation that was kept, in a session of its model: the one that shows it, one whose own conversation
+    /// is kept too, or a new one. Answered with [`Value::Session`].
+    ContinueConversation {
+        /// The conversation.
+        #[serde(with = "crate::portable::document")]
+        conversation: Box<Conversation>,
+        /// What a start goes ahead in spite of.
+        force: Force,
+    },
+    /// Keep a conversation that no session has.
+    SaveConversation(#[serde(with = "crate::portable::document")] Box<Conversation>),
+    /// Give a conversation a name; an empty one takes it.
+    NameConversation {
+        /// Which.
+        key: ConversationKey,
+        /// The name.
+        name: String,
+    },
+    /// Delete a conversation of the history.
+    DeleteConversation(ConversationKey),
     /// Answer a prompt from outside the session's conversation; replied to with [`Value::Request`].
     Generate {
         /// Which session.
@@ -80,6 +114,8 @@ pub enum What {
         form: Option<Form>,
         /// Texts that end it; none leaves that to the model's store.
         stop: Vec<String>,
+        /// How it is generated; `None` takes the session's settings.
+        options: Option<Box<AnswerOptions>>,
         /// Whether the answer becomes a record of its own.
         record: bool,
     },
@@ -126,6 +162,8 @@ pub enum What {
     StartBench(Box<Plan>),
     /// End the bench that runs.
     CancelBench,
+    /// Count disturbed repetitions of the bench as well.
+    KeepDisturbed,
     /// Ask models the prompts of a suite.
     StartSuite(Box<SuiteOrder>),
     /// End the suite that runs; what was answered is kept for the next run.
@@ -176,6 +214,19 @@ pub enum What {
         /// Kill it.
         kill: bool,
     },
+}
+
+/// How an answer is generated where its session's settings don't hold.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AnswerOptions {
+    /// The most tokens; `None` goes on until the context is full.
+    pub max_tokens: Option<u32>,
+    /// The samplers.
+    pub sampling: Sampling,
+    /// Tokens of the context that must be left for the answer; a prompt that leaves fewer is too long.
+    pub min_room: u32,
+    /// Whether the older part of the context is dropped where the answer fills it.
+    pub context_shift: bool,
 }
 
 /// What became of a command. Each gets one reply.

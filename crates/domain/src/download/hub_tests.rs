@@ -89,12 +89,12 @@ fn the_best_that_fits_is_picked_with_its_reason() {
     };
     assert_eq!(
         pick(Some(40)),
-        ("Q8_0", "largest that fits 40.0 GB free with 8.2k context, estimated".into(), Some(true))
+        ("Q8_0", "largest that fits 40.0 GB free with 8K context, estimated".into(), Some(true))
     );
     assert_eq!(pick(Some(8)).0, "Q4_K_M");
     assert_eq!(
         pick(Some(1)),
-        ("Q2_K", "the smallest; none fits 1.0 GB free with 8.2k context, estimated".into(), Some(false))
+        ("Q2_K", "the smallest; none fits 1.0 GB free with 8K context, estimated".into(), Some(false))
     );
     assert_eq!(pick(None).0, "Q4_K_M");
     assert_eq!(

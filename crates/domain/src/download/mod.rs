@@ -5,6 +5,7 @@
 pub mod hub;
 pub mod preselection;
 mod remote;
+pub mod suggestion;
 pub mod target;
 
 use std::time::Duration;

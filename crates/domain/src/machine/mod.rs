@@ -43,6 +43,8 @@ pub struct Sample {
     pub pressure: Pressure,
     /// Mounted disks, real ones only.
     pub disks: Vec<Disk>,
+    /// Traffic with other machines; `None` in the first sample, and where the system doesn't tell.
+    pub network: Option<Network>,
     /// Temperature sensors.
     pub temperatures: Vec<Temperature>,
     /// GPUs that a driver tells about.
@@ -213,6 +215,15 @@ pub struct Disk {
     pub written: Option<Bytes>,
 }
 
+/// Traffic with other machines, bytes per second since the reading before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// What came in; `None` where it was not counted.
+    pub received: Option<Bytes>,
+    /// What went out; `None` where it was not counted.
+    pub sent: Option<Bytes>,
+}
+
 /// A temperature sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Temperature {
@@ -345,6 +356,25 @@ impl Sample {
             }
         }
         format!("[{}]", parts.join("+"))
+    }
+
+    /// What would mend most of what is not known here, in a sentence; `None` where power is known, or nothing helps.
+    pub fn best_remedy(&self, energy: &crate::settings::Energy) -> Option<String> {
+        if self.total().is_some() {
+            return None;
+        }
+        let is_virtual = self.sources.iter().any(|source| match &source.reading {
+            Figure::Unknown { reason, .. } => reason.contains("virtual machine"),
+            Figure::Known { .. } => false,
+        });
+        match self.why_no_power() {
+            // No counter will appear in there, but an estimate can.
+            (_, remedy) if is_virtual || remedy.is_none() => energy
+                .tdp_watts
+                .is_none()
+                .then(|| "set energy.tdp_watts in config.toml, and energy is estimated".to_owned()),
+            (reason, remedy) => remedy.map(|remedy| format!("{remedy} ({reason})")),
+        }
     }
 
     /// Why power is not known and what mends it: of the sources that would tell, the first that gives a remedy.

@@ -150,7 +150,7 @@ pub fn size(summary: &Summary) -> Option<String> {
     })
 }
 
-/// The context in a person's terms: `131k`, or `4.1k, extended to 164k by yarn x40`; `None` where the file doesn't tell.
+/// The context in a person's terms: `128K`, or `4K, extended to 160K by yarn x40`; `None` where the file doesn't tell.
 pub fn context(summary: &Summary) -> Option<String> {
     use crate::units::tokens;
     let longest = summary.longest_context()?;
@@ -250,7 +250,7 @@ mod tests {
         for is_mla in [true, false] {
             let summary = Header::read(&deepseek_v3("DeepSeek V3", is_mla).sparse()).unwrap().summary();
             assert_eq!(size(&summary).unwrap(), "671 B, 37 B active");
-            assert_eq!(context(&summary).unwrap(), "4.1k trained, extended to 164k by yarn x40");
+            assert_eq!(context(&summary).unwrap(), "4K trained, extended to 160K by yarn x40");
             assert_eq!(capabilities(&summary).unwrap(), ["chat", "system prompt", "thinking"]);
         }
     }
@@ -269,7 +269,7 @@ mod tests {
                         .f32("llama.rope.scaling.factor", 4.0)
                         .u32("llama.rope.scaling.original_context_length", 32_768)
                 }),
-                "33k trained, extended to 131k by yarn x4",
+                "32K trained, extended to 128K by yarn x4",
             ),
             (
                 of(|b| b.string("llama.rope.scaling.type", "linear").f32("llama.rope.scaling.factor", 2.5)),

@@ -1,16 +1,15 @@
 //! Which models show, in which order: the filter and the sorting of the Library screen and of `taffrail ls`.
 //!
-//! A filter is words; a model shows when every word fits. A word is a part of the name, repository, architecture,
-//! quantisation, licence or store, or one of the questions `store:hf`, `arch:llama`, `quant:q4`, `licence:mit`,
-//! `repo:qwen`, `name:7b`, `size:<5gb`, `params:>1b`, `context:>=32k`, `speed:>40`, `is:runnable`, `open:data`. A licence
-//! is asked for by its name or its class (`licence:osi`, `open`, `terms`, `nc`, `unknown`; the strictest that applies
-//! counts), and `open:data`, `weights`, `code`, `evaluation` or `report` is what one source at least calls open. A
-//! question that is not finished yet fits every model, so that nothing vanishes while it is typed.
+//! A word of the filter is a part of the name, repository, architecture, quantisation, licence or store, or a question
+//! about one of [`FIELDS`]. A licence is asked for by its name or its class (`license:osi`, `open`, `terms`, `nc`,
+//! `unknown`; the strictest that applies counts), and `open:data`, `weights`, `code`, `evaluation` or `report` is what one
+//! source at least calls open.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::figure::Graded;
+use crate::filter::{Field, Filter, Kind, Row, Unit};
 use crate::model::{Model, Status};
 use crate::openness::{Card, Cards, Dimension, license};
 
@@ -44,15 +43,71 @@ impl LibrarySort {
 pub struct Facts<'a> {
     /// Generation speed by model id, tokens per second.
     pub measured: &'a HashMap<String, f64>,
+    /// Energy per generated token by model id, joules.
+    pub joules: &'a HashMap<String, Graded>,
+    /// The ids of models with a session.
+    pub loaded: &'a HashSet<String>,
     /// How open they are, by model id.
     pub openness: &'a Cards,
 }
 
+/// What the filter can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "FIELDS has their names")]
+pub enum LibraryField {
+    Name,
+    Repository,
+    Architecture,
+    Quant,
+    License,
+    Store,
+    Is,
+    Open,
+    Size,
+    Parameters,
+    Context,
+    Speed,
+    Energy,
+}
+
+/// The fields with their names.
+pub const FIELDS: &[Field<LibraryField>] = &[
+    field(LibraryField::Name, &["name", "model"], Kind::Text),
+    field(LibraryField::Repository, &["repo", "repository"], Kind::Text),
+    field(LibraryField::Architecture, &["arch", "architecture"], Kind::Text),
+    field(LibraryField::Quant, &["quant", "quantization"], Kind::Text),
+    field(LibraryField::License, &["license", "licence"], Kind::Text),
+    field(LibraryField::Store, &["store"], Kind::Text),
+    field(LibraryField::Is, &["is"], Kind::Words(STATES)),
+    field(LibraryField::Open, &["open"], Kind::Words(OPEN)),
+    field(LibraryField::Size, &["size"], Kind::Number(Unit::Bytes)),
+    field(LibraryField::Parameters, &["params", "parameters"], Kind::Number(Unit::Count)),
+    field(LibraryField::Context, &["context", "ctx"], Kind::Number(Unit::Tokens)),
+    field(LibraryField::Speed, &["tok/s", "speed"], Kind::Number(Unit::Plain)),
+    field(LibraryField::Energy, &["j/tok"], Kind::Number(Unit::Plain)),
+];
+
+const fn field(field: LibraryField, names: &'static [&'static str], kind: Kind) -> Field<LibraryField> {
+    Field { field, names, kind }
+}
+
+/// The words after `is:`.
+const STATES: &[&str] =
+    &["runnable", "ready", "loaded", "running", "damaged", "broken", "incomplete", "unreadable", "other"];
+
+/// The words after `open:`.
+const OPEN: &[&str] = &["weights", "data", "code", "evaluation", "report"];
+
+/// Read a filter, and decide about its words by what the models are called.
+pub fn parse(filter: &str, models: &[Arc<Model>]) -> Filter<LibraryField> {
+    let any = |part: &str| models.iter().any(|model| TEXTS.into_iter().any(|field| contains(model, field, part)));
+    Filter::parse(filter, FIELDS).settle(any)
+}
+
 /// The rows that show, as indices into `models`. Unknown figures stand last either way round.
 pub fn rows(models: &[Arc<Model>], filter: &str, sort: LibrarySort, reverse: bool, facts: Facts<'_>) -> Vec<usize> {
-    let filter = filter.to_lowercase();
-    let words: Vec<_> = filter.split_whitespace().map(Word::parse).collect();
-    let fits = |model: &Model| words.iter().all(|word| word.fits(model, facts));
+    let filter = parse(filter, models);
+    let fits = |model: &Model| filter.fits(&Asked { model, facts });
     let mut rows: Vec<_> = (0..models.len()).filter(|&row| fits(&models[row])).collect();
     match sort {
         LibrarySort::Name => order(&mut rows, reverse, |row| Some(models[row].name.to_lowercase())),
@@ -78,142 +133,84 @@ fn order<K: Ord>(rows: &mut Vec<usize>, reverse: bool, key: impl Fn(usize) -> Op
     rows.extend(keyed.into_iter().map(|(_, row)| row));
 }
 
-/// One word of a filter, in lower case.
-enum Word<'a> {
-    Part(&'a str),
-    Text(Field, &'a str),
-    Number(Figure, Comparison, f64),
-    Is(&'a str),
-    Open(&'a str),
-    Unfinished,
+/// The texts that a plain word is looked for in.
+const TEXTS: [LibraryField; 6] = [
+    LibraryField::Name,
+    LibraryField::Repository,
+    LibraryField::Architecture,
+    LibraryField::Quant,
+    LibraryField::License,
+    LibraryField::Store,
+];
+
+/// A model that is asked.
+struct Asked<'a> {
+    model: &'a Model,
+    facts: Facts<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum Field {
-    Name,
-    Repository,
-    Architecture,
-    Quant,
-    License,
-    Store,
+impl Asked<'_> {
+    fn card(&self) -> Option<&Card> {
+        self.facts.openness.get(&self.model.id).map(Arc::as_ref)
+    }
 }
 
-const FIELDS: [Field; 6] =
-    [Field::Name, Field::Repository, Field::Architecture, Field::Quant, Field::License, Field::Store];
-
-#[derive(Clone, Copy)]
-enum Figure {
-    Size,
-    Parameters,
-    Context,
-    Speed,
-}
-
-/// How a number is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Comparison {
-    wanted: Ordering,
-    or_equal: bool,
-}
-
-impl<'a> Word<'a> {
-    fn parse(word: &'a str) -> Self {
-        let Some((key, value)) = word.split_once(':') else { return Self::Part(word) };
-        let text = |field| if value.is_empty() { Self::Unfinished } else { Self::Text(field, value) };
-        match key {
-            "name" => text(Field::Name),
-            "repo" | "repository" => text(Field::Repository),
-            "arch" | "architecture" => text(Field::Architecture),
-            "quant" => text(Field::Quant),
-            "licence" | "license" => text(Field::License),
-            "store" => text(Field::Store),
-            "size" => Self::number(Figure::Size, value),
-            "params" | "parameters" => Self::number(Figure::Parameters, value),
-            "context" | "ctx" => Self::number(Figure::Context, value),
-            "speed" | "tok/s" => Self::number(Figure::Speed, value),
-            "is" => Self::Is(value),
-            "open" => Self::Open(value),
-            // A name can have a colon.
-            _ => Self::Part(word),
-        }
+impl Row<LibraryField> for Asked<'_> {
+    fn has(&self, part: &str) -> bool {
+        TEXTS.into_iter().any(|field| contains(self.model, field, part))
+            || self.card().is_some_and(|card| names(card, part))
     }
 
-    fn number(figure: Figure, text: &str) -> Self {
-        comparison(text).map_or(Self::Unfinished, |(comparison, number)| Self::Number(figure, comparison, number))
-    }
-
-    fn fits(&self, model: &Model, facts: Facts<'_>) -> bool {
-        let card = || facts.openness.get(&model.id).map(Arc::as_ref);
-        match *self {
-            Self::Part(part) => {
-                FIELDS.into_iter().any(|field| contains(model, field, part))
-                    || card().is_some_and(|card| names(card, part))
-            }
-            Self::Text(Field::License, part) => {
-                let class = card().map_or(license::Class::Unknown, Card::licence_class);
+    fn is(&self, field: LibraryField, part: &str) -> bool {
+        match field {
+            LibraryField::License => {
+                let class = self.card().map_or(license::Class::Unknown, Card::licence_class);
                 let is_class = license::Class::ALL.iter().any(|(word, of)| *of == class && word.starts_with(part));
-                is_class || contains(model, Field::License, part) || card().is_some_and(|card| names(card, part))
+                is_class || contains(self.model, field, part) || self.card().is_some_and(|card| names(card, part))
             }
-            Self::Text(field, part) => contains(model, field, part),
-            Self::Open(part) => {
-                let asked = Dimension::ALL.iter().filter(|(word, ..)| word.starts_with(part));
-                let is_open = |card: &Card| asked.clone().any(|(_, dimension, _)| card.is_open(*dimension));
-                part.is_empty() || card().is_some_and(is_open)
+            LibraryField::Open => {
+                let mut asked = Dimension::ALL.iter().filter(|(word, ..)| word.starts_with(part));
+                self.card().is_some_and(|card| asked.any(|(_, dimension, _)| card.is_open(*dimension)))
             }
-            Self::Number(figure, comparison, number) => {
-                let summary = model.summary.as_ref();
-                let found = match figure {
-                    Figure::Size => Some(model.size.0 as f64),
-                    Figure::Parameters => summary.map(|summary| summary.parameters as f64),
-                    Figure::Context => summary.and_then(|summary| summary.context_length).map(|tokens| tokens as f64),
-                    Figure::Speed => facts.measured.get(&model.id).copied(),
-                };
-                found.is_some_and(|found| comparison.holds(found, number))
+            LibraryField::Is => {
+                let loaded: &[&str] =
+                    if self.facts.loaded.contains(&self.model.id) { &["loaded", "running"] } else { &[] };
+                words(&self.model.status).iter().chain(loaded).any(|word| word.starts_with(part))
             }
-            Self::Is(value) => words(&model.status).iter().any(|word| word.starts_with(value)),
-            Self::Unfinished => true,
+            _ => contains(self.model, field, part),
+        }
+    }
+
+    fn figure(&self, field: LibraryField) -> Option<f64> {
+        let summary = self.model.summary.as_ref();
+        match field {
+            LibraryField::Size => Some(self.model.size.0 as f64),
+            LibraryField::Parameters => summary.map(|summary| summary.parameters as f64),
+            LibraryField::Context => summary.and_then(|summary| summary.context_length).map(|tokens| tokens as f64),
+            LibraryField::Speed => self.facts.measured.get(&self.model.id).copied(),
+            LibraryField::Energy => self.facts.joules.get(&self.model.id).map(|joules| joules.value),
+            _ => None,
         }
     }
 }
 
-/// A number that is asked for, such as `>=32k`; `None` where it is not finished.
-pub fn comparison(text: &str) -> Option<(Comparison, f64)> {
-    let (wanted, text) = match text.split_at_checked(1) {
-        Some(("<", rest)) => (Ordering::Less, rest),
-        Some((">", rest)) => (Ordering::Greater, rest),
-        _ => (Ordering::Equal, text),
-    };
-    let (or_equal, text) = text.strip_prefix('=').map_or((wanted == Ordering::Equal, text), |rest| (true, rest));
-    Some((Comparison { wanted, or_equal }, amount(text)?))
-}
-
-impl Comparison {
-    /// Equal is what is written equal: within half a percent.
-    pub fn holds(self, found: f64, number: f64) -> bool {
-        let is_equal = (found - number).abs() <= number.abs() * 0.005;
-        match self.wanted {
-            Ordering::Equal => is_equal,
-            wanted => found.total_cmp(&number) == wanted || (self.or_equal && is_equal),
-        }
-    }
-}
-
-fn contains(model: &Model, field: Field, part: &str) -> bool {
+/// Whether a text of the model has this part.
+pub(crate) fn contains(model: &Model, field: LibraryField, part: &str) -> bool {
     let summary = model.summary.as_ref();
-    if let Field::Name | Field::Repository | Field::Store = field {
+    if let LibraryField::Name | LibraryField::Repository | LibraryField::Store = field {
         return model.places().any(|place| {
             let text = match field {
-                Field::Name => Some(place.name.as_str()),
-                Field::Repository => place.repository.as_deref(),
+                LibraryField::Name => Some(place.name.as_str()),
+                LibraryField::Repository => place.repository.as_deref(),
                 _ => Some(place.store.name()),
             };
             text.is_some_and(|text| has(text, part))
         });
     }
     let text = match field {
-        Field::Architecture => summary.and_then(|summary| summary.architecture.as_deref()),
-        Field::Quant => model.quant(),
-        Field::License => model.license(),
+        LibraryField::Architecture => summary.and_then(|summary| summary.architecture.as_deref()),
+        LibraryField::Quant => model.quant(),
+        LibraryField::License => model.license(),
         _ => None,
     };
     text.is_some_and(|text| has(text, part))
@@ -244,25 +241,6 @@ fn words(status: &Status) -> &'static [&'static str] {
         Status::NotAModel(_) | Status::OtherFormat(_) => &["other"],
         Status::Unreadable(_) => &["unreadable", "broken"],
     }
-}
-
-/// A number with a decimal or binary unit: `5gb`, `1.5b`, `32k`, `4gib`. `b` is 10^9 parameters, since nobody asks for
-/// single bytes.
-fn amount(text: &str) -> Option<f64> {
-    let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(end)?;
-    let factor = match unit {
-        "" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" | "b" => 1e9,
-        "t" | "tb" => 1e12,
-        "ki" | "kib" => 1024.0,
-        "mi" | "mib" => 1_048_576.0,
-        "gi" | "gib" => 1_073_741_824.0,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|number| number * factor)
 }
 
 #[cfg(test)]
@@ -318,8 +296,10 @@ mod tests {
     fn names(filter: &str, sort: LibrarySort, reverse: bool) -> Vec<String> {
         let models = library();
         let measured = HashMap::from([("qwen3-8b".to_owned(), 42.7)]);
+        let joules = HashMap::from([("qwen3-8b".to_owned(), Graded { value: 1.5, grade: None, relative: None })]);
+        let loaded = HashSet::from(["half".to_owned()]);
         let openness = openness::cards(&models, &models, &Table::embedded());
-        let facts = Facts { measured: &measured, openness: &openness };
+        let facts = Facts { measured: &measured, joules: &joules, loaded: &loaded, openness: &openness };
         rows(&models, filter, sort, reverse, facts).into_iter().map(|row| models[row].name.clone()).collect()
     }
 
@@ -351,7 +331,15 @@ mod tests {
             ("size:<=7", &["broken"]),
             ("params:>1b", &["Llama-1b", "qwen3-8b"]),
             ("params:>1b params:<2b", &["Llama-1b"]),
-            ("context:>=131k", &["Llama-1b"]),
+            ("context:>=128k", &["Llama-1b"]),
+            ("context:128k", &["Llama-1b"]),
+            ("size>50mb -store:hf", &["Llama-1b"]),
+            (">7b", &["qwen3-8b"]),
+            ("<1gb is:runnable", &["Llama-1b"]),
+            ("j/tok<2", &["qwen3-8b"]),
+            ("tok/s>40", &["qwen3-8b"]),
+            ("is:loaded", &["half"]),
+            ("-qwen -name:llama -broken", &["half", "mmproj"]),
             ("ctx:>40k", &["Llama-1b", "qwen3-8b"]),
             ("speed:>40", &["qwen3-8b"]),
             ("speed:<40", &[]),
@@ -361,7 +349,8 @@ mod tests {
             ("is:broken", &["broken", "half"]),
             ("is:incomplete", &["half"]),
             ("is:other", &["mmproj"]),
-            ("is:nonsense", &[]),
+            // What can't be asked hides nothing.
+            ("is:nonsense", all),
             ("licence:osi", &["qwen3-8b"]),
             ("licence:os", &["qwen3-8b"]),
             ("licence:terms", &[]),
@@ -370,17 +359,16 @@ mod tests {
             ("open:weights", &["qwen3-8b"]),
             ("open:data", &[]),
             ("open:report", &[]),
-            ("open:nonsense", &[]),
+            ("open:nonsense", all),
             ("open:", all),
             // Not finished yet.
             ("is:", all),
             ("size:", all),
             ("size:<", all),
             ("size:<5x", all),
+            ("sise:<5gb", all),
             ("size:<.", all),
             ("quant:", all),
-            // No question, but a part of a name.
-            ("other:q4", &[]),
         ] {
             assert_eq!(names(filter, LibrarySort::Name, false), expected, "{filter:?}");
         }
@@ -411,8 +399,9 @@ mod tests {
             reverse in any::<bool>(),
         ) {
             let models = library();
-            let (measured, openness) = (HashMap::new(), openness::cards(&models, &models, &Table::embedded()));
-            let facts = Facts { measured: &measured, openness: &openness };
+            let (measured, joules, loaded) = (HashMap::new(), HashMap::new(), HashSet::new());
+            let openness = openness::cards(&models, &models, &Table::embedded());
+            let facts = Facts { measured: &measured, joules: &joules, loaded: &loaded, openness: &openness };
             let show = |filter: &str| rows(&models, filter, LibrarySort::Size, reverse, facts);
             let fewer = show(&format!("{filter} {word}"));
             let rows = show(&filter);

@@ -57,6 +57,9 @@ pub struct BenchRow {
     pub test: String,
     pub cell: Option<TestCase>,
     pub tokens_per_second: Option<f64>,
+    /// Mean of the disturbed repetitions that don't count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disturbed_tokens_per_second: Option<f64>,
     pub half_width_95: Option<f64>,
     pub deviation: Option<f64>,
     pub repetitions: Vec<BenchRepetition>,
@@ -87,6 +90,7 @@ impl Default for BenchRow {
             test: String::new(),
             cell: None,
             tokens_per_second: None,
+            disturbed_tokens_per_second: None,
             half_width_95: None,
             deviation: None,
             repetitions: Vec::new(),

@@ -14,6 +14,7 @@ use super::race::RaceRecord;
 use super::reading::Reading;
 use super::redact::{BlindRace, letters};
 use crate::figure::Graded;
+use crate::filter::{self, Asked, Comparison, Field, Unit};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,27 +129,103 @@ pub struct Entry {
 }
 
 /// Which records are wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Of this kind only.
     pub kind: Option<Kind>,
+    /// Of none of these kinds.
+    pub not_kinds: Vec<Kind>,
     /// Words that all occur in the title or in the models' ids, in small letters.
     pub words: Vec<String>,
+    /// Words of which none occurs there.
+    pub not_words: Vec<String>,
+    /// What is asked of the figures of the generation.
+    pub figures: Vec<FigureQuestion>,
     /// Not before this time, milliseconds since 1970.
     pub since: Option<i64>,
 }
 
+/// A question about a figure of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FigureQuestion {
+    /// Which figure.
+    pub figure: RecordFigure,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what.
+    pub number: f64,
+    /// Whether those are wanted for which it does not hold.
+    pub is_negated: bool,
+}
+
+/// A figure of a record that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordFigure {
+    /// Generated tokens per second.
+    Rate,
+    /// Joules per generated token.
+    Joules,
+}
+
+/// What the filter can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RecordField {
+    Kind,
+    Model,
+    Figure(RecordFigure),
+}
+
+/// The fields with their names.
+const FIELDS: &[Field<RecordField>] = &[
+    Field {
+        field: RecordField::Kind,
+        names: &["kind"],
+        kind: filter::Kind::Words(&["run", "race", "vote", "suite", "bench"]),
+    },
+    Field { field: RecordField::Model, names: &["model", "name"], kind: filter::Kind::Text },
+    Field {
+        field: RecordField::Figure(RecordFigure::Rate),
+        names: &["tok/s", "speed"],
+        kind: filter::Kind::Number(Unit::Plain),
+    },
+    Field {
+        field: RecordField::Figure(RecordFigure::Joules),
+        names: &["j/tok"],
+        kind: filter::Kind::Number(Unit::Plain),
+    },
+];
+
 impl Filter {
-    /// Read from what a user types: words, and `kind:bench`. A kind that there is not is a word like any other.
+    /// Read from what a user types: words, `kind:bench`, `tok/s>20`, and `-` before what is not wanted.
     pub fn parse(text: &str) -> Self {
         let mut filter = Self::default();
-        for word in text.split_whitespace() {
-            match word.strip_prefix("kind:").and_then(Kind::from_name) {
-                Some(kind) => filter.kind = Some(kind),
-                None => filter.words.push(word.to_lowercase()),
+        for question in filter::Filter::parse(text, FIELDS).questions() {
+            let is_negated = question.is_negated;
+            match question.asked {
+                Asked::Text(RecordField::Kind, word) => {
+                    let mut kinds = Kind::ALL.into_iter().filter(|kind| kind.name().starts_with(word));
+                    match (kinds.next(), is_negated) {
+                        (Some(kind), true) => filter.not_kinds.push(kind),
+                        (kind, _) => filter.kind = kind.or(filter.kind),
+                    }
+                }
+                Asked::Part(word) | Asked::Text(_, word) => {
+                    let words = if is_negated { &mut filter.not_words } else { &mut filter.words };
+                    words.push(word.to_owned());
+                }
+                Asked::Number(RecordField::Figure(figure), comparison, number) => {
+                    filter.figures.push(FigureQuestion { figure, comparison, number, is_negated });
+                }
+                Asked::Number(..) => {}
             }
         }
         filter
+    }
+
+    /// What is wrong with what a user types, in a sentence; `None` where nothing is.
+    pub fn problem(text: &str) -> Option<String> {
+        // Nobody looks through the records to decide whether a colon is a part of a name.
+        filter::Filter::parse(text, FIELDS).settle(|_| false).problem().map(str::to_owned)
     }
 }
 
@@ -167,9 +244,25 @@ mod tests {
 
     #[test]
     fn filters_read_words_and_kinds() {
-        let filter = Filter::parse("  Why kind:bench QWEN kind:nonsense ");
-        assert_eq!(filter.kind, Some(Kind::Bench));
-        assert_eq!(filter.words, ["why", "qwen", "kind:nonsense"]);
+        let filter = Filter::parse("  Why kind:bench QWEN kind:nonsense -smol -kind:vote tok/s>20 model:gemma");
+        assert_eq!((filter.kind, filter.not_kinds), (Some(Kind::Bench), vec![Kind::Vote]));
+        assert_eq!(
+            (filter.words, filter.not_words),
+            (vec!["why".into(), "qwen".into(), "gemma".into()], vec!["smol".into()])
+        );
+        assert!(
+            filter.figures.iter().all(|asked| asked.figure == RecordFigure::Rate && asked.comparison.operator() == ">")
+        );
+        assert_eq!(filter.figures.len(), 1);
+        for (text, problem) in [
+            ("why", None),
+            ("kind:", None),
+            ("kind:nonsense", Some("`kind` is one of run, race, vote, suite, bench")),
+            ("sise:5gb", Some("no field `sise`; there are kind, model, tok/s, j/tok")),
+            (">7b", Some("`>7b` of what? Put tok/s, j/tok before it")),
+        ] {
+            assert_eq!(Filter::problem(text).as_deref(), problem, "{text}");
+        }
         for kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }

@@ -42,7 +42,7 @@ pub struct Measured {
 }
 
 /// An energy as it is written down, and read by who keeps records: nothing leaves without its grade.
-pub(super) mod joules {
+pub(crate) mod joules {
     use serde::ser::SerializeMap as _;
     use serde::{Deserialize, Deserializer, Serializer};
 

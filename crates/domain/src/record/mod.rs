@@ -30,8 +30,9 @@ pub use body::Body;
 pub use common::{ModelRef, Options, TokenCounts, options};
 pub use draft::Draft;
 pub use energy::{AnswerEnergy, LoadEnergy, Provenance, RaceEnergy};
-pub use history::{Entry, Filter, Page, PendingRecord, Record};
+pub use history::{Entry, FigureQuestion, Filter, Page, PendingRecord, Record, RecordFigure};
 pub use kind::Kind;
+pub(crate) use measurement::joules as energy_fields;
 pub use measurement::{Latest, Measured, Series, file_hash, settings_key};
 pub use migrate::{ReadError, VERSION};
 pub use race::{

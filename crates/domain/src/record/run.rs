@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::{DeviceMemory, Grammar, Role, Sampling, ToolCall};
 
 use super::{AnswerEnergy, ModelRef, Options, TokenCounts, VERSION};
+use crate::ids::ConversationKey;
+use crate::session::End;
 use crate::session::bound::Roofline;
 use crate::session::memory_account::{Account, Misplaced};
 use crate::units::Bytes;
@@ -36,6 +38,17 @@ impl Finished {
             wire::Finish::ContextFull => Self::ContextFull,
             wire::Finish::Cancelled => Self::Cancelled,
         }
+    }
+
+    /// The end that it tells of.
+    pub fn end(self) -> End {
+        End::Finished(match self {
+            Self::Stop => wire::Finish::Stop,
+            Self::Length => wire::Finish::Length,
+            Self::ContextFull => wire::Finish::ContextFull,
+            Self::Cancelled => wire::Finish::Cancelled,
+            Self::Interrupted => return End::failed("the program ended before the answer did"),
+        })
     }
 
     /// Whether it came to an end of its own, or to one that was set.
@@ -186,6 +199,9 @@ pub struct RunRecord {
     pub no_system: bool,
     /// The prompt went to the model without a template.
     pub raw: bool,
+    /// The conversation that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationKey>,
 }
 
 impl Default for RunRecord {
@@ -199,6 +215,7 @@ impl Default for RunRecord {
             stop: Vec::new(),
             no_system: false,
             raw: false,
+            conversation: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::record::{
     RunDocument, RunRecord, RunSettings, SchemaResult, Series, TokenCounts, TurnRecord,
 };
 use crate::request::form::Form;
-use crate::request::{Figures, Request, Stage};
+use crate::request::{Client, Figures, Request, Stage};
 use crate::session::memory_account::account;
 use crate::session::placement::misplaced;
 use crate::session::roofline::roofline;
@@ -195,6 +195,7 @@ fn run_record(domain: &Domain, session: &Session, request: &Request) -> RunRecor
         stop: request.stop.clone(),
         no_system: request.prompt.iter().any(is_empty),
         raw: request.is_raw,
+        conversation: session.thread.key.filter(|_| request.client == Client::Chat),
         ..RunRecord::default()
     }
 }

@@ -53,6 +53,8 @@ pub struct Request {
     pub is_raw: bool,
     /// What the answer has to look like.
     pub form: Option<Form>,
+    /// It failed, since its prompt did not fit the context.
+    pub is_too_long: bool,
     /// Texts that end it, in place of those that the model's store wants.
     pub stop: Vec<String>,
     /// Where it is in its life.
@@ -132,6 +134,7 @@ impl Request {
             prompt,
             prompt_bytes: 0,
             is_raw: false,
+            is_too_long: false,
             form: None,
             stop: Vec::new(),
             stage: Stage::Queued,

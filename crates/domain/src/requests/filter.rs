@@ -1,102 +1,132 @@
 //! The filter of the requests.
 //!
-//! It is words; a row shows when every word fits. A word is a part of the client, its program, its API, the model, the
-//! state or the finish reason, or one of the questions `client:laptop`, `agent:python`, `api:openai`, `model:qwen`,
-//! `state:queued`, `finish:length`, `queue>500`, `ttft<200`, `pp>100`, `tok/s>20`, `cached>0`, `prompt>1k`, `tokens>100`,
-//! `j>50`. A question that is not finished yet fits every row, and one for a figure that is not known fits none.
+//! A word is a part of the client, its program, its API, the model, the state or the finish reason, or a question about
+//! one of [`FIELDS`].
 
 use super::row::{Facts, Row};
 use super::sort::RequestSort;
-use crate::model::library_view::{Comparison, comparison};
+use crate::filter::{self, Field, Filter, Kind, Unit};
 
-/// A filter.
-#[derive(Debug, Clone)]
-pub struct Filter(Vec<Word>);
-
-/// Which text a word asks for.
-#[derive(Debug, Clone, Copy)]
-enum Field {
+/// What the filter can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "FIELDS has their names")]
+pub enum RequestField {
     Client,
     Agent,
     Api,
     Model,
     State,
     Finish,
+    Figure(RequestSort),
 }
 
-impl Field {
-    const ALL: [(&str, Self); 6] = [
-        ("client", Self::Client),
-        ("agent", Self::Agent),
-        ("api", Self::Api),
-        ("model", Self::Model),
-        ("state", Self::State),
-        ("finish", Self::Finish),
-    ];
+/// The words after `state:`.
+const STATES: &[&str] =
+    &["loading", "queued", "prefill", "reasoning", "decoding", "cancelling", "done", "cancelled", "failed", "lost"];
 
-    fn of<'a>(self, row: &Row<'a>) -> &'a str {
-        match self {
-            Self::Client => row.client(),
-            Self::Agent => row.agent().unwrap_or_default(),
-            Self::Api => row.api().unwrap_or_default(),
-            Self::Model => row.model,
-            Self::State => row.state.word(),
-            Self::Finish => row.finish().unwrap_or_default(),
+/// The fields with their names.
+pub const FIELDS: &[Field<RequestField>] = &[
+    field(RequestField::Client, &["client"], Kind::Text),
+    field(RequestField::Agent, &["agent"], Kind::Text),
+    field(RequestField::Api, &["api"], Kind::Text),
+    field(RequestField::Model, &["model", "name"], Kind::Text),
+    field(RequestField::State, &["state", "is"], Kind::Words(STATES)),
+    field(RequestField::Finish, &["finish"], Kind::Text),
+    figure(RequestSort::Queue, &["queue"], Unit::Millis),
+    figure(RequestSort::Ttft, &["ttft"], Unit::Millis),
+    figure(RequestSort::PromptRate, &["pp"], Unit::Plain),
+    figure(RequestSort::Rate, &["tok/s", "speed"], Unit::Plain),
+    figure(RequestSort::Cached, &["cached"], Unit::Tokens),
+    figure(RequestSort::Prompt, &["prompt"], Unit::Tokens),
+    figure(RequestSort::Tokens, &["tokens"], Unit::Tokens),
+    figure(RequestSort::Energy, &["j", "energy"], Unit::Plain),
+];
+
+const fn field(field: RequestField, names: &'static [&'static str], kind: Kind) -> Field<RequestField> {
+    Field { field, names, kind }
+}
+
+const fn figure(column: RequestSort, names: &'static [&'static str], unit: Unit) -> Field<RequestField> {
+    field(RequestField::Figure(column), names, Kind::Number(unit))
+}
+
+/// The texts that a plain word is looked for in.
+const TEXTS: [RequestField; 6] = [
+    RequestField::Client,
+    RequestField::Agent,
+    RequestField::Api,
+    RequestField::Model,
+    RequestField::State,
+    RequestField::Finish,
+];
+
+/// Read a filter, and decide about its words by what the requests' texts are.
+pub(super) fn parse(text: &str, rows: &[Row<'_>]) -> Filter<RequestField> {
+    Filter::parse(text, FIELDS).settle(|part| rows.iter().any(|row| has(row, part)))
+}
+
+/// A request that is asked.
+pub(super) struct Asked<'r, 'a> {
+    pub(super) row: &'r Row<'a>,
+    pub(super) facts: Facts<'r>,
+}
+
+impl filter::Row<RequestField> for Asked<'_, '_> {
+    fn has(&self, part: &str) -> bool {
+        has(self.row, part)
+    }
+
+    fn is(&self, field: RequestField, part: &str) -> bool {
+        match field {
+            RequestField::State => self.row.state.word().starts_with(part),
+            _ => text(self.row, field).to_lowercase().contains(part),
+        }
+    }
+
+    fn figure(&self, field: RequestField) -> Option<f64> {
+        match field {
+            RequestField::Figure(column) => self.row.figure(column, self.facts),
+            _ => None,
         }
     }
 }
 
-/// One word, in lower case.
-#[derive(Debug, Clone)]
-enum Word {
-    Part(String),
-    Text(Field, String),
-    Number(RequestSort, Comparison, f64),
-    Unfinished,
+fn has(row: &Row<'_>, part: &str) -> bool {
+    TEXTS.iter().any(|field| text(row, *field).to_lowercase().contains(part))
 }
 
-impl Word {
-    fn parse(word: &str) -> Self {
-        let part = || Self::Part(word.to_owned());
-        let Some((key, value)) = word.find([':', '<', '>', '=']).and_then(|place| word.split_at_checked(place)) else {
-            return part();
-        };
-        let value = value.strip_prefix(':').unwrap_or(value);
-        if let Some((_, field)) = Field::ALL.iter().find(|(name, _)| *name == key) {
-            return if value.is_empty() { Self::Unfinished } else { Self::Text(*field, value.to_owned()) };
-        }
-        let is_number = |sort: &RequestSort| {
-            !matches!(sort, RequestSort::Arrived | RequestSort::Client | RequestSort::Model | RequestSort::State)
-        };
-        match RequestSort::named(key).filter(is_number) {
-            Some(column) => comparison(value)
-                .map_or(Self::Unfinished, |(comparison, number)| Self::Number(column, comparison, number)),
-            // A model's name can have a colon.
-            None => part(),
-        }
-    }
-
-    fn fits(&self, row: &Row<'_>, facts: Facts<'_>) -> bool {
-        let has = |text: &str, part: &str| text.to_lowercase().contains(part);
-        match self {
-            Self::Part(part) => Field::ALL.iter().any(|(_, field)| has(field.of(row), part)),
-            Self::Text(field, part) => has(field.of(row), part),
-            Self::Number(column, comparison, number) => {
-                row.figure(*column, facts).is_some_and(|found| comparison.holds(found, *number))
-            }
-            Self::Unfinished => true,
-        }
+fn text<'a>(row: &Row<'a>, field: RequestField) -> &'a str {
+    match field {
+        RequestField::Client => row.client(),
+        RequestField::Agent => row.agent().unwrap_or_default(),
+        RequestField::Api => row.api().unwrap_or_default(),
+        RequestField::Model => row.model,
+        RequestField::State => row.state.word(),
+        RequestField::Finish => row.finish().unwrap_or_default(),
+        RequestField::Figure(_) => "",
     }
 }
 
-impl Filter {
-    /// Read a filter.
-    pub fn parse(text: &str) -> Self {
-        Self(text.to_lowercase().split_whitespace().map(Word::parse).collect())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::RequestState;
 
-    /// Whether a request passes.
-    pub fn fits(&self, row: &Row<'_>, facts: Facts<'_>) -> bool {
-        self.0.iter().all(|word| word.fits(row, facts))
+    #[test]
+    fn every_state_can_be_asked() {
+        use RequestState as S;
+        let all = [
+            S::Loading,
+            S::Queued,
+            S::Prefill,
+            S::Reasoning,
+            S::Decoding,
+            S::Cancelling,
+            S::Done,
+            S::Cancelled,
+            S::Failed,
+            S::Lost,
+        ];
+        assert_eq!(all.map(RequestState::word).as_slice(), STATES);
     }
 }

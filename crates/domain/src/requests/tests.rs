@@ -89,12 +89,18 @@ fn filters() {
         ("cached>0", vec![13]),
         // What was never counted is no small number.
         ("cached<10", vec![12, 5]),
-        ("prompt<1000", vec![13, 12, 5]),
+        ("prompt<1k", vec![13, 12, 5]),
         ("tokens>2 model:qwen", vec![13]),
         ("tokens<9999", vec![13, 12, 5]),
         ("ttft<", vec![11, 13, 12, 6, 5]),
         ("client:", vec![11, 13, 12, 6, 5]),
         ("nobody", vec![]),
+        ("-laptop", vec![12, 6, 5]),
+        ("ttft<1s", vec![13, 5]),
+        ("is:queued", vec![11]),
+        // What can't be asked hides nothing.
+        ("state:nowhere", vec![11, 13, 12, 6, 5]),
+        ("klient:ci", vec![11, 13, 12, 6, 5]),
     ] {
         assert_eq!(ids(filter, RequestSort::Arrived, false), expected, "{filter}");
     }
@@ -146,7 +152,7 @@ fn machine() -> StateMachine {
 
 fn generate(machine: &mut StateMachine) -> RequestId {
     let (prompt, form, stop) = (Prompt::Raw("why?".to_owned()), None, Vec::new());
-    let what = What::Generate { session: SessionId(1), prompt, form, stop, record: false };
+    let what = What::Generate { session: SessionId(1), prompt, form, stop, options: None, record: false };
     let effects = machine.update(at(0), Event::Command(Command { id: CommandId(1), what }));
     let id = effects.iter().find_map(|effect| match effect {
         Effect::Reply(reply) => match reply.result {

@@ -5,10 +5,12 @@ mod demand;
 pub mod memory_account;
 pub mod placement;
 pub mod roofline;
+mod thread;
 pub mod totals;
 mod turn;
 
 pub use crate::ids::{SessionId, WorkerId};
+pub use thread::Thread;
 pub use totals::Totals;
 pub use turn::{End, Turn};
 
@@ -28,7 +30,7 @@ use crate::query::OpenQuery;
 use crate::record::Draft;
 use crate::request::{Client, Figures, Request, RequestId, Step};
 use crate::ring::Ring;
-use crate::settings::SessionSettings;
+use crate::settings::{ChatSettings, SessionSettings};
 use crate::units::{Bytes, Joules};
 
 /// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
@@ -47,6 +49,10 @@ pub struct Session {
     pub name: String,
     /// How it runs.
     pub settings: SessionSettings,
+    /// How its conversation is told to the model.
+    pub chat: ChatSettings,
+    /// What its conversation is called, and whether it is kept as it stands.
+    pub thread: Thread,
     /// Where it is in its life.
     pub phase: Phase,
     /// The conversation, without the answer that is being generated.
@@ -185,6 +191,8 @@ impl Session {
             model,
             name,
             settings,
+            chat: ChatSettings::default(),
+            thread: Thread::default(),
             phase: Phase::Queued,
             turns: Vec::new(),
             requests: Vec::new(),
@@ -300,6 +308,14 @@ impl Session {
         self.turns.iter().chain(self.open_chat().map(|request| &request.answer))
     }
 
+    /// How much of the context the conversation takes; `None` before its first answer has told it.
+    pub fn context_use(&self) -> Option<ContextUse> {
+        let counted = |figures: &Figures| Some(figures.counters.n_past).filter(|n_past| *n_past > 0);
+        let told = || self.turns.iter().rev().find_map(|turn| turn.figures.as_ref()).and_then(counted);
+        let used = self.open_chat().and_then(|request| counted(&request.figures)).or_else(told)?;
+        Some(ContextUse { used, total: self.n_ctx() })
+    }
+
     /// Whether it holds or is about to hold a worker.
     pub fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Failed { .. })
@@ -323,5 +339,26 @@ impl Session {
     /// Context length in tokens: as made, else as asked for.
     pub fn n_ctx(&self) -> u32 {
         self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)
+    }
+}
+
+/// How much of a context a conversation takes, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextUse {
+    /// Those that it takes.
+    pub used: u32,
+    /// Those that there are.
+    pub total: u32,
+}
+
+impl ContextUse {
+    /// Tokens that are left.
+    pub fn left(self) -> u32 {
+        self.total.saturating_sub(self.used)
+    }
+
+    /// Whether the next exchange may not fit any more.
+    pub fn is_low(self) -> bool {
+        self.left() < self.total / 4
     }
 }

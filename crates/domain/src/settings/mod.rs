@@ -1,14 +1,16 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
 mod alias;
+mod chat;
 mod server;
 mod session;
 
 pub use alias::Alias;
+pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
-    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, RESIDENCE, Residence, SESSION_FIELDS,
-    SessionSettings,
+    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, InEffect, MAX_PARALLEL, RESIDENCE, Residence,
+    SESSION_FIELDS, SessionSettings, in_effect,
 };
 
 use std::collections::BTreeMap;
@@ -30,6 +32,8 @@ pub struct Settings {
     pub hub: Hub,
     /// How a new session runs unless told otherwise.
     pub session: SessionSettings,
+    /// How a new conversation is told to its model.
+    pub chat: ChatSettings,
     /// What sessions may take of the machine together.
     pub budget: Budget,
     /// How workers are run.
@@ -59,6 +63,10 @@ pub struct Ui {
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether the screen is made to be read out: without boxes, spinners and graphs, changes as lines.
+    pub screen_reader: bool,
     /// What becomes of the server's sessions when a dashboard is left.
     pub on_quit: OnQuit,
 }
@@ -285,7 +293,14 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true, on_quit: OnQuit::Ask }
+        Self {
+            theme: "dark".to_owned(),
+            graphs: GraphStyle::Braille,
+            fold_reasoning: true,
+            mouse: true,
+            screen_reader: false,
+            on_quit: OnQuit::Ask,
+        }
     }
 }
 

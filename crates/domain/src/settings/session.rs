@@ -89,6 +89,8 @@ pub enum ContextFull {
     /// The model is told no more of the oldest turns. They stay on the screen and in the history.
     #[default]
     DropOldest,
+    /// The same; and an answer that fills the context goes on, without the older half of what stands behind the beginning.
+    Shift,
     /// The prompt goes back to the editor.
     Stop,
 }
@@ -149,7 +151,7 @@ pub const SESSION_FIELDS: &[Field] = &[
         help: "memory that keeps prompts for later answers to go on from, MiB; 0 keeps only those of the last answers",
     },
     Field { name: "max_tokens", help: "most tokens of one answer; auto goes on until the context is full" },
-    Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest or stop" },
+    Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest, shift or stop" },
     Field { name: "temperature", help: "0 is greedy; auto asks the file" },
     Field { name: "top_k", help: "keep the k most likely tokens; 0 keeps all; auto asks the file" },
     Field { name: "top_p", help: "keep the most likely tokens that together reach p; auto asks the file" },
@@ -164,7 +166,7 @@ pub const SESSION_FIELDS: &[Field] = &[
 ];
 
 /// The word for a setting that is left to the file, the model or the budget.
-const AUTO: &str = "auto";
+pub(super) const AUTO: &str = "auto";
 
 impl SessionSettings {
     /// The value of a field as text, as [`SessionSettings::set`] reads it; `None` for an unknown name.
@@ -238,7 +240,7 @@ impl SessionSettings {
             "max_tokens" => self.max_tokens = or_auto(text, |text| whole(text, 1, u32::MAX))?,
             "context_full" => {
                 let choice = CONTEXT_FULL.iter().find(|(name, _)| *name == text);
-                self.context_full = choice.ok_or("must be drop_oldest or stop")?.1;
+                self.context_full = choice.ok_or("must be drop_oldest, shift or stop")?.1;
             }
             "temperature" => self.sampling.temperature = or_auto(text, |text| number(text, 0.0, 10.0))?,
             "top_k" => self.sampling.top_k = or_auto(text, |text| whole(text, 0, 1_000_000))?,
@@ -314,7 +316,31 @@ fn flag(text: &str) -> Result<bool, String> {
 
 /// The names of what a conversation does that no longer fits.
 pub const CONTEXT_FULL: &[(&str, ContextFull)] =
-    &[("drop_oldest", ContextFull::DropOldest), ("stop", ContextFull::Stop)];
+    &[("drop_oldest", ContextFull::DropOldest), ("shift", ContextFull::Shift), ("stop", ContextFull::Stop)];
+
+/// From when on a change of a setting of a session is in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InEffect {
+    /// At once.
+    Now,
+    /// With the next prompt.
+    NextPrompt,
+    /// With the next answer.
+    NextAnswer,
+    /// Once the model is loaded again.
+    Reload,
+}
+
+/// From when on a change of the setting of this name is in effect.
+pub fn in_effect(name: &str) -> InEffect {
+    match name {
+        "threads" | "keep_alive" | "pinned" => InEffect::Now,
+        "context_full" => InEffect::NextPrompt,
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" | "system"
+        | "reasoning" | "template_options" => InEffect::NextAnswer,
+        _ => InEffect::Reload,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -110,6 +110,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         steps: Vec::new(),
         tries: 0,
         disturbed: Vec::new(),
+        aside: Vec::new(),
+        aside_steps: Vec::new(),
         earlier: Vec::new(),
         failed: obstacles.get(lane).cloned().flatten(),
     };
@@ -287,14 +289,13 @@ fn judge(bench: &mut Bench) {
     if !measured.is_whole || micros == 0 {
         return;
     }
-    if let Some(taint) = watch.disturbance() {
-        row.disturbed.push(taint);
-        if !keep_disturbed {
-            return;
-        }
-    }
+    let disturbance = watch.disturbance();
+    let counts = disturbance.is_none() || keep_disturbed;
+    row.disturbed.extend(disturbance);
     let seconds = micros as f64 / 1e6;
-    row.repetitions.push(Repetition {
+    let (repetitions, steps) =
+        if counts { (&mut row.repetitions, &mut row.steps) } else { (&mut row.aside, &mut row.aside_steps) };
+    repetitions.push(Repetition {
         rate: row.cell.n_tokens() as f64 / seconds,
         seconds,
         id,
@@ -303,7 +304,21 @@ fn judge(bench: &mut Bench) {
         celsius: watch.celsius(),
         others: watch.others(),
     });
-    row.steps.extend(measured.step_us);
+    steps.extend(measured.step_us);
+}
+
+/// Count what was disturbed as well, from now on and what was measured so far. Where nothing else was measured, it is
+/// what the history keeps.
+pub(super) fn keep_disturbed(domain: &mut Domain) -> Vec<Effect> {
+    let bench = &mut domain.bench;
+    let had_any = bench.rows.iter().any(|row| !row.repetitions.is_empty());
+    bench.plan.keep_disturbed = true;
+    bench.rows.iter_mut().for_each(Row::count_disturbed);
+    match bench.phase {
+        Phase::Running => go_on(domain),
+        Phase::Done if !had_any => end(domain),
+        Phase::Done | Phase::Idle | Phase::Comparing | Phase::Cancelled => Vec::new(),
+    }
 }
 
 /// Begin the next repetition, if a model is ready for one; else load the next models, or end.
@@ -365,7 +380,8 @@ pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
 pub(super) fn charge(domain: &mut Domain, consumer: &Consumer, shared: &Shared) {
     let bench = &mut domain.bench;
-    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.energy_account));
+    let repetitions = bench.rows.iter_mut().flat_map(|row| row.repetitions.iter_mut().chain(&mut row.aside));
+    let ended = repetitions.map(|one| (one.id, &mut one.energy_account));
     let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.energy_account));
     for (id, energy_account) in running.chain(ended) {
         for interval in consumer.done.intervals.iter().filter(|interval| interval.generation == id) {

@@ -4,8 +4,8 @@
 
 use super::common::Outcome;
 use super::{
-    alias, bench, demand, energy, hub, measure, other_processes, perplexity, query_admission, race, session, start,
-    storage, suite,
+    alias, bench, conversation, demand, energy, hub, measure, other_processes, perplexity, query_admission, race,
+    session, start, storage, suite,
 };
 use crate::command::{Command, Reply, Value, What};
 use crate::effect::Effect;
@@ -30,8 +30,17 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::ClearSession(id) => session::clear(domain, id).and_then(accepted),
         What::SetSession { session, name, value } => session::set(domain, session, &name, &value),
         What::SendPrompt { session, text } => session::send(domain, session, text).and_then(accepted),
-        What::Generate { session, prompt, form, stop, record } => {
-            session::begin(domain, session, prompt, (form, stop), record)
+        What::Regenerate(id) => conversation::regenerate(domain, id).and_then(accepted),
+        What::DeleteExchange(id) => conversation::delete_exchange(domain, id).and_then(accepted),
+        What::EditPrompt { session, turn, text } => {
+            conversation::edit_prompt(domain, session, turn, text).and_then(accepted)
+        }
+        What::ContinueConversation { conversation, force } => conversation::resume(domain, *conversation, force),
+        What::SaveConversation(conversation) => conversation::save_own(domain, conversation).and_then(accepted),
+        What::NameConversation { key, name } => accepted(conversation::name(domain, key, &name)),
+        What::DeleteConversation(key) => conversation::delete(domain, key).and_then(accepted),
+        What::Generate { session, prompt, form, stop, options, record } => {
+            session::begin(domain, session, prompt, (form, stop), options.map(|options| *options), record)
         }
         What::Ask(ask) => demand::ask(domain, *ask),
         What::Query(query) => query_admission::admit(domain, *query),
@@ -50,6 +59,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::Vote(winner) => race::vote(domain, winner).and_then(accepted),
         What::StartBench(plan) => bench::start(domain, *plan).and_then(accepted),
         What::CancelBench => accepted(bench::cancel(domain)),
+        What::KeepDisturbed => accepted(bench::keep_disturbed(domain)),
         What::StartSuite(order) => suite::start(domain, *order).and_then(accepted),
         What::CancelSuite => accepted(suite::cancel(domain)),
         What::StartPerplexity(order) => perplexity::start(domain, *order).and_then(accepted),

@@ -1,8 +1,8 @@
 //! What follows from a conversation that no longer fits its context.
 
-use super::common::{find, notify};
-use super::exchange::next_exchange;
+use super::common::find;
 use super::{history, session};
+use crate::conversation::next_exchange;
 use crate::effect::Effect;
 use crate::notification::Notification;
 use crate::request::RequestId;
@@ -33,12 +33,13 @@ pub(super) fn too_long(
         session.draft = session.requests.remove(place).draft;
     }
     let next = next_exchange(&session.turns, session.n_dropped);
-    if let (ContextFull::DropOldest, Some(next)) = (session.settings.context_full, next) {
+    if let (ContextFull::DropOldest | ContextFull::Shift, Some(next)) = (session.settings.context_full, next) {
         let is_first = session.n_dropped == 0;
         session.n_dropped = next;
+        session.thread.is_changed = true;
         if is_first {
             let text = format!("the context of {} is full: its oldest turns are no longer sent", session.name);
-            notify(domain, text, false);
+            domain.outbox.push(Notification::ContextFull { session: id, text });
         }
         return session::answer(domain, id);
     }
@@ -51,12 +52,20 @@ fn give_back(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str
     let Some(turn) = session.turns.pop_if(|turn| turn.role == Role::User) else { return Vec::new() };
     session.n_dropped = session.n_dropped.min(session.turns.len());
     let stops = session.settings.context_full == ContextFull::Stop && !session.turns.is_empty();
+    let mut effects = Vec::new();
+    if session.turns.is_empty() {
+        // Nothing is left of it.
+        effects.extend(std::mem::take(&mut session.thread).key.map(Effect::DeleteConversation));
+    } else {
+        session.thread.is_changed = true;
+    }
     let remedy = if stops {
-        "clear the conversation, or set `context_full` to drop_oldest"
+        "begin a new chat, or set `context_full` to drop_oldest or shift"
     } else {
         hint.unwrap_or("shorten it")
     };
-    domain.outbox.push(Notification::PromptReturned { session: id, text: turn.text });
-    notify(domain, format!("{reason}. It is back in the editor: {remedy}"), true);
-    history::discard_draft(domain, id).into_iter().collect()
+    let reason = format!("{reason}. It is back in the editor: {remedy}");
+    domain.outbox.push(Notification::PromptReturned { session: id, text: turn.text, reason });
+    effects.extend(history::discard_draft(domain, id));
+    effects
 }

@@ -4,6 +4,7 @@ use crate::figure::Figure;
 use crate::machine::Sample;
 use crate::ring::Ring;
 use crate::state::{Domain, Machine};
+use crate::units::Bytes;
 
 /// Add the tick's point to each series of the machine.
 pub(super) fn record(domain: &mut Domain, sample: &Sample, throughput: f64) {
@@ -20,11 +21,24 @@ pub(super) fn record(domain: &mut Domain, sample: &Sample, throughput: f64) {
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
     machine.memory.push(sample.memory.map(|memory| memory.used.0 as f32));
+    machine.gpu.push(mean(sample.gpus.iter().filter_map(|gpu| gpu.usage.value()).map(|usage| usage.0 * 100.0)));
+    machine.disk.push(sum(sample.disks.iter().flat_map(|disk| [disk.read, disk.written])));
+    machine.network.push(sum(sample.network.iter().flat_map(|network| [network.received, network.sent])));
     machine.power.push(sample.total_power().map(|watts| watts.0 as f32));
     machine.throughput.push(Some(throughput as f32));
     machine.held.push(held);
     machine.own_watts = own_watts;
     temperatures(machine, sample, history, ticks);
+}
+
+/// What is known of these together; `None` where nothing is.
+fn sum(rates: impl Iterator<Item = Option<Bytes>>) -> Option<f32> {
+    rates.flatten().map(|rate| rate.0 as f32).reduce(|one, other| one + other)
+}
+
+fn mean(shares: impl Iterator<Item = f64>) -> Option<f32> {
+    let all: Vec<f64> = shares.collect();
+    (!all.is_empty()).then(|| (all.iter().sum::<f64>() / all.len() as f64) as f32)
 }
 
 /// Each sensor by its label, and the hottest of all.

@@ -39,6 +39,10 @@ pub(super) fn on_event(domain: &mut Domain, event: HistoryEvent) {
             notify(domain, text, false);
         }
         HistoryEvent::Failed(reason) => notify(domain, reason, true),
-        HistoryEvent::Listed { .. } | HistoryEvent::Record(_) => {}
+        HistoryEvent::Listed { .. }
+        | HistoryEvent::Record(_)
+        | HistoryEvent::Conversations { .. }
+        | HistoryEvent::Conversation(_)
+        | HistoryEvent::ConversationsChanged => {}
     }
 }

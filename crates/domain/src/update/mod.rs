@@ -7,9 +7,9 @@ mod bench;
 mod command;
 mod common;
 mod context;
+mod conversation;
 mod demand;
 mod energy;
-mod exchange;
 #[cfg(test)]
 mod faults;
 mod graphs;
@@ -30,6 +30,7 @@ mod session;
 mod start;
 mod storage;
 mod suite;
+mod thread;
 mod tries;
 mod worker;
 
@@ -116,6 +117,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     };
     if is_closing {
         // What is kept now is kept as it is: nothing goes on.
+        effects.extend(thread::save_changed(domain));
         effects.extend(domain.outbox.drain(..).map(Effect::Notify));
         return effects;
     }
@@ -127,6 +129,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     effects.extend(race::advance(domain));
     effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
+    effects.extend(thread::save_changed(domain));
     effects.extend(perplexity::advance(domain));
     effects.extend(hub::keep_queue(domain));
     effects.extend(domain.outbox.drain(..).map(Effect::Notify));

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
+use wire::{Chat, Generate, Prompt, Role, Sampling};
 
 use super::common::{Outcome, find, generate, gone, next_id};
 use super::load::load;
 use super::start::{claims, share_threads, start_waiting};
-use super::{exchange, history, query};
+use super::{history, query, thread};
 use crate::admission::{self, MemoryEstimate, ThreadRequest};
 use crate::ask::{Asker, Priority};
-use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
+use crate::command::{AnswerOptions, Cause, EFFECTIVE, Force, Refused, Value};
+use crate::conversation::{chat, room};
 use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::model::Model;
-use crate::model::preset::{conversation, over};
+use crate::model::preset::{self, over};
 use crate::moment::Moment;
 use crate::record::Draft;
 use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{End, Phase, Session, SessionId, Turn, WorkerId};
-use crate::settings::SessionSettings;
+use crate::session::{End, Phase, Session, SessionId, Thread, Turn, WorkerId};
+use crate::settings::{ChatSettings, ContextFull, InEffect, SessionSettings, in_effect};
 use crate::state::Domain;
 use crate::{eviction, queue};
 
@@ -82,6 +83,7 @@ pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSe
     let n_same = domain.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
     let mut session = Session::new(id, WorkerId(0), model, name, settings, domain.history());
+    session.chat = domain.settings.chat.clone();
     session.planned = admission::memory_estimate(&session.model, &session.settings);
     session.since = domain.now;
     domain.sessions.push(session);
@@ -139,6 +141,7 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
         return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }
     session.turns.push(Turn::new(Role::User, text));
+    thread::changed(domain, id);
     history::open_draft(domain, id);
     Ok(if waits { Vec::new() } else { answer(domain, id) })
 }
@@ -146,10 +149,11 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
 /// Answer the conversation as it stands.
 pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(domain, id) else { return Vec::new() };
-    let prompt = Prompt::from(messages(&session.turns, session.n_dropped));
-    let min_room = exchange::room(session);
+    let prompt = Prompt::Chat(chat(&session.chat, &session.turns, session.n_dropped));
+    let min_room = room(&session.turns, session.n_dropped, session.n_ctx(), session.settings.max_tokens);
     let draft = session.draft.take();
-    let asked = Asked { client: Client::Chat, min_room, draft, ..Asked::new(prompt) };
+    let context_shift = session.settings.context_full == ContextFull::Shift;
+    let asked = Asked { client: Client::Chat, min_room, context_shift, draft, ..Asked::new(prompt) };
     request(domain, id, asked).1
 }
 
@@ -173,6 +177,7 @@ pub(super) fn begin(
     id: SessionId,
     prompt: Prompt,
     (form, stop): (Option<Form>, Vec<String>),
+    options: Option<AnswerOptions>,
     is_recorded: bool,
 ) -> Outcome {
     let session = find(domain, id).ok_or_else(gone)?;
@@ -185,7 +190,16 @@ pub(super) fn begin(
         return Err(Refused::new(Cause::BUSY, format!("{n_open} requests wait for this session already")));
     }
     let draft = is_recorded.then(|| history::draft(domain)).flatten();
-    let (request, effects) = request(domain, id, Asked { form, stop, draft, ..Asked::new(prompt) });
+    let (min_room, context_shift) = options.as_ref().map_or((0, false), |own| (own.min_room, own.context_shift));
+    let ask = options.map(|own| Ask {
+        max_tokens: own.max_tokens,
+        sampling: own.sampling,
+        n_top_logprobs: 0,
+        logit_bias: Vec::new(),
+        credits: None,
+    });
+    let asked = Asked { ask, form, stop, min_room, context_shift, draft, ..Asked::new(prompt) };
+    let (request, effects) = request(domain, id, asked);
     Ok((Value::Request(request), effects))
 }
 
@@ -202,6 +216,8 @@ pub(super) struct Asked {
     pub(super) stop: Vec<String>,
     /// Tokens of the context that must be left for the answer.
     pub(super) min_room: u32,
+    /// Whether the older part of the context is dropped where the answer fills it.
+    pub(super) context_shift: bool,
     pub(super) draft: Option<Draft>,
     pub(super) asker: Option<Asker>,
     pub(super) priority: Priority,
@@ -211,13 +227,14 @@ impl Asked {
     pub(super) fn new(prompt: Prompt) -> Self {
         let (client, priority) = (Client::Command, Priority::Interactive);
         let (form, stop) = (None, Vec::new());
-        Self { client, prompt, ask: None, form, stop, min_room: 0, draft: None, asker: None, priority }
+        let (min_room, context_shift) = (0, false);
+        Self { client, prompt, ask: None, form, stop, min_room, context_shift, draft: None, asker: None, priority }
     }
 }
 
 /// Ask a session: at once where it is ready and has a sequence free, else as soon as that is so.
 pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (RequestId, Vec<Effect>) {
-    let Asked { client, prompt, ask, form, stop, min_room, draft, asker, priority } = asked;
+    let Asked { client, prompt, ask, form, stop, min_room, context_shift, draft, asker, priority } = asked;
     let request_id = RequestId(next_id(domain));
     let now = domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -249,7 +266,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         id: request_id.0,
         prompt: match prompt {
             Prompt::Chat(chat) => {
-                let messages = conversation(&session.model, &chat.messages);
+                let messages = preset::conversation(&session.model, &chat.messages);
                 Prompt::Chat(Chat { messages, ..chat })
             }
             prompt @ Prompt::Raw(_) => prompt,
@@ -263,6 +280,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         n_top_logprobs,
         credits,
         min_room,
+        context_shift,
     }));
     (request.form, request.stop) = (form, stop);
     queue::enter(session, &request);
@@ -274,26 +292,6 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         }
     }
     (request_id, start_waiting(domain, id))
-}
-
-/// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the
-/// system prompt), one message where two of a role follow each other, which many templates refuse.
-fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
-    let mut messages: Vec<Message> = Vec::new();
-    let is_told = |place: usize, turn: &Turn| place >= n_dropped || turn.role == Role::System;
-    let told = turns.iter().enumerate().filter(|(place, turn)| is_told(*place, turn)).map(|(_, turn)| turn);
-    for turn in told.filter(|turn| !turn.is_empty()) {
-        let message = Message {
-            tool_calls: turn.tool_calls.clone(),
-            tool_call_id: turn.tool_call_id.clone(),
-            ..Message::new(turn.role, &turn.text)
-        };
-        match messages.last_mut() {
-            Some(last) if last.takes(&message) => last.push_text(&turn.text),
-            _ => messages.push(message),
-        }
-    }
-    messages
 }
 
 /// Cancel the answers of a session's conversation and of commands; a race and a suite cancel their own.
@@ -413,6 +411,8 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
     }
     session.n_dropped = 0;
     session.n_past = 0;
+    // What was said stays in the history; what is said next is another conversation.
+    session.thread = Thread::default();
     let mut effects = match session.phase {
         Phase::Ready => vec![Effect::Send { worker: session.worker, request: wire::Request::ClearCache }],
         _ => Vec::new(),
@@ -425,16 +425,21 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
 /// Change a setting of a session.
 pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -> Outcome {
     let session = find(domain, id).ok_or_else(gone)?;
-    if let Err(error) = session.settings.set(name, value) {
+    let set = if ChatSettings::has(name) { session.chat.set(name, value) } else { session.settings.set(name, value) };
+    if let Err(error) = set {
         return Err(Refused::new(Cause::Invalid, format!("{name} {error}")));
     }
     let [now, prompt, answer, restart] = EFFECTIVE;
-    let when = match name {
-        "threads" | "keep_alive" | "pinned" => now,
-        "context_full" => prompt,
-        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => answer,
-        _ => restart,
+    let when = match in_effect(name) {
+        InEffect::Now => now,
+        InEffect::NextPrompt => prompt,
+        InEffect::NextAnswer => answer,
+        InEffect::Reload => restart,
     };
+    // What is kept of a conversation has the settings that it goes on with.
+    if session.thread.key.is_some() {
+        session.thread.is_changed = true;
+    }
     let effects = if name == "threads" { share_threads(domain) } else { Vec::new() };
     Ok((Value::Effective(when), effects))
 }
@@ -468,6 +473,7 @@ impl Session {
         let answer = request.answer.clone();
         if request.client == Client::Chat {
             self.turns.push(answer);
+            self.thread.is_changed = true;
         }
         if !self.is_busy() {
             self.since = now;

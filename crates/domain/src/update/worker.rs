@@ -187,6 +187,10 @@ fn failed(domain: &mut Domain, id: SessionId, request: RequestId, failure: wire:
     let Some(session) = domain.session(id) else { return Vec::new() };
     let client = session.request(request).map(|request| request.client);
     let is_too_long = failure.kind == FailureKind::PromptTooLong;
+    if let Some(request) = find(domain, id).and_then(|session| session.request_mut(request)) {
+        request.is_too_long = is_too_long;
+    }
+    let Some(session) = domain.session(id) else { return Vec::new() };
     let hint = match failure.kind {
         FailureKind::PromptTooLong if client == Some(Client::Race) => Some(too_long_for_race(session)),
         FailureKind::PromptTooLong => {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use domain::Domain;
 use domain::ask::{Api, Ask, Asker, Generation, Priority};
-use domain::command::{Command, CommandId, Force, What};
+use domain::command::{AnswerOptions, Command, CommandId, Force, What};
+use domain::conversation::{Conversation, ConversationKey};
 use domain::download::hub::RemoteFile;
 use domain::download::{DownloadId, Order};
 use domain::keep_alive::KeepAlive;
@@ -18,16 +19,16 @@ use domain::query::{Query, Target};
 use domain::request::RequestId;
 use domain::request::form::Form;
 use domain::session::SessionId;
-use domain::settings::{Alias, ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::settings::{Alias, CHAT_FIELDS, ContextFull, SESSION_FIELDS, SessionSettings};
 use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
-use wire::{Chat, Input, Message, Prompt, QueryJob, Role};
+use wire::{Chat, Input, Message, Prompt, QueryJob, Role, Sampling};
 
 use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 41;
+pub(crate) const KINDS: usize = 49;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -73,6 +74,14 @@ pub(crate) fn kind(what: &What) -> usize {
         What::Query(_) => 38,
         What::SetAlias { .. } => 39,
         What::RemoveAlias(_) => 40,
+        What::Regenerate(_) => 41,
+        What::DeleteExchange(_) => 42,
+        What::EditPrompt { .. } => 43,
+        What::ContinueConversation { .. } => 44,
+        What::SaveConversation(_) => 45,
+        What::NameConversation { .. } => 46,
+        What::DeleteConversation(_) => 47,
+        What::KeepDisturbed => 48,
     }
 }
 
@@ -104,6 +113,10 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
             prompt: prompt(dice),
             form: dice.permille(200).then(|| Form::Gbnf("root ::= \"a\"".into())),
             stop: if dice.permille(200) { vec!["\n".into()] } else { Vec::new() },
+            options: dice.permille(300).then(|| {
+                let (min_room, context_shift) = (dice.below(200) as u32, dice.permille(500));
+                Box::new(AnswerOptions { max_tokens: Some(5), sampling: Sampling::OPEN, min_room, context_shift })
+            }),
             record: dice.permille(500),
         },
         7 => What::CancelAnswer(session(domain, dice)),
@@ -157,6 +170,16 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
             alias: Box::new(Alias { model: model_id(world, dice), ..Alias::default() }),
         },
         40 => What::RemoveAlias(["one", "two"][dice.index(2)].to_owned()),
+        41 => What::Regenerate(session(domain, dice)),
+        42 => What::DeleteExchange(session(domain, dice)),
+        43 => What::EditPrompt { session: session(domain, dice), turn: dice.index(4), text: text(dice) },
+        44 => {
+            What::ContinueConversation { conversation: Box::new(conversation(domain, world, dice)), force: Force::No }
+        }
+        45 => What::SaveConversation(Box::new(conversation(domain, world, dice))),
+        46 => What::NameConversation { key: key(domain, dice), name: text(dice) },
+        47 => What::DeleteConversation(key(domain, dice)),
+        48 => What::KeepDisturbed,
         _ => What::ContinueRace,
     }
 }
@@ -235,7 +258,7 @@ fn settings(dice: &mut Dice) -> SessionSettings {
         threads: dice.permille(300).then(|| dice.below(20) as u32),
         max_tokens: dice.permille(500).then(|| dice.below(40) as u32),
         parallel: if dice.permille(500) { 1 } else { 1 + dice.below(3) as u32 },
-        context_full: if dice.permille(500) { ContextFull::Stop } else { ContextFull::default() },
+        context_full: [ContextFull::Stop, ContextFull::Shift, ContextFull::default()][dice.index(3)],
         ..SessionSettings::default()
     }
 }
@@ -245,6 +268,22 @@ fn session(domain: &Domain, dice: &mut Dice) -> SessionId {
     match dice.pick(&domain.sessions) {
         Some(session) if dice.permille(970) => session.id,
         _ => SessionId(dice.below(4000)),
+    }
+}
+
+/// The key of a conversation that a session has, mostly.
+fn key(domain: &Domain, dice: &mut Dice) -> ConversationKey {
+    let keys: Vec<_> = domain.sessions.iter().filter_map(|session| session.thread.key).collect();
+    dice.pick(&keys).copied().filter(|_| dice.permille(800)).unwrap_or(ConversationKey(dice.below(50)))
+}
+
+/// A conversation that a session has, or another one.
+fn conversation(domain: &Domain, world: &World, dice: &mut Dice) -> Conversation {
+    let kept = dice.pick(&domain.sessions).filter(|session| session.thread.key.is_some() && dice.permille(500));
+    let key = key(domain, dice);
+    match kept {
+        Some(session) => Conversation::of(session, key, &domain.settings.energy, 1),
+        None => Conversation::new(key, a_model(world, dice), &settings(dice), 1),
     }
 }
 
@@ -269,7 +308,8 @@ fn prompt(dice: &mut Dice) -> Prompt {
 }
 
 fn set(domain: &Domain, dice: &mut Dice) -> What {
-    let name = dice.pick(SESSION_FIELDS).map_or("no such", |field| field.name);
+    let fields = if dice.permille(800) { SESSION_FIELDS } else { CHAT_FIELDS };
+    let name = dice.pick(fields).map_or("no such", |field| field.name);
     let name = if dice.permille(950) { name } else { "no such" };
     let values = ["auto", "1", "4", "0.5", "true", "off", "drop_oldest", "512", "99999999999", ""];
     let value = values[dice.index(values.len())].to_owned();

@@ -98,7 +98,8 @@ fn standby(domain: &Domain) -> f64 {
 }
 
 fn benched(domain: &Domain) -> f64 {
-    let rows = domain.bench.rows.iter().flat_map(|row| &row.repetitions).map(|one| gross(&one.energy_account));
+    let rows = domain.bench.rows.iter().flat_map(|row| row.repetitions.iter().chain(&row.aside));
+    let rows = rows.map(|one| gross(&one.energy_account));
     rows.chain(domain.bench.trial.iter().map(|trial| gross(&trial.energy_account))).sum()
 }
 

@@ -243,6 +243,9 @@ impl World {
             }
             Effect::Reveal(id) => self.pending.push(Event::History(HistoryEvent::Revealed(id))),
             Effect::DeleteRecord(id) => self.pending.push(Event::History(HistoryEvent::Deleted { id, vote: None })),
+            Effect::SaveConversation(_) | Effect::NameConversation { .. } | Effect::DeleteConversation(_) => {
+                self.pending.push(Event::History(HistoryEvent::ConversationsChanged));
+            }
             Effect::Random => self.pending.push(Event::Random(dice.bits())),
             Effect::Reply(_)
             | Effect::Notify(_)

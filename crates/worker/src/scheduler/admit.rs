@@ -85,6 +85,7 @@ impl Scheduler {
             first: None,
             waited: Duration::ZERO,
             waits_since: None,
+            n_shifts: 0,
             bytes: Vec::with_capacity(64),
             request,
         }));

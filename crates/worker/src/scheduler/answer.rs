@@ -37,6 +37,8 @@ pub(super) struct Answer {
     /// It doesn't generate while it waits for credits.
     pub(super) waited: Duration,
     pub(super) waits_since: Option<Instant>,
+    /// How often the older half of the context was dropped for it.
+    pub(super) n_shifts: u32,
     /// The bytes of the token at hand; kept for their memory.
     pub(super) bytes: Vec<u8>,
 }

@@ -34,6 +34,13 @@ use crate::out::Out;
 use crate::prompts::{Prompts, Slot, Text};
 use crate::session::Session;
 
+/// The part of a context that a shift leaves at its beginning, where the system prompt stands: one of so many.
+const KEPT_PART: usize = 8;
+
+/// The most times that an answer is given room by a shift: four contexts of text. A model that never ends its turn would go
+/// on for ever.
+const MAX_SHIFTS: u32 = 8;
+
 pub(crate) struct Scheduler {
     session: Session,
     sequences: Vec<Sequence>,
@@ -154,6 +161,7 @@ impl Scheduler {
 
     /// End a request that was cancelled, or draw its next token; whether anything came of it.
     fn prepare(&mut self, place: usize) -> bool {
+        self.sequences[place].shift(&mut self.session.engine);
         let Sequence { text, answer, .. } = &mut self.sequences[place];
         let Some(answer) = answer else { return false };
         if CONTROL.is_cancelled(answer.request.id) {
@@ -250,6 +258,30 @@ impl Sequence {
         engine.clear(self.number);
         self.text.clear();
         self.clear_at_end = false;
+    }
+
+    /// Where the next token of an answer that wants it would find no room: drop the older half of the tokens behind the
+    /// beginning. What is left was computed with what has gone, so nothing else goes on from it.
+    fn shift(&mut self, engine: &mut Engine) {
+        let Some(answer) = &mut self.answer else { return };
+        let is_drawn = matches!(answer.stage, Stage::Draw(_));
+        // The last place is that of the token which is drawn now.
+        let is_full = self.text.tokens.len() + 1 >= engine.n_ctx();
+        if !answer.request.context_shift || answer.n_shifts >= MAX_SHIFTS || !is_drawn || !is_full {
+            return;
+        }
+        let n_kept = engine.n_ctx() / KEPT_PART;
+        let n_dropped = self.text.tokens.len().saturating_sub(n_kept) / 2;
+        if !engine.shift(self.number, n_kept, n_dropped) {
+            return;
+        }
+        self.text.tokens.drain(n_kept..n_kept + n_dropped);
+        self.text.marks.clear();
+        self.clear_at_end = true;
+        answer.n_shifts += 1;
+        let counters = &mut answer.stream.counters;
+        counters.n_shifted += n_dropped as u32;
+        counters.n_past = self.text.tokens.len() as u32;
     }
 
     fn slot(&mut self) -> Slot<'_> {

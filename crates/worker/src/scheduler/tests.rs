@@ -41,6 +41,7 @@ fn request(id: u64, credits: Option<u32>) -> Generate {
         logit_bias: Vec::new(),
         credits,
         min_room: 0,
+        context_shift: false,
     }
 }
 

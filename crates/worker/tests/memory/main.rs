@@ -158,6 +158,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             logit_bias: Vec::new(),
             credits: None,
             min_room: 0,
+            context_shift: false,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();
         let mut answer = (0, String::new());

@@ -61,6 +61,7 @@ impl Session {
             logit_bias: Vec::new(),
             credits: None,
             min_room: 0,
+            context_shift: false,
         }));
         let mut reply = Reply { n_cached: 0, text: String::new(), likeliest: Vec::new() };
         loop {

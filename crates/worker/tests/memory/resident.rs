@@ -75,6 +75,7 @@ fn see(load: &Load) -> Seen {
         logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
+        context_shift: false,
     };
     wire::write(&mut input, &Request::Generate(request)).unwrap();
     loop {

@@ -19,6 +19,7 @@ fn request(id: u64, length: usize) -> Request {
         logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
+        context_shift: false,
     })
 }
 

@@ -215,6 +215,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         logit_bias: Vec::new(),
         credits: None,
         min_room: 0,
+        context_shift: false,
     }
 }
 

@@ -417,3 +417,25 @@ fn pings_are_answered_and_steps_counted_while_several_run() {
         }
     }
 }
+
+#[test]
+fn a_shift_lets_an_answer_go_on_that_fills_the_context() {
+    let (mut worker, _) = Worker::ready(&small());
+    let long = raw(1, "It was a dark and stormy night;", 700);
+    let full = worker.answer(&long);
+    // A model that ends by itself would not fill it.
+    assert_eq!((full.finish(), full.counters().n_shifted), (Finish::ContextFull, 0));
+    let shifted = worker.answer(&Generate { id: 2, context_shift: true, ..long.clone() });
+    let counters = shifted.counters();
+    assert_eq!((shifted.finish(), counters.n_generated), (Finish::Length, 700));
+    assert!(counters.n_shifted >= 200 && counters.n_past <= 512, "{counters:?}");
+    assert!(shifted.text.starts_with(&full.text[..full.text.len() / 2]), "it is the same up to there");
+    // It ends all the same where the model never does.
+    let endless = worker.answer(&Generate { id: 5, context_shift: true, max_tokens: None, ..long.clone() });
+    assert!(matches!(endless.finish(), Finish::ContextFull | Finish::Stop), "{:?}", endless.end);
+    // Nothing goes on from what was computed with tokens that have gone.
+    let next = worker.answer(&Generate { id: 3, max_tokens: Some(5), ..long.clone() });
+    assert_eq!(next.started.unwrap().n_cached, 0);
+    let same = worker.answer(&Generate { id: 4, max_tokens: Some(40), ..long });
+    assert!(full.text.starts_with(&same.text), "{} in {}", same.text, full.text);
+}

@@ -3,20 +3,24 @@
 use super::{Binding, HIDDEN, Hint, bind, first_when, shown, when};
 use crate::ui::update::{bench, history, list, suite};
 use crate::ui::{Action, BenchTab, State};
+use domain::record::Kind;
 
-pub(super) const BENCHES: &[Binding] =
-    &[bind(Action::Back, &["esc"], |state| first_when(state.domain.bench.is_running(), "cancel"), bench::cancel)];
+pub(super) const BENCHES: &[Binding] = &[
+    bind(Action::Back, &["esc"], |state| first_when(state.domain.bench.is_running(), "cancel"), bench::cancel),
+    bind(Action::KeepDisturbed, &["i"], keep_disturbed, bench::keep_disturbed).anywhere(),
+];
 
 pub(super) const TABS: &[Binding] = &[
     bind(Action::History, &["H"], |state| tab(state, BenchTab::History, "history"), history::turn).anywhere(),
-    bind(Action::Suites, &["e"], |state| tab(state, BenchTab::Suites, "suites"), suite::turn).anywhere(),
+    bind(Action::Suites, &["V"], |state| tab(state, BenchTab::Suites, "suites"), suite::turn).anywhere(),
 ];
 
 pub(super) const HISTORY: &[Binding] = &[
-    bind(Action::Choose, &["enter"], |state| when(has_records(state), "open"), history::choose),
+    bind(Action::Choose, &["enter"], choose, history::choose),
+    bind(Action::Open, &["o"], |state| when(is_answer(state), "read"), history::open),
     bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_history),
     bind(Action::DeleteSelected, &["d"], |state| when(has_records(state), "delete"), history::delete),
-    bind(Action::Reveal, &["u"], reveal, history::reveal),
+    bind(Action::Reveal, &["B"], reveal, history::reveal),
     bind(Action::Back, &["esc"], |state| when(!state.ui.history.filter.is_empty(), "show all"), history::back),
 ];
 
@@ -35,13 +39,29 @@ pub(super) const SUITE_RUN: &[Binding] = &[
     bind(Action::Choose, &["enter"], |_| shown("open answer"), suite::show_answer),
     bind(Action::NextPrompt, &["right", "l"], |_| shown("next prompt"), |client| suite::move_prompt(client, 1)),
     bind(Action::PreviousPrompt, &["left", "h"], HIDDEN, |client| suite::move_prompt(client, -1)),
-    bind(Action::PlotAxis, &["c"], |_| shown("plot axis"), suite::turn_axis).anywhere(),
+    bind(Action::PlotAxis, &["a"], |_| shown("plot axis"), suite::turn_axis).anywhere(),
     bind(Action::PickSuite, &["n"], |state| when(!is_running(state), "other suite"), suite::pick).anywhere(),
     bind(Action::RerunSuite, &["r"], |state| when(!is_running(state), "rerun"), suite::again).anywhere(),
 ];
 
+fn keep_disturbed(state: &State) -> Hint {
+    let bench = &state.domain.bench;
+    let is_any = bench.rows.iter().any(|row| !row.disturbed.is_empty());
+    first_when(is_any && !bench.plan.keep_disturbed, "count disturbed")
+}
+
 fn tab(state: &State, tab: BenchTab, label: &'static str) -> Hint {
     shown(if state.ui.bench_tab == tab { "benches" } else { label })
+}
+
+/// Whether the selected record is an answer, which a chat goes on from.
+fn is_answer(state: &State) -> bool {
+    let selected = state.ui.history.entries.get(state.ui.history.chosen);
+    selected.is_some_and(|entry| entry.kind == Kind::Run)
+}
+
+fn choose(state: &State) -> Hint {
+    when(has_records(state), if is_answer(state) { "continue" } else { "open" })
 }
 
 fn has_records(state: &State) -> bool {

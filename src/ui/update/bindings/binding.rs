@@ -22,6 +22,8 @@ pub(in crate::ui) enum Hint {
     Hidden,
     /// In the order of the table.
     Shown(&'static str),
+    /// In the order of the table, with how many it is done to.
+    Counted(&'static str, usize),
     /// Before all others.
     First(&'static str),
 }

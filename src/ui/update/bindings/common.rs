@@ -38,6 +38,8 @@ pub(super) const COMMON: &[Binding] = &[
     bind(Action::MoreThreads, &[">"], |state| when(is_machine(state), "more threads"), machine::more_threads)
         .anywhere(),
     bind(Action::UnmarkAll, &[], HIDDEN, race::unmark_all).anywhere(),
+    bind(Action::Messages, &["m"], HIDDEN, screen::messages).anywhere(),
+    bind(Action::Suspend, &["ctrl-z"], HIDDEN, screen::suspend).anywhere(),
     bind(Action::DismissNotices, &[], HIDDEN, screen::dismiss_notices).anywhere(),
     bind(Action::Reattach, &[], HIDDEN, screen::reattach).anywhere(),
 ];
@@ -45,7 +47,11 @@ pub(super) const COMMON: &[Binding] = &[
 pub(super) const QUIT: &[Binding] = &[bind(Action::Quit, &["q", "ctrl-c"], |_| shown("quit"), screen::quit)];
 
 /// The same, where it can't be a letter.
-pub(super) const LEAVE: &[Binding] = &[bind(Action::Quit, &["ctrl-c"], HIDDEN, screen::quit)];
+pub(super) const LEAVE: &[Binding] = &[
+    bind(Action::Quit, &["ctrl-c"], HIDDEN, screen::quit),
+    bind(Action::Suspend, &["ctrl-z"], HIDDEN, screen::suspend),
+    bind(Action::Messages, &["alt-m"], HIDDEN, screen::messages),
+];
 
 fn is_machine(state: &State) -> bool {
     state.ui.screen == Screen::Machine
@@ -65,11 +71,15 @@ fn down(state: &State) -> Hint {
     match state.mode() {
         Mode::Bench => when(state.domain.bench.rows.len() > 1, "next"),
         Mode::History => when(state.ui.history.entries.len() > 1, "older"),
-        Mode::Suites | Mode::LibraryFilter | Mode::FleetFilter | Mode::RequestFilter | Mode::HistoryFilter => {
-            shown("next")
-        }
+        Mode::Suites
+        | Mode::LibraryFilter
+        | Mode::FleetFilter
+        | Mode::RequestFilter
+        | Mode::ChatFilter
+        | Mode::HistoryFilter => shown("next"),
         Mode::Requests => when(state.ui.requests.rows.len() > 1, "next"),
-        Mode::Machine => shown("scroll"),
+        Mode::Chats => when(state.ui.chats.entries.len() > 1, "next"),
+        Mode::Machine => when(state.ui.machine.shows_missing, "scroll"),
         Mode::Top => when(state.ui.fleet.rows.len() + state.ui.fleet.foreign.rows.len() > 1, "next"),
         _ => Hint::Hidden,
     }

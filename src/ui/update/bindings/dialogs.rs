@@ -2,7 +2,7 @@
 
 use super::{Binding, HIDDEN, Hint, bind, shown};
 use crate::ui::update::{dialogs, screen, selection};
-use crate::ui::{Action, Overlay, State};
+use crate::ui::{Action, FormPurpose, Overlay, State};
 
 /// Text that can be scrolled.
 pub(super) const SCROLL: &[Binding] = &[
@@ -47,9 +47,12 @@ pub(super) const REFUSED: &[Binding] =
 
 pub(super) const VOTE: &[Binding] = &[bind(Action::Choose, &["enter"], |_| shown("vote"), dialogs::vote)];
 
-pub(super) const FORM: &[Binding] = &[bind(Action::Choose, &["enter"], apply, dialogs::start_with_settings)];
+pub(super) const FORM: &[Binding] = &[
+    bind(Action::Choose, &["enter"], apply, dialogs::take_settings),
+    bind(Action::ExternalEditor, &["ctrl-e"], |_| shown("editor"), dialogs::edit_field),
+];
 
 fn apply(state: &State) -> Hint {
-    let is_column = matches!(&state.ui.overlay, Some(Overlay::Form(form)) if form.column.is_some());
-    shown(if is_column { "apply" } else { "start" })
+    let starts = matches!(&state.ui.overlay, Some(Overlay::Form(form)) if form.purpose == FormPurpose::Start);
+    shown(if starts { "start" } else { "apply" })
 }

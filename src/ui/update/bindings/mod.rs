@@ -4,6 +4,7 @@
 
 mod bench;
 mod binding;
+mod chats;
 mod common;
 mod dialogs;
 mod fleet;
@@ -50,7 +51,8 @@ pub(in crate::ui) fn for_palette(mode: Mode) -> Vec<Action> {
 /// Moving about and editing: there is no use for it by name.
 fn is_for_fingers(action: Action) -> bool {
     use Action::{Back, Choose, Down, First, Focus, Last, PageDown, PageUp, Palette, ScrollDown, ScrollUp, Up};
-    let is_edit = text::EDITING.iter().chain(text::PROMPT_EDITING).any(|binding| binding.action == action);
+    let edits = text::EDITING.iter().chain(text::PROMPT_EDITING).chain(text::END);
+    let is_edit = edits.into_iter().any(|binding| binding.action == action);
     is_edit
         || action == Action::Newline
         || matches!(
@@ -63,36 +65,41 @@ fn tables(mode: Mode) -> &'static [&'static [Binding]] {
     use common::{COMMON, ENDS, LEAVE, MOVES, PAGES, QUIT, SCREENS};
     use text::{EDITING, PROMPT_EDITING};
     match mode {
-        Mode::Fleet => &[fleet::TABLE, MOVES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::Prompt => &[fleet::PROMPT, EDITING, PROMPT_EDITING, SCREENS, text::COMMON, LEAVE],
-        Mode::FleetFilter => &[fleet::FILTER, MOVES, PAGES, EDITING, LEAVE],
+        Mode::Fleet => &[fleet::TABLE, MOVES, fleet::ENDS, SCREENS, COMMON, QUIT],
+        Mode::Prompt => &[fleet::PROMPT, EDITING, fleet::PROMPT_MOVES, SCREENS, text::COMMON, LEAVE],
+        Mode::FleetFilter => &[fleet::FILTER, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
         Mode::Requests => &[fleet::REQUESTS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::RequestFilter => &[fleet::REQUEST_FILTER, MOVES, PAGES, EDITING, LEAVE],
+        Mode::RequestFilter => &[fleet::REQUEST_FILTER, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
+        Mode::Chats => &[chats::CHATS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
+        Mode::ChatFilter => &[chats::FILTER, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
+        Mode::ChatName => &[chats::NAME, EDITING, text::LINE_END, LEAVE],
         Mode::Library => &[library::MODELS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::LibraryFilter => &[library::FILTER, MOVES, PAGES, EDITING, LEAVE],
+        Mode::LibraryFilter => &[library::FILTER, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
         Mode::DiskUsage => &[library::DISK_USAGE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::Hub => &[hub::RESULTS, hub::TABLE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::HubQuants => &[hub::QUANTS, hub::TABLE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::Downloads => &[hub::DOWNLOADS, hub::TABLE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::HubSearch => &[hub::SEARCH, MOVES, PAGES, EDITING, LEAVE],
+        Mode::HubSearch => &[hub::SEARCH, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
         Mode::Race => &[race::TABLE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::RacePrompt => &[race::PROMPT, EDITING, PROMPT_EDITING, SCREENS, text::COMMON, LEAVE],
+        Mode::RacePrompt => {
+            &[race::PROMPT, EDITING, PROMPT_EDITING, text::EDITOR, text::END, SCREENS, text::COMMON, LEAVE]
+        }
         Mode::Bench => &[bench::BENCHES, bench::TABS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::History => &[bench::HISTORY, bench::TABS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
-        Mode::HistoryFilter => &[bench::HISTORY_FILTER, MOVES, PAGES, EDITING, LEAVE],
+        Mode::HistoryFilter => &[bench::HISTORY_FILTER, MOVES, PAGES, EDITING, text::LINE_END, LEAVE],
         Mode::Suites => &[bench::SUITES, bench::TABS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::SuiteRun => &[bench::SUITE_RUN, bench::TABS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::Machine => &[machine::TABLE, machine::GRAPHS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::Top => &[machine::TOP, machine::GRAPHS, MOVES, QUIT],
         Mode::Help => &[dialogs::SCROLL, PAGES, dialogs::CLOSE, dialogs::HELP, SCREENS, LEAVE],
         Mode::Record => &[dialogs::SCROLL, PAGES, ENDS, dialogs::RECORD, dialogs::CLOSE, SCREENS, LEAVE],
-        Mode::Palette => &[dialogs::PALETTE, dialogs::ROWS, dialogs::CLOSE, EDITING, LEAVE],
+        Mode::Palette => &[dialogs::PALETTE, dialogs::ROWS, dialogs::CLOSE, EDITING, text::LINE_END, LEAVE],
         Mode::Confirm => &[dialogs::ANSWER, LEAVE],
         Mode::Leave => &[dialogs::KEEP, LEAVE],
         Mode::Plan => &[dialogs::PLAN, dialogs::SCROLL, LEAVE],
         Mode::Refused => &[dialogs::REFUSED, dialogs::CLOSE, LEAVE],
         Mode::Vote => &[dialogs::VOTE, dialogs::ROWS, dialogs::CLOSE, LEAVE],
-        Mode::Form => &[dialogs::FORM, dialogs::ROWS, dialogs::CLOSE, EDITING, LEAVE],
+        Mode::Form => &[dialogs::FORM, dialogs::ROWS, dialogs::CLOSE, EDITING, text::END, LEAVE],
     }
 }
 

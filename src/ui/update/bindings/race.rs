@@ -10,10 +10,10 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Continue, &["space"], |state| first_when(is_held(state), "continue"), race::go_on).anywhere(),
     bind(Action::Back, &["esc"], back, race::back),
     bind(Action::Vote, &["v"], vote, race::open_vote).anywhere(),
-    bind(Action::Diff, &["d"], |state| answers_or(state, has_race(state), RaceTab::Diff, "diff"), race::turn_diff)
+    bind(Action::Diff, &["D"], |state| answers_or(state, has_race(state), RaceTab::Diff, "diff"), race::turn_diff)
         .anywhere(),
-    bind(Action::Lockstep, &["l"], lockstep, race::turn_lockstep).anywhere(),
-    bind(Action::KlHeatmap, &["h"], heatmap, perplexity::turn).anywhere(),
+    bind(Action::Lockstep, &["L"], lockstep, race::turn_lockstep).anywhere(),
+    bind(Action::KlHeatmap, &["K"], heatmap, perplexity::turn).anywhere(),
     bind(
         Action::Focus,
         &["tab"],
@@ -22,13 +22,13 @@ pub(super) const TABLE: &[Binding] = &[
     ),
     bind(Action::Choose, &["enter"], |state| when(can_change(state), "prompt"), race::type_prompt),
     bind(Action::Restart, &["r"], |state| when(is_over(state), "run again"), race::run),
-    bind(Action::ExportRace, &["e"], |state| when(is_over(state), "export"), race::save).anywhere(),
-    bind(Action::Order, &["o"], order, race::turn_order).anywhere(),
-    bind(Action::Blind, &["b"], blind, race::turn_blind).anywhere(),
+    bind(Action::ExportRace, &["w"], |state| when(is_over(state), "export"), race::save).anywhere(),
+    bind(Action::Order, &["O"], order, race::turn_order).anywhere(),
+    bind(Action::Blind, &["B"], blind, race::turn_blind).anywhere(),
     bind(Action::Fold, &["t", "ctrl-o"], |state| when(has_race(state), "reasoning"), race::fold),
     bind(
         Action::Leaderboard,
-        &["s"],
+        &["W"],
         |state| answers_or(state, !state.domain.votes.is_empty(), RaceTab::Leaderboard, "leaderboard"),
         race::turn_leaderboard,
     )
@@ -36,8 +36,8 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::New, &["n"], |state| when(can_change(state), "duplicate"), race::duplicate_column),
     bind(Action::Configure, &["c"], |state| when(can_change(state), "settings"), race::configure),
     bind(Action::Stop, &["x"], |state| when(can_change(state), "remove"), race::remove_column),
-    bind(Action::NextTab, &["right"], HIDDEN, race::next_column),
-    bind(Action::PreviousTab, &["left"], HIDDEN, race::previous_column),
+    bind(Action::NextTab, &["right", "l"], HIDDEN, race::next_column),
+    bind(Action::PreviousTab, &["left", "h"], HIDDEN, race::previous_column),
     bind(Action::Copy, &["y", "ctrl-y"], HIDDEN, race::copy),
     bind(Action::Cancel, &["ctrl-x"], HIDDEN, race::cancel),
 ];
@@ -57,7 +57,7 @@ pub(super) const PROMPT: &[Binding] = &[
 ];
 
 fn has_race(state: &State) -> bool {
-    state.domain.race.is_some()
+    state.race().is_some()
 }
 
 fn is_over(state: &State) -> bool {
@@ -65,7 +65,7 @@ fn is_over(state: &State) -> bool {
 }
 
 fn is_held(state: &State) -> bool {
-    state.domain.race.as_ref().is_some_and(|race| race.pace == DecodeMode::Held && race.is_running())
+    state.race().is_some_and(|race| race.pace == DecodeMode::Held && race.is_running())
 }
 
 /// Whether the columns of the next race can be changed.
@@ -81,17 +81,18 @@ fn answers_or(state: &State, condition: bool, tab: RaceTab, label: &'static str)
 /// Another tab goes first.
 fn back(state: &State) -> Hint {
     match state.ui.race.tab {
-        RaceTab::Answers => first_when(state.domain.is_racing(), "cancel"),
+        RaceTab::Answers if state.domain.is_racing() => Hint::First("cancel"),
+        RaceTab::Answers => when(state.ui.race.drafts, "last race"),
         _ => shown("answers"),
     }
 }
 
 fn vote(state: &State) -> Hint {
-    when(is_over(state) && state.domain.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote")
+    when(is_over(state) && state.race().is_some_and(|race| race.vote.is_none()), "vote")
 }
 
 fn lockstep(state: &State) -> Hint {
-    let reports_tokens = state.domain.race.as_ref().is_some_and(|race| race.lockstep);
+    let reports_tokens = state.race().is_some_and(|race| race.lockstep);
     answers_or(state, is_over(state) || reports_tokens, RaceTab::Lockstep, "lockstep")
 }
 

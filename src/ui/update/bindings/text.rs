@@ -4,7 +4,7 @@ use super::{Binding, HIDDEN, bind, shown};
 use crate::ui::Action;
 use crate::ui::editor::Edit;
 use crate::ui::update::editing::edit;
-use crate::ui::update::screen;
+use crate::ui::update::{screen, writing};
 
 /// What every field has.
 pub(super) const EDITING: &[Binding] = &[
@@ -18,10 +18,19 @@ pub(super) const EDITING: &[Binding] = &[
     bind(Action::WordLeft, &["ctrl-left", "alt-b", "alt-left"], HIDDEN, |client| edit(client, &Edit::WordLeft)),
     bind(Action::WordRight, &["ctrl-right", "alt-f", "alt-right"], HIDDEN, |client| edit(client, &Edit::WordRight)),
     bind(Action::LineStart, &["home", "ctrl-a"], HIDDEN, |client| edit(client, &Edit::Home)),
-    bind(Action::LineEnd, &["end", "ctrl-e"], HIDDEN, |client| edit(client, &Edit::End)),
-    bind(Action::Undo, &["ctrl-z"], HIDDEN, |client| edit(client, &Edit::Undo)),
+    bind(Action::Undo, &["ctrl-/", "ctrl-_", "ctrl-7", "alt-u"], HIDDEN, |client| edit(client, &Edit::Undo)),
     bind(Action::Redo, &["ctrl-r"], HIDDEN, |client| edit(client, &Edit::Redo)),
 ];
+
+/// The end of the line, in a field of one.
+pub(super) const LINE_END: &[Binding] =
+    &[bind(Action::LineEnd, &["end", "ctrl-e"], HIDDEN, |client| edit(client, &Edit::End))];
+
+/// The end of the line, where `ctrl-e` opens an editor.
+pub(super) const END: &[Binding] = &[bind(Action::LineEnd, &["end"], HIDDEN, |client| edit(client, &Edit::End))];
+
+/// An editor of the user's.
+pub(super) const EDITOR: &[Binding] = &[bind(Action::ExternalEditor, &["ctrl-e"], HIDDEN, writing::edit_externally)];
 
 /// What a field of several lines has besides.
 pub(super) const PROMPT_EDITING: &[Binding] = &[

@@ -145,6 +145,24 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
 }
 
 #[test]
+fn what_is_disturbed_is_set_aside_and_counts_on_demand() {
+    let mut program = Program::new();
+    start(&mut program, plan(&["alpha"], 2));
+    measure(&mut program, |_| 1000, |_| 2.0);
+    let row = &program.state.domain.bench.rows[0];
+    assert_eq!((row.rate(), row.repetitions.len(), row.aside.len()), (None, 0, 6));
+    assert!((row.disturbed_rate().unwrap().mean - 1000.0).abs() < 1.0);
+    assert_eq!(document(&program.state.domain.bench).rows[0].tokens_per_second, None);
+    // The record is kept once they count.
+    let effects = program.act(Action::KeepDisturbed);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveRecord { .. })), "{effects:?}");
+    let row = &program.state.domain.bench.rows[0];
+    assert_eq!((row.repetitions.len(), row.aside.len(), row.disturbed.len()), (6, 0, 6));
+    assert!((row.rate().unwrap().mean - 1000.0).abs() < 1.0);
+    assert!(program.act(Action::KeepDisturbed).is_empty(), "there is nothing more to count");
+}
+
+#[test]
 fn heat_taints() {
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 1));

@@ -50,7 +50,14 @@ fn commands_without_a_target_are_refused() {
     let gone = SessionId(99);
     let set = || What::SetSession { session: gone, name: "seed".to_owned(), value: "1".to_owned() };
     let prompt = || wire::Prompt::Raw("x".to_owned());
-    let generate = || What::Generate { session: gone, prompt: prompt(), form: None, stop: Vec::new(), record: true };
+    let generate = || What::Generate {
+        session: gone,
+        prompt: prompt(),
+        form: None,
+        stop: Vec::new(),
+        options: None,
+        record: true,
+    };
     let mut program = Program::sampled(4, 10_000_000_000);
     for (what, expected) in [
         (start("none"), Cause::NotFound),

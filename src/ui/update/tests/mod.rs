@@ -2,15 +2,19 @@
 
 mod attached;
 mod bench;
+mod chats;
 mod command;
 mod draft;
 mod energy;
 mod foreign;
 mod hub;
 mod measure;
+mod mouse;
 mod perplexity;
 mod race;
 mod requests;
+mod screen_path;
+mod spoken;
 mod storage;
 mod suite;
 
@@ -70,7 +74,9 @@ impl Program {
         }
         self.effects.extend(effects.clone());
         // What is written down meanwhile has tests of its own.
-        effects.retain(|effect| !matches!(effect, Effect::SaveDraft { .. } | Effect::DiscardDraft(_)));
+        effects.retain(|effect| {
+            !matches!(effect, Effect::SaveDraft { .. } | Effect::DiscardDraft(_) | Effect::SaveConversation(_))
+        });
         effects
     }
 

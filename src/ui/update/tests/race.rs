@@ -557,7 +557,12 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     program.act(Action::Back);
     assert!(program.state.domain.race.is_some(), "nor does Esc");
     program.act(Action::Stop);
-    assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still reveal"));
+    assert!(
+        program.state.domain.race.is_some() && program.state.ui.race.drafts,
+        "nor do other columns for the next one"
+    );
+    program.act(Action::Back);
+    assert!(program.state.race().is_some() && !program.state.ui.race.drafts, "Esc shows it again");
     program.act(Action::History);
     assert!(program.act(Action::Reveal).is_empty());
     assert!(program.state.ui.overlay.is_none(), "nothing is hidden in an empty list");
@@ -601,14 +606,14 @@ fn a_record_of_the_history_opens_on_the_screen() {
     let generation = program.state.ui.history.generation;
     program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
     program.screen.clear();
-    program.act(Action::Choose);
+    program.act(Action::Open);
     assert_eq!(program.screen, [crate::ui::Effect::GetRecord(4)]);
     let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
     let body = Body::from_value(Kind::Run, body).unwrap();
     let record = Record { id: 4, ..Record::new(0, "why?".to_owned(), body) };
     program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
     let Some(Overlay::Record { title, text, .. }) = &program.state.ui.overlay else { panic!("nothing opened") };
-    assert_eq!(title, "run 4");
+    assert_eq!(title, "run 4 · why?");
     assert!(text.contains("why?") && text.contains("Because"), "{text}");
     program.act(Action::Back);
     assert!(program.state.ui.overlay.is_none());

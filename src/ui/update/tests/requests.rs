@@ -25,7 +25,7 @@ fn loaded_session() -> (Program, SessionId, WorkerId) {
 /// Ask for an answer; gives its request, and what the worker is told.
 fn ask(program: &mut Program, session: SessionId, prompt: &str) -> (RequestId, Vec<Effect>) {
     let prompt = Prompt::Raw(prompt.to_owned());
-    let what = What::Generate { session, prompt, form: None, stop: Vec::new(), record: false };
+    let what = What::Generate { session, prompt, form: None, stop: Vec::new(), options: None, record: false };
     let mut effects = program.happens(Event::Command(Command { id: CommandId(9), what }));
     let place = effects.iter().position(|effect| matches!(effect, Effect::Reply(_))).expect("a reply");
     let Effect::Reply(reply) = effects.remove(place) else { panic!("a reply") };

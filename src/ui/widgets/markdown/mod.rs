@@ -81,6 +81,13 @@ impl<K: Eq + Hash + Clone> Cache<K> {
     }
 }
 
+/// The rows of a text that is drawn as it stands, and not kept.
+pub(crate) fn rows(canvas: &Canvas<'_>, source: &str, columns: usize) -> Vec<Row> {
+    let mut laid = Laid::new(Format { columns: columns.max(1), ascii: canvas.is_ascii() });
+    laid.update(source, laid.format);
+    laid.rows
+}
+
 /// A row in this theme.
 pub(crate) fn spans(canvas: &Canvas<'_>, row: &[Piece]) -> Spans<'static> {
     let span = |piece: &Piece| Span {

@@ -197,6 +197,11 @@ pub struct Row {
     pub repetitions: Vec<Repetition>,
     /// Times of all steps of what counts, microseconds.
     pub steps: Vec<u32>,
+    /// Disturbed repetitions, which don't count unless the user wants them to.
+    #[serde(with = "crate::lab::bench::snapshot::repetitions")]
+    pub aside: Vec<Repetition>,
+    /// Times of all their steps, microseconds.
+    pub aside_steps: Vec<u32>,
     /// Repetitions begun.
     pub tries: u32,
     /// Repetitions that were not taken, or were kept as tainted, by reason.
@@ -212,6 +217,17 @@ impl Row {
     /// Mean speed and its scatter; `None` before the first repetition.
     pub fn rate(&self) -> Option<Summary> {
         Summary::of(&self.repetitions.iter().map(|repetition| repetition.rate).collect::<Vec<_>>())
+    }
+
+    /// The same of the disturbed repetitions that don't count; `None` where there are none.
+    pub fn disturbed_rate(&self) -> Option<Summary> {
+        Summary::of(&self.aside.iter().map(|repetition| repetition.rate).collect::<Vec<_>>())
+    }
+
+    /// Count the disturbed repetitions as well.
+    pub(crate) fn count_disturbed(&mut self) {
+        self.repetitions.append(&mut self.aside);
+        self.steps.append(&mut self.aside_steps);
     }
 
     /// Gross joules per token, the share of idle energy included, as everywhere else.

@@ -108,6 +108,7 @@ fn document_row(bench: &Bench, row: &Row) -> BenchRow {
         test: row.cell.label(),
         cell: Some(row.cell),
         tokens_per_second: rate.map(|rate| rate.mean),
+        disturbed_tokens_per_second: row.disturbed_rate().map(|rate| rate.mean),
         half_width_95: rate.and_then(|rate| rate.half_width()),
         deviation: rate.and_then(|rate| rate.deviation),
         repetitions: row.repetitions.iter().map(repetition).collect(),

@@ -1,0 +1,223 @@
+//! Conversations in a real terminal and on the command line, in a process of its own and on a server.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Home, Terminal};
+
+/// Short answers, so that several fit a starter's 512 tokens.
+const SHORT: [&str; 2] = ["--set", "session.max_tokens=12"];
+
+fn open(home: &Home, (columns, rows): (u16, u16)) -> Terminal {
+    let mut terminal = Terminal::open_with(home, columns, rows, &SHORT);
+    terminal.see("ishmael-1m");
+    terminal.send("\r");
+    terminal.see("ready");
+    terminal
+}
+
+/// Ask, and wait until so many tokens have come of so many answers.
+fn ask(terminal: &mut Terminal, prompt: &str) {
+    terminal.send(prompt);
+    terminal.see(prompt);
+    terminal.send("\r");
+    terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains("12 tok"));
+}
+
+fn listed(home: &Home, words: &[&str]) -> Value {
+    let mut arguments = vec!["chats", "ls", "--json"];
+    arguments.extend(words);
+    home.run(&arguments).json()
+}
+
+#[test]
+fn a_conversation_outlives_its_session_and_goes_on() {
+    for home in [Home::new(), Home::served()] {
+        let mut terminal = open(&home, (120, 40));
+        ask(&mut terminal, "Call me Ishmael");
+        terminal.escape();
+        // It stays among the chats while another one begins.
+        terminal.send("\x0c");
+        terminal.wait("an empty chat", |screen| !screen.contains("12 tok"));
+        terminal.send("C");
+        terminal.see("Call me Ishmael");
+        terminal.send("N");
+        terminal.see("name:");
+        terminal.send("The Whale\r");
+        terminal.wait("its name", |screen| screen.contains("The Whale") && !screen.contains("name:"));
+        terminal.send("/whale");
+        terminal.wait("the search", |screen| screen.contains("1 conversation ") && screen.contains("The Whale"));
+        terminal.send("\r\r");
+        terminal.wait("the conversation", |screen| screen.contains("Call me Ishmael") && screen.contains("12 tok"));
+        ask(&mut terminal, "And then?");
+        terminal.escape();
+        let all = listed(&home, &["whale"]);
+        assert_eq!(all["conversations"].as_array().map(Vec::len), Some(1), "{all}");
+        assert_eq!(
+            (&all["conversations"][0]["name"], &all["conversations"][0]["n_prompts"]),
+            (&"The Whale".into(), &2.into())
+        );
+        // On the command line.
+        let shown = home.run(&["chats", "show", "whale"]);
+        assert!(shown.stdout.starts_with("# The Whale\n") && shown.stdout.contains("## You\n\nAnd then?"), "{shown:?}");
+        let document = home.run(&["chats", "export", "The Whale", "--format", "json"]).json();
+        assert_eq!(document["schema"], "taffrail/conversation/1");
+        assert_eq!(document["turns"].as_array().map(Vec::len), Some(4));
+        let refused = home.run(&["chats", "rm", "The Whale"]);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        assert_eq!(home.run(&["chats", "rm", "The Whale", "--yes"]).code, Some(0));
+        assert_eq!(listed(&home, &[])["conversations"].as_array().map(Vec::len), Some(0));
+        assert_eq!(home.run(&["chats", "show", "The Whale"]).code, Some(3));
+    }
+}
+
+#[test]
+fn prompts_are_edited_answers_come_again_and_settings_change() {
+    for size in [(80, 24), (120, 40)] {
+        let home = Home::new();
+        let mut terminal = open(&home, size);
+        ask(&mut terminal, "Call me");
+        // Earlier prompts come back into an empty one.
+        terminal.send("\x1b[A");
+        terminal.see("› Call me");
+        terminal.send("\x15");
+        terminal.escape();
+        terminal.send("e");
+        terminal.see("editing prompt 1 of 1");
+        terminal.send(" Ishmael\r");
+        terminal.see("Call me Ishmael");
+        terminal.wait("its answer", |screen| screen.contains("12 tok") && screen.contains("ready"));
+        terminal.escape();
+        terminal.send("c");
+        terminal.see("system prompt");
+        // What is typed takes the place of the value.
+        terminal.send("Be brief.");
+        terminal.wait("the value", |screen| screen.contains("Be brief.") && !screen.contains("autoBe"));
+        terminal.send("\r");
+        terminal.see("takes effect with the next answer");
+        terminal.send("g");
+        terminal.wait("the answer again", |screen| screen.contains("12 tok") && screen.contains("ready"));
+        terminal.send("z");
+        terminal.wait("the whole screen", |screen| !screen.contains("taffrail itself"));
+        terminal.send("z");
+        terminal.see("taffrail itself");
+        terminal.send("d");
+        terminal.see("Delete the last prompt");
+        terminal.send("y");
+        terminal.wait("an empty chat", |screen| !screen.contains("12 tok"));
+        terminal.quit();
+    }
+}
+
+#[test]
+fn a_context_that_fills_says_so_in_time() {
+    let home = Home::new();
+    let mut terminal = Terminal::open_with(&home, 120, 40, &["--set", "session.max_tokens=200"]);
+    terminal.see("ishmael-1m");
+    terminal.send("\r");
+    terminal.see("ready");
+    for place in 1..=3 {
+        terminal.send(&format!("Tell me of the whale, part {place}"));
+        terminal.see("› Tell");
+        terminal.send("\r");
+        // The prompt is sent, and can be sent again once its answer has ended.
+        terminal.wait("an answer that has ended", |screen| {
+            !screen.contains("› Tell") && screen.contains("enter send") && screen.contains("tokens left")
+        });
+        if place == 2 {
+            terminal.see("then the oldest turns go");
+        }
+    }
+    terminal.see("no longer sent");
+}
+
+#[test]
+fn an_editor_of_the_users_writes_the_prompt() {
+    let home = Home::new();
+    let script = home.write("editor", "#!/bin/sh\nprintf 'From the editor' > \"$1\"\n");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let words = ["env".to_owned(), format!("EDITOR={}", script.display())];
+    let mut terminal = Terminal::open_behind(&home, 100, 30, &words, &[]);
+    terminal.see("ishmael-1m");
+    terminal.send("\r");
+    terminal.see("ready");
+    terminal.send("draft\x05");
+    terminal.see("› From the editor");
+    terminal.send("!");
+    terminal.see("From the editor!");
+}
+
+/// Talk on standard input.
+fn talk(home: &Home, arguments: &[&str], lines: &str) -> (String, String) {
+    let mut command = home.command(&[&["chat", "ishmael-1m", "--max-tokens", "12"], arguments].concat());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    (String::from_utf8_lossy(&ran.stdout).into_owned(), String::from_utf8_lossy(&ran.stderr).into_owned())
+}
+
+#[test]
+fn a_chat_in_lines_is_kept_and_goes_on() {
+    let home = Home::new();
+    let lines = "/set system Be brief.\n/set parameter temperature 0\nCall me\n\"\"\"And\nthen?\"\"\"\n/show system\n/save First\n/bye\n";
+    let (out, told) = talk(&home, &[], lines);
+    assert!(out.lines().filter(|line| !line.trim().is_empty()).count() >= 2, "{out}");
+    for part in ["set temperature to 0", "Be brief.", "saved as First"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let document = home.run(&["chats", "export", "First", "--format", "json"]).json();
+    let texts: Vec<_> = document["turns"].as_array().unwrap().iter().map(|turn| turn["text"].clone()).collect();
+    assert_eq!((texts.len(), &texts[0], &texts[2]), (4, &"Call me".into(), &"And\nthen?".into()));
+    assert_eq!(document["chat"]["system"], "Be brief.");
+    // Another process goes on with it.
+    let (_, told) = talk(&home, &["--load", "First"], "More\n/undo\n/clear\nNew\n/nonsense\n/? set\n/bye\n");
+    for part in
+        [">>> Call me", "(2 prompts so far)", "deleted: More", "a new chat begins", "there is no command", "num_ctx"]
+    {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let all = home.run(&["chats", "ls", "--json"]).json();
+    assert_eq!(all["conversations"].as_array().map(Vec::len), Some(2), "{all}");
+    let missing = home.run(&["chat", "ishmael-1m", "--load", "nothing"]);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+}
+
+#[test]
+fn a_long_chat_in_lines_drops_its_oldest_turns() {
+    let home = Home::new();
+    let prompts: Vec<String> = (1..=4).map(|place| format!("Tell me of the whale, part {place}\n")).collect();
+    let prompts = prompts.concat();
+    let mut command = home.command(&["chat", "ishmael-1m", "--max-tokens", "200"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(prompts.as_bytes()).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(told.contains("tokens of the context left, then the oldest turns are dropped"), "{told}");
+    assert!(told.contains("the oldest turns are no longer sent"), "{told}");
+}
+
+#[test]
+fn a_chat_in_lines_in_a_terminal_has_history() {
+    let home = Home::served();
+    let mut dashboard = open(&home, (100, 30));
+    let mut terminal = Terminal::open_with(&home, 100, 30, &["chat", "ishmael-1m"]);
+    terminal.see("answered by the server");
+    terminal.see(">>>");
+    terminal.send("/set verbose\r");
+    terminal.wait("the next line", |screen| screen.matches(">>>").count() == 2);
+    terminal.send("Call me\r");
+    terminal.see("tok/s");
+    terminal.wait("the next line", |screen| screen.matches(">>>").count() == 3);
+    terminal.send("\x1b[A");
+    terminal.wait("the line before", |screen| screen.matches("Call me").count() == 2);
+    terminal.send("\x15/bye\r");
+    assert!(terminal.exit().success());
+    // The session of the server stays as it was.
+    dashboard.escape();
+    dashboard.see("ready");
+    dashboard.see("Press enter to write a prompt");
+}
