@@ -163,6 +163,7 @@ fn cells(
         _ if session.is_some_and(|session| session.phase == "loading") => "loading".to_owned(),
         _ if session.is_some_and(|session| session.phase != "failed") => "loaded".to_owned(),
         Status::Runnable if model.is_doubtful() => "ready, with remarks".to_owned(),
+        Status::Runnable if model.embeds_only() => "ready, for embeddings".to_owned(),
         Status::Runnable => "ready".to_owned(),
         status => format!("✕ {status}"),
     });

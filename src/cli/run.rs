@@ -23,7 +23,7 @@ use super::{Exit, SessionOptions};
 use crate::app::front::Front;
 use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
-use domain::model::{Model, preset};
+use domain::model::{EMBED_HINT, EMBEDS_ONLY, Model, preset};
 use domain::record::run_record::{breach, why_empty};
 use domain::request::form::Form;
 use domain::request::schema::Schema;
@@ -127,6 +127,9 @@ async fn answer(
 ) -> Result<Exit, Failure> {
     let prompt = prompt(arguments, app.state().domain.settings.chat.system.as_ref())?;
     let mut form = form(arguments)?;
+    if model.embeds_only() {
+        return Err(Failure::new(Exit::Failed, format!("{} {EMBEDS_ONLY}", model.name)).or_hint(Some(EMBED_HINT)));
+    }
     let model = super::force::admit(&model, arguments.force, app.state().domain.now.unix)?;
     tell_of_form(form.as_ref());
     app.prepare(vec![Arc::clone(&model)]).await;

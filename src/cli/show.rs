@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gguf::Summary;
+use gguf::{Pooling, Summary};
 use serde::Serialize;
 use wire::CacheType;
 
@@ -136,6 +136,7 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
         ("attention", summary.mix().map(|mix| mix.to_string())),
         ("layers", number(summary.block_count)),
         ("embedding", number(summary.embedding_length)),
+        ("made for", summary.embeds_only().then(|| format!("embeddings{}", pooling(summary)))),
         (
             "heads",
             summary.head_count.map(|heads| match summary.head_count_kv {
@@ -149,7 +150,7 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
         (
             "chat template",
             // Of other formats nobody has read it.
-            (model.format == Format::Gguf).then(|| {
+            (model.format == Format::Gguf && !summary.embeds_only()).then(|| {
                 identity::capabilities(summary).map_or_else(
                     || "none: completion only".to_owned(),
                     |can| if can.len() > 1 { format!("with {}", can[1..].join(", ")) } else { "plain".to_owned() },
@@ -166,6 +167,16 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
 }
 
 /// The context to the token, where the short form rounds.
+/// How the vectors are made, where the file says so.
+fn pooling(summary: &Summary) -> &'static str {
+    match summary.pooling {
+        Some(Pooling::Mean) => ", mean over the tokens",
+        Some(Pooling::Cls) => ", of the first token",
+        Some(Pooling::Last) => ", of the last token",
+        Some(Pooling::None | Pooling::Rank) | None => "",
+    }
+}
+
 fn exact(summary: &Summary) -> String {
     summary.longest_context().map_or_else(String::new, |tokens| format!(" ({tokens} tokens)"))
 }

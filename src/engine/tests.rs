@@ -36,6 +36,7 @@ impl Stage {
             n_layers: 1,
             ledger: wire::Ledger::default(),
             has_template: false,
+            embeds_only: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
             load_cpu_us: None,

@@ -30,8 +30,23 @@ pub(super) struct Wanted {
     pub(super) normalize: bool,
     /// Of inputs that are cut where they are too long.
     pub(super) truncate: bool,
-    /// Of so many numbers.
+    /// Of so many numbers, the first ones.
     pub(super) dimensions: Option<usize>,
+}
+
+impl Wanted {
+    /// The first numbers of a vector, of length 1 again where that is wanted.
+    fn shorten(self, mut vector: Vec<f32>) -> Vec<f32> {
+        let Some(dimensions) = self.dimensions.filter(|dimensions| *dimensions < vector.len()) else { return vector };
+        vector.truncate(dimensions);
+        let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+        if self.normalize && length > 0.0 {
+            for number in &mut vector {
+                *number = (f64::from(*number) / length) as f32;
+            }
+        }
+        vector
+    }
 }
 
 impl Shared {
@@ -55,10 +70,11 @@ impl Shared {
                 return Err(unexpected());
             };
             let length = vectors.first().map_or(0, Vec::len);
-            if wanted.dimensions.is_some_and(|dimensions| dimensions != length) {
-                let message = format!("must be {length}: the vectors of this model can't be shortened");
+            if wanted.dimensions.is_some_and(|dimensions| !(1..=length).contains(&dimensions)) {
+                let message = format!("must be 1 to {length}: so many numbers have the vectors of this model");
                 return Err(ApiError::field("dimensions", message));
             }
+            let vectors = vectors.into_iter().map(|vector| wanted.shorten(vector));
             embedded.n_tokens += n_tokens.iter().map(|count| u64::from(*count)).sum::<u64>();
             embedded.vectors.extend(vectors);
         }

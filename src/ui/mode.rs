@@ -98,13 +98,14 @@ impl Mode {
     /// What has the keys once no dialog is open.
     pub fn beneath(ui: &Ui, domain: &Domain) -> Self {
         let list = Self::list(ui, domain);
-        let has_session = ui.fleet.chosen.is_some_and(|id| domain.session(id).is_some());
+        let chosen = ui.fleet.chosen.and_then(|id| domain.session(id));
+        let can_write = chosen.is_some_and(|session| !session.embeds_only());
         match list {
             Self::Requests if ui.requests.filtering => Self::RequestFilter,
             Self::Chats | Self::Fleet if ui.chats.naming.is_some() => Self::ChatName,
             Self::Chats if ui.chats.filtering => Self::ChatFilter,
             Self::Fleet if ui.fleet.filtering => Self::FleetFilter,
-            Self::Fleet if ui.fleet.focus == Focus::Prompt && has_session => Self::Prompt,
+            Self::Fleet if ui.fleet.focus == Focus::Prompt && can_write => Self::Prompt,
             Self::Library if ui.library.filtering => Self::LibraryFilter,
             Self::Hub | Self::HubQuants | Self::Downloads if ui.hub.typing => Self::HubSearch,
             Self::History if ui.history.filtering => Self::HistoryFilter,

@@ -6,6 +6,8 @@ mod anthropic;
 #[cfg(all(unix, feature = "llama"))]
 mod connections;
 #[cfg(all(unix, feature = "llama"))]
+mod embedders;
+#[cfg(all(unix, feature = "llama"))]
 #[path = "../../src/library/hub/fake.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the unit tests use more of it")]
 mod fake_hub;

@@ -6,7 +6,7 @@ use crate::{
     facts::{arch_number, is_aligned, kind, part},
     header::{Header, Tensor},
     quant, shape,
-    summary::{RopeScaling, SamplingDefaults, Summary, TypeShare},
+    summary::{Pooling, RopeScaling, SamplingDefaults, Summary, TypeShare},
     text::clean,
     types::TensorType,
     value::Metadata,
@@ -104,6 +104,20 @@ fn summary(header: &Header) -> Summary {
         sampling: sampling(metadata),
         part: part(metadata),
         shape: shape::shape(header),
+        pooling: number("pooling_type").and_then(pooling),
+        is_encoder: shape::is_encoder(header.architecture().unwrap_or_default()),
+    }
+}
+
+/// llama.cpp's numbers of the ways.
+fn pooling(number: u64) -> Option<Pooling> {
+    match number {
+        0 => Some(Pooling::None),
+        1 => Some(Pooling::Mean),
+        2 => Some(Pooling::Cls),
+        3 => Some(Pooling::Last),
+        4 => Some(Pooling::Rank),
+        _ => None,
     }
 }
 

@@ -36,8 +36,8 @@ pub use quant::quant_in_name;
 pub use repack::Processor;
 pub use source::{Endian, ReadAt};
 pub use summary::{
-    Attention, Kind, LayerCache, Matrix, Mix, QuantSource, RopeScaling, SamplingDefaults, Shape, SplitPart, Summary,
-    TypeShare,
+    Attention, Kind, LayerCache, Matrix, Mix, Pooling, QuantSource, RopeScaling, SamplingDefaults, Shape, SplitPart,
+    Summary, TypeShare,
 };
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};

@@ -21,8 +21,8 @@ const HYBRID_BY_HEADS: &[&str] =
 /// Hybrids where each nth layer is attention, and n where the file doesn't tell.
 const HYBRID_BY_INTERVAL: &[(&str, u64)] =
     &[("qwen3next", 4), ("qwen35", 4), ("qwen35moe", 4), ("qwen4exp", 4), ("minimax-01", 8)];
-/// Encoders and diffusion models keep nothing between calls.
-const WITHOUT_CACHE: &[&str] = &[
+/// Encoders, which make vectors of texts and keep nothing between calls.
+const ENCODERS: &[&str] = &[
     "bert",
     "jina-bert-v2",
     "jina-bert-v3",
@@ -30,16 +30,11 @@ const WITHOUT_CACHE: &[&str] = &[
     "nomic-bert-moe",
     "neo-bert",
     "eurobert",
-    "wavtokenizer-dec",
     "modern-bert",
     "gemma-embedding",
-    "dream",
-    "llada",
-    "llada-moe",
-    "rnd1",
-    "clef",
-    "t5encoder",
 ];
+/// Others that keep nothing between calls: diffusion models, and what makes no text.
+const WITHOUT_CACHE: &[&str] = &["wavtokenizer-dec", "dream", "llada", "llada-moe", "rnd1", "clef", "t5encoder"];
 /// Architectures with a cache that the formulas here don't describe.
 const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3"];
 
@@ -63,6 +58,11 @@ const WINDOWS: &[(&str, u64, bool, u64)] = &[
     ("muse-glimmer", 4, false, 0),
     ("laguna", 4, true, 0),
 ];
+
+/// Whether an architecture is an encoder's, whose only use is the vectors that it makes of texts.
+pub(crate) fn is_encoder(architecture: &str) -> bool {
+    ENCODERS.contains(&architecture)
+}
 
 pub(crate) fn shape(header: &Header) -> Shape {
     let number = |key: &str| arch_number(header, key).unwrap_or(0);
@@ -159,7 +159,8 @@ impl Rows<'_> {
     fn layer(&self, layer: usize, window: Option<u32>) -> Option<LayerCache> {
         let in_use = self.n_layers.saturating_sub(self.n_nextn);
         let unused = self.n_nextn > 0 && in_use > 0 && layer as u64 >= in_use;
-        if unused || WITHOUT_CACHE.contains(&self.architecture) || layer as u64 >= self.first_shared() {
+        let keeps_nothing = is_encoder(self.architecture) || WITHOUT_CACHE.contains(&self.architecture);
+        if unused || keeps_nothing || layer as u64 >= self.first_shared() {
             return Some(LayerCache::None);
         }
         let heads_kv = self.heads_kv[layer];

@@ -17,6 +17,22 @@ pub enum Kind {
     Other,
 }
 
+/// How the vectors of a text's tokens become one, as `{arch}.pooling_type` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Each token keeps its own.
+    None,
+    /// Their mean.
+    Mean,
+    /// The first token's.
+    Cls,
+    /// The last token's.
+    Last,
+    /// A score instead: the model ranks texts.
+    Rank,
+}
+
 /// Which part of a split model a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitPart {
@@ -146,6 +162,20 @@ pub struct Summary {
     pub part: Option<SplitPart>,
     /// What the KV cache and the compute buffers cost, for [`Summary::estimate`].
     pub shape: Shape,
+    /// `{arch}.pooling_type`; `None` where the file has none that is known.
+    #[serde(default)]
+    pub pooling: Option<Pooling>,
+    /// The architecture is an encoder's, which reads a text and goes on from none.
+    #[serde(default)]
+    pub is_encoder: bool,
+}
+
+impl Summary {
+    /// Whether it is a model for embeddings, which neither chats nor completes: an encoder, or one whose file says how a
+    /// text's vector is made.
+    pub fn embeds_only(&self) -> bool {
+        self.is_encoder || matches!(self.pooling, Some(Pooling::Mean | Pooling::Cls | Pooling::Last))
+    }
 }
 
 /// What the memory formulas need. Filled from the header; no [`Shape::layers`] mean that the file does not tell.

@@ -126,6 +126,9 @@ pub struct Loaded {
     pub ledger: Ledger,
     /// Whether the file has a chat template.
     pub has_template: bool,
+    /// Whether it only makes vectors of texts: what is generated, scored or told as a conversation is refused.
+    #[serde(default)]
+    pub embeds_only: bool,
     /// The sampling that applies where a request leaves a setting open.
     pub sampling: Sampling,
     /// From the request to here, in microseconds.

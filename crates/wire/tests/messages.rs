@@ -203,6 +203,7 @@ fn events() {
             devices: vec![DeviceMemory { device: "CPU_Mapped".into(), weights: 5, context: 6, compute: 7 }],
         },
         has_template: true,
+        embeds_only: false,
         sampling: Sampling::default(),
         load_us: 8,
         load_cpu_us: Some(9),
@@ -221,7 +222,7 @@ fn events() {
         (Event::Loading { fraction: 0.5 }, r#"{"event":"loading","fraction":0.5}"#),
         (
             Event::Loaded(Box::new(loaded)),
-            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null},"load_us":8,"load_cpu_us":9}"#,
+            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"embeds_only":false,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":null},"load_us":8,"load_cpu_us":9}"#,
         ),
         (
             Event::Started(Started { id: 1, n_prompt: 2, n_cached: 3, sampling: Sampling::default() }),

@@ -12,12 +12,9 @@ use wire::{Failure, FailureKind, Input, MAX_INPUTS, QueryResult};
 use crate::backend::fail;
 use crate::batch::Batch;
 use crate::control::CONTROL;
-use crate::engine::{Context, Engine};
+use crate::engine::{Context, Engine, N_CHUNK};
 use crate::log;
-use crate::model::Model;
-
-/// Tokens per call: answers wait for one call at most, and llama.cpp holds a row as long as the vocabulary for each token.
-const N_CHUNK: usize = 128;
+use crate::model::{Model, Pooling};
 
 /// The longest input, in tokens: models for embeddings were made for no more, and the context for it is a second one.
 const MAX_TOKENS: usize = 8192;
@@ -27,14 +24,6 @@ const MAX_KEPT: usize = 2048;
 
 /// The longest inputs together, in bytes: a token of each byte would be a context for each of the most inputs.
 const MAX_BYTES: usize = 16 << 20;
-
-/// How the rows of an input's tokens become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pooling {
-    Mean,
-    First,
-    Last,
-}
 
 /// A query that has ended: its id, and its vectors, nothing where it was cancelled, or why it failed.
 pub(crate) type Ended = (u64, Result<Option<QueryResult>, Failure>);
@@ -79,7 +68,8 @@ impl Embedder {
         (normalize, truncate): (bool, bool),
     ) -> Result<(), Failure> {
         let bad = |message: String, hint: &str| Err(fail(FailureKind::Request, message, hint));
-        let pooling = pooling(engine.model())?;
+        // A model for text says nothing.
+        let pooling = engine.model().pooling().unwrap_or(Pooling::Mean);
         if inputs.is_empty() || inputs.len() > MAX_INPUTS {
             return bad(format!("there are {} inputs; 1 to {MAX_INPUTS} may be", inputs.len()), "ask in parts");
         }
@@ -121,53 +111,93 @@ impl Embedder {
     /// Read the next chunk of a query's inputs.
     fn advance(&mut self, engine: &Engine, job: &mut Job) -> Result<Step, Failure> {
         let Some(input) = job.inputs.get(job.vectors.len()) else { return Ok(Step::Done) };
-        if self.context.as_ref().is_none_or(|(_, length)| *length < input.len()) {
+        let own = engine.own_embedding_context().filter(|(_, length)| *length >= input.len());
+        let is_short = |length: usize| length < input.len();
+        if own.is_none() && self.context.as_ref().is_none_or(|(_, length)| is_short(*length)) {
             // The old one goes first: two may not fit. The longest input of the query decides.
             self.context = None;
-            let longest = job.inputs.iter().map(Vec::len).max().unwrap_or(1).next_multiple_of(N_CHUNK);
-            self.context = Some((engine.embedding_context(longest as u32, N_CHUNK as u32)?, longest));
+            let longest = job.inputs.iter().map(Vec::len).max().unwrap_or(1).next_multiple_of(N_CHUNK as usize);
+            self.context = Some((engine.embedding_context(longest as u32)?, longest));
         }
-        let Some((context, _)) = &self.context else { return Ok(Step::Cancelled) };
+        let kept = self.context.as_ref().map(|(context, _)| context);
+        let Some(context) = own.map(|(context, _)| context).or(kept) else { return Ok(Step::Cancelled) };
         if job.n_done == 0 {
             // SAFETY: the context is live; nothing refers to what it holds.
             unsafe { sys::llama_memory_clear(sys::llama_get_memory(context.as_ptr()), false) };
             job.row.fill(0.0);
         }
-        let chunk: Vec<i32> = input.iter().skip(job.n_done).take(N_CHUNK).copied().collect();
+        let n_room = own.map_or(0, |(_, length)| length);
+        let n_together = together(&job.inputs, job.vectors.len(), n_room, engine.n_texts_at_once());
+        if n_together > 1 {
+            return read_together(context, &mut self.batch, job, n_together);
+        }
+        let chunk: Vec<i32> = input.iter().skip(job.n_done).take(engine.n_embedded_at_once()).copied().collect();
         self.batch.clear();
         for (position, token) in (job.n_done..).zip(&chunk) {
             self.batch.push(*token, position as u32, 0, true);
         }
-        CONTROL.begin_decode(&[job.id]);
-        let code = decode(context, &mut self.batch);
-        CONTROL.end_decode();
-        match code {
-            0 => {}
-            2 => return Ok(Step::Cancelled),
-            code => {
-                let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
-                return Err(failed(format!("llama.cpp failed while decoding: {reason}")));
-            }
+        if !run(context, &mut self.batch, job.id)? {
+            return Ok(Step::Cancelled);
         }
-        for place in 0..chunk.len() {
-            let is_first = job.n_done + place == 0;
-            let is_last = job.n_done + place + 1 == input.len();
-            let is_wanted = match job.pooling {
-                Pooling::Mean => true,
-                Pooling::First => is_first,
-                Pooling::Last => is_last,
-            };
-            if is_wanted {
-                add_row(context, place, &mut job.row)?;
-            }
+        let rows = job.pooling.rows(input.len());
+        for place in (0..chunk.len()).filter(|place| rows.contains(&(job.n_done + place))) {
+            add_row(context, place, &mut job.row)?;
         }
         job.n_done += chunk.len();
         if job.n_done == input.len() {
-            let count = if job.pooling == Pooling::Mean { input.len() as f64 } else { 1.0 };
-            job.vectors.push(vector(&job.row, count, job.normalize)?);
+            job.vectors.push(vector(&job.row, job.pooling.divisor(input.len()), job.normalize)?);
             job.n_done = 0;
         }
         Ok(if job.vectors.len() == job.inputs.len() { Step::Done } else { Step::More })
+    }
+}
+
+/// How many inputs from this place on fit a context of so many tokens together, at least one and `most` at most.
+fn together(inputs: &[Vec<i32>], place: usize, n_room: usize, most: usize) -> usize {
+    let mut n_tokens = 0;
+    let fits = |input: &&Vec<i32>| {
+        n_tokens += input.len();
+        n_tokens <= n_room
+    };
+    inputs.iter().skip(place).take(most).take_while(fits).count().max(1)
+}
+
+/// Read the next inputs in one call, each as a sequence of its own.
+fn read_together(context: &Context, batch: &mut Batch, job: &mut Job, n: usize) -> Result<Step, Failure> {
+    let first = job.vectors.len();
+    batch.clear();
+    for (sequence, input) in (0..).zip(job.inputs.iter().skip(first).take(n)) {
+        for (position, token) in (0..).zip(input) {
+            batch.push(*token, position, sequence, true);
+        }
+    }
+    if !run(context, batch, job.id)? {
+        return Ok(Step::Cancelled);
+    }
+    let mut place = 0;
+    for input in job.inputs.iter().skip(first).take(n) {
+        job.row.fill(0.0);
+        for index in job.pooling.rows(input.len()) {
+            add_row(context, place + index, &mut job.row)?;
+        }
+        place += input.len();
+        job.vectors.push(vector(&job.row, job.pooling.divisor(input.len()), job.normalize)?);
+    }
+    Ok(if job.vectors.len() == job.inputs.len() { Step::Done } else { Step::More })
+}
+
+/// Run a batch of a query; `false` where it was cancelled.
+fn run(context: &Context, batch: &mut Batch, id: u64) -> Result<bool, Failure> {
+    CONTROL.begin_decode(&[id]);
+    let code = decode(context, batch);
+    CONTROL.end_decode();
+    match code {
+        0 => Ok(true),
+        2 => Ok(false),
+        code => {
+            let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
+            Err(failed(format!("llama.cpp failed while decoding: {reason}")))
+        }
     }
 }
 
@@ -182,7 +212,7 @@ enum Step {
 fn decode(context: &Context, batch: &mut Batch) -> i32 {
     let n_threads = CONTROL.n_threads().cast_signed();
     // SAFETY: the context is live and used by this thread alone; the batch's arrays outlive the call, which copies what it
-    // keeps. There are no more tokens than its batch and its outputs hold (`N_CHUNK`), all are of the vocabulary (`tokens`)
+    // keeps. There are no more tokens than its batch and its outputs hold (`Engine::embedding_context`), all are of the vocabulary (`tokens`)
     // and of sequence 0.
     let code = unsafe {
         sys::llama_set_n_threads(context.as_ptr(), n_threads, n_threads);
@@ -221,26 +251,9 @@ fn vector(sum: &[f64], count: f64, normalize: bool) -> Result<Vec<f32>, Failure>
     }
 }
 
-fn pooling(model: &Model) -> Result<Pooling, Failure> {
-    let architecture = model.metadata("general.architecture").unwrap_or_default();
-    let said = model.metadata(&format!("{architecture}.pooling_type"));
-    match said.as_deref().map_or(Ok(0), |said| said.trim().parse()) {
-        // A model for text says nothing, or that there is none.
-        Ok(0 | 1) => Ok(Pooling::Mean),
-        Ok(2) => Ok(Pooling::First),
-        Ok(3) => Ok(Pooling::Last),
-        Ok(4) => {
-            Err(fail(FailureKind::Request, "it is a model that ranks texts".to_owned(), "ask a model for embeddings"))
-        }
-        _ => {
-            let message = "its file names a pooling that is not known".to_owned();
-            Err(fail(FailureKind::Request, message, "ask a model for embeddings"))
-        }
-    }
-}
-
 /// The tokens of an input, `most` at most.
 fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, usize)) -> Result<Vec<i32>, Failure> {
+    let is_text = matches!(input, Input::Text(_));
     let mut tokens = match input {
         Input::Text(text) => model.tokenize_as(&text, true, true),
         Input::Tokens(tokens) => tokens,
@@ -256,7 +269,12 @@ fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, us
             let message = format!("input {place} has {} tokens, and {most} are the most", tokens.len());
             return Err(fail(FailureKind::PromptTooLong, message, "shorten it, or have it cut in parts"));
         }
+        // What the vocabulary puts behind a text belongs behind one that is cut too: the vector may be that token's.
+        let closing = tokens.last().copied().filter(|token| is_text && model.closes_text(*token));
         tokens.truncate(most);
+        if let (Some(closing), Some(last)) = (closing, tokens.last_mut()) {
+            *last = closing;
+        }
     }
     Ok(tokens)
 }

@@ -4,6 +4,8 @@
 //! process. Absent: what to decode and when. The model is `llama-cpp-2`'s (see `model`); the context is our own, over the
 //! sys crate, because there the abort callback and the pointer that the ledger needs are hidden.
 
+mod embedding;
+mod embedding_params;
 mod state;
 
 use std::ffi::c_void;
@@ -18,9 +20,11 @@ use crate::backend::{self, fail};
 use crate::batch::Batch;
 use crate::contention::{self, Contention};
 use crate::control::{CONTROL, MAX_PARALLEL};
-use crate::model::{Model, ONLY_ENCODES, cannot_chat};
+use crate::model::{Model, Pooling};
 use crate::{ledger, log};
 
+pub(crate) use self::embedding_params::N_CHUNK;
+use self::embedding_params::{N_EMBEDDED, embedding_params};
 pub(crate) use self::state::Rollback;
 
 /// The longest context that is tried, in tokens: several times what any model was trained for. llama.cpp goes on
@@ -54,6 +58,12 @@ pub(crate) struct Engine {
     n_window: usize,
     load: Load,
     suppressed: Vec<i32>,
+    /// It makes vectors of texts and nothing else.
+    embeds_only: bool,
+    /// A text for a vector is read in one call: its tokens see those after them.
+    reads_whole: bool,
+    /// Texts for vectors that may be read in one call.
+    n_texts: usize,
 }
 
 /// Owns a context of llama.cpp.
@@ -104,11 +114,25 @@ impl Engine {
             return Err(fail(FailureKind::Context, message, hint));
         }
         let model = Model::load(llama, load, progress)?;
-        let params = context_params(load, model.n_ctx_train());
-        let context = make_context(&model, params)?;
+        let mut params = context_params(load, model.n_ctx_train());
+        let pools = matches!(model.pooling(), Some(Pooling::Mean | Pooling::First | Pooling::Last));
+        let n_longest = (params.n_ctx / n_parallel).min(model.n_ctx_train().max(1));
+        if pools {
+            params = embedding_params(params, n_longest.min(N_EMBEDDED));
+        }
+        let mut context = make_context(&model, params)?;
         // SAFETY: the context is live.
-        if unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null() {
-            return Err(cannot_chat(ONLY_ENCODES));
+        let is_encoder = unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null();
+        let embeds_only = pools || is_encoder;
+        if is_encoder {
+            params = embedding_params(params, n_longest.min(N_EMBEDDED));
+            // It reads several texts in one call. Each may be as long as the context, which no cache has to be divided for.
+            (params.n_seq_max, params.kv_unified) = (wire::MAX_INPUTS as u32, true);
+            drop(context);
+            context = make_context(&model, params)?;
+        }
+        if embeds_only {
+            return Self::for_embeddings(load, (model, context, params), n_longest, is_encoder);
         }
         let n_layers = model.n_layers();
         let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
@@ -132,6 +156,9 @@ impl Engine {
             scoring: None,
             load: load.clone(),
             suppressed: model.suppressed(),
+            embeds_only: false,
+            reads_whole: model.sees_ahead(),
+            n_texts: 1,
             context,
             model,
         };
@@ -373,18 +400,6 @@ impl Engine {
         params.n_ubatch = measure.n_ubatch.clamp(1, params.n_batch);
         params.n_seq_max = measure.n_parallel;
         params.n_outputs_max = measure.n_parallel;
-        make_context(&self.model, params)
-    }
-
-    /// A context over the same model that gives vectors rather than logits: of one sequence of so many tokens, decoded in
-    /// calls of at most `n_chunk`. It must be dropped before the engine.
-    pub(crate) fn embedding_context(&self, n_tokens: u32, n_chunk: u32) -> Result<Context, Failure> {
-        let mut params = self.params;
-        (params.n_ctx, params.n_batch, params.n_ubatch) = (n_tokens, n_chunk, n_chunk);
-        // Each token of a call has its row.
-        (params.n_seq_max, params.n_outputs_max) = (1, n_chunk);
-        params.embeddings = true;
-        params.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
         make_context(&self.model, params)
     }
 

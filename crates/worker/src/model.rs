@@ -3,6 +3,7 @@
 //! Owned here: the load, and what it refuses; text to tokens and back. It is `llama-cpp-2`'s model, with the sys crate
 //! where that lacks a call or panics over what a file may claim. Absent: the context (`engine`).
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use llama_cpp_2::LlamaModelLoadError;
@@ -18,11 +19,37 @@ use crate::backend::{self, fail};
 use crate::mapping::Mapping;
 use crate::{ledger, log};
 
+/// How the rows of a text's tokens become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    Mean,
+    First,
+    Last,
+    /// A score rather than a vector.
+    Rank,
+}
+
 pub(crate) struct Model {
     inner: LlamaModel,
     n_vocab: usize,
     /// The mapped file, where there is one.
     mapping: Option<Mapping>,
+}
+
+impl Pooling {
+    /// The places of the rows that make the vector of so many tokens.
+    pub(crate) fn rows(self, n_tokens: usize) -> Range<usize> {
+        match self {
+            Self::Mean | Self::Rank => 0..n_tokens,
+            Self::First => 0..1,
+            Self::Last => n_tokens.saturating_sub(1)..n_tokens,
+        }
+    }
+
+    /// What the sum of these rows is divided by.
+    pub(crate) fn divisor(self, n_tokens: usize) -> f64 {
+        self.rows(n_tokens).len().max(1) as f64
+    }
 }
 
 impl Model {
@@ -93,7 +120,9 @@ impl Model {
             )
         };
         let what = if !decodes {
-            ONLY_ENCODES
+            "it is an encoder of a kind that is not supported yet"
+        } else if self.pooling() == Some(Pooling::Rank) {
+            "it ranks texts, which is not supported yet"
         } else if encodes {
             "it is an encoder and decoder in one, which is not supported yet"
         } else if diffuses {
@@ -103,7 +132,36 @@ impl Model {
         } else {
             return Ok(());
         };
-        Err(cannot_chat(what))
+        let hint = "choose a model for text generation or for embeddings";
+        Err(fail(FailureKind::Load, format!("the model can't be used: {what}"), hint))
+    }
+
+    /// How the vectors of a text's tokens become one, where its file says so.
+    pub(crate) fn pooling(&self) -> Option<Pooling> {
+        match self.of_architecture("pooling_type")?.trim().parse().ok()? {
+            1 => Some(Pooling::Mean),
+            2 => Some(Pooling::First),
+            3 => Some(Pooling::Last),
+            4 => Some(Pooling::Rank),
+            _ => None,
+        }
+    }
+
+    /// Whether each token sees those after it too.
+    pub(crate) fn sees_ahead(&self) -> bool {
+        self.of_architecture("attention.causal").is_some_and(|value| value.trim() == "false")
+    }
+
+    /// The metadata value of a key under the architecture's name.
+    fn of_architecture(&self, key: &str) -> Option<String> {
+        let architecture = self.metadata("general.architecture")?;
+        self.metadata(&format!("{architecture}.{key}"))
+    }
+
+    /// Whether a token is the one that the vocabulary puts behind every text.
+    pub(crate) fn closes_text(&self, token: i32) -> bool {
+        let vocab = self.inner.vocab();
+        (vocab.should_add_eos() && token == vocab.eos().0) || (vocab.should_add_sep() && token == vocab.sep().0)
     }
 
     /// The tokens of a text, special tokens read as such, with the begin-of-text token where the vocabulary wants one and
@@ -288,14 +346,6 @@ impl Model {
         // `repr(transparent)` over its `Ptr`, and that over a `NonNull` of this type. It's copied, and lives as `self`.
         unsafe { std::ptr::from_ref(&self.inner).cast::<NonNull<sys::llama_model>>().read() }.as_ptr()
     }
-}
-
-/// Why a model for embeddings is refused.
-pub(crate) const ONLY_ENCODES: &str = "it only encodes: it is a model for embeddings";
-
-/// The refusal of a model that can't go on from a text.
-pub(crate) fn cannot_chat(why: &str) -> Failure {
-    fail(FailureKind::Load, format!("the model can't chat: {why}"), "choose a text generation model")
 }
 
 fn load_hint(reason: &str) -> &'static str {

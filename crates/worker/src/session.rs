@@ -82,6 +82,7 @@ impl Session {
             n_layers: model.n_layers(),
             ledger: engine.ledger(),
             has_template: template.is_some(),
+            embeds_only: engine.embeds_only(),
             sampling,
             load_us: micros(started.elapsed()),
             load_cpu_us: cpu_time().map(micros),
@@ -102,13 +103,24 @@ impl Session {
         ))
     }
 
+    /// Refuse what a model for embeddings can't do.
+    pub(crate) fn generates(&self) -> Result<(), Failure> {
+        if !self.engine.embeds_only() {
+            return Ok(());
+        }
+        let message = "this is a model for embeddings: it can't chat or complete".to_owned();
+        Err(fail(FailureKind::Request, message, "ask it for embeddings, or choose a model for text generation"))
+    }
+
     /// Weigh a chunk of a text. The conversation is not touched.
     pub(crate) fn score(&mut self, request: &Score) -> Result<Event, Failure> {
+        self.generates()?;
         self.scorer.score(&mut self.engine, request)
     }
 
     /// Take one measurement of a bench.
     pub(crate) fn measure(&mut self, measure: &Measure) -> Result<Measured, Failure> {
+        self.generates().map_err(|failure| Failure { id: Some(measure.id), ..failure })?;
         let measured = self.bench.measure(&self.engine, measure);
         measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
     }
@@ -173,6 +185,7 @@ impl Session {
     }
 
     fn apply_template(&mut self, chat: Chat) -> Result<QueryResult, Failure> {
+        self.generates()?;
         let prompt = Prompt::Chat(chat);
         let rendered = self
             .render(&prompt)

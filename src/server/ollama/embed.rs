@@ -23,7 +23,7 @@ pub(super) struct Request {
     input: Option<Inputs>,
     /// Whether an input that is too long is cut at its end; so it is where nothing is said.
     truncate: Option<bool>,
-    /// Numbers of each vector: as many as the model's have, which can't be shortened.
+    /// Numbers of each vector, the first ones.
     dimensions: Option<usize>,
     options: Option<Options>,
     /// How long the model stays loaded.

@@ -191,6 +191,9 @@ fn info(model: &Model) -> Value {
 
 /// What the model can do, in Ollama's words.
 fn capabilities(model: &Model) -> Vec<&'static str> {
+    if model.embeds_only() {
+        return vec!["embedding"];
+    }
     let mut all = vec!["completion"];
     if let Some(summary) = &model.summary {
         all.extend(summary.tools.then_some("tools"));

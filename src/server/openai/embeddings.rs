@@ -21,7 +21,7 @@ pub(super) struct Request {
     input: Inputs,
     /// `float`, or `base64` for 32-bit numbers in little-endian bytes.
     encoding_format: Option<Encoding>,
-    /// Numbers of each vector: as many as the model's have, which can't be shortened.
+    /// Numbers of each vector, the first ones; those of the model have more only where it was trained for that.
     #[schema(minimum = 1)]
     dimensions: Option<usize>,
 }

@@ -212,6 +212,7 @@ impl Machine {
             n_layers: 1,
             ledger,
             has_template: true,
+            embeds_only: false,
             sampling,
             load_us: 1,
             load_cpu_us: None,

@@ -316,6 +316,10 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     let text = match &session.phase {
         Phase::Failed { hint: Some(hint), .. } => hint.clone(),
         Phase::Failed { .. } => format!("Press {} to restart it.", canvas.key(Mode::Fleet, Action::Restart)),
+        _ if session.embeds_only() => {
+            "A model for embeddings: it turns texts into vectors, and can't chat. Ask it at /v1/embeddings or /api/embed."
+                .to_owned()
+        }
         Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
         _ if canvas.mode == Mode::Prompt => {
             format!("Write a prompt and press {} to send it.", canvas.key(Mode::Prompt, Action::Send))

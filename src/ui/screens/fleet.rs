@@ -158,7 +158,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let nothing = Editor::default();
     let editor = state.ui.fleet.prompts.get(&session.id).unwrap_or(&nothing);
     let field_width = area.width.saturating_sub(2);
-    let has_prompt = session.is_live() && rest.height >= 2;
+    let has_prompt = session.is_live() && !session.embeds_only() && rest.height >= 2;
     let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);

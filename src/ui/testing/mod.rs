@@ -272,6 +272,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: &PhaseSnapshot) ->
                     ],
                 },
                 has_template: true,
+                embeds_only: false,
                 sampling: Sampling::default(),
                 load_us: 2_300_000,
                 load_cpu_us: None,

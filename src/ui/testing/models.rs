@@ -152,6 +152,8 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
         quantized_by: None,
         base_models: vec!["Qwen/Qwen3-8B-Base".to_owned()],
         datasets: vec![],
+        pooling: None,
+        is_encoder: false,
         tags: vec![],
         languages: vec![],
         sampling: SamplingDefaults::default(),

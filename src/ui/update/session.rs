@@ -13,6 +13,10 @@ pub(super) const SCROLL: i32 = 5;
 
 /// Write to the selected session; without one go to the models.
 pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.chosen_session().is_some_and(|session| session.is_live() && session.embeds_only()) {
+        client.notify("this is a model for embeddings: it can't chat", true);
+        return Vec::new();
+    }
     match client.chosen_session().map(|session| &session.phase) {
         None if client.chosen_foreign().is_some() => {}
         None => client.ui.screen = Screen::Library,
@@ -55,7 +59,7 @@ pub(super) fn back_from_prompt(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// From the table to the prompt, and back.
 pub(super) fn focus(client: &mut Client<'_>) -> Vec<Effect> {
-    let can_write = client.chosen_session().is_some_and(Session::is_live);
+    let can_write = client.chosen_session().is_some_and(|session| session.is_live() && !session.embeds_only());
     client.ui.fleet.focus = match client.ui.fleet.focus {
         Focus::Table if can_write => Focus::Prompt,
         _ => Focus::Table,

@@ -163,8 +163,11 @@ pub fn context(summary: &Summary) -> Option<String> {
     })
 }
 
-/// What the chat template supports; `None` without one.
+/// What the chat template supports, or that it makes embeddings; `None` without one.
 pub fn capabilities(summary: &Summary) -> Option<Vec<&'static str>> {
+    if summary.embeds_only() {
+        return Some(vec!["embeddings"]);
+    }
     let all =
         [(true, "chat"), (summary.system, "system prompt"), (summary.thinks, "thinking"), (summary.tools, "tools")];
     summary.has_chat_template.then(|| all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect())

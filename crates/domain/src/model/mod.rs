@@ -203,6 +203,13 @@ pub struct ModelFile {
     pub digest: Option<Digest>,
 }
 
+/// What stands behind the name of a model for embeddings that is to answer.
+pub const EMBEDS_ONLY: &str = "is a model for embeddings: it can't chat or complete";
+
+/// What could be done then.
+pub const EMBED_HINT: &str =
+    "ask it for embeddings (/v1/embeddings, /api/embed), or choose a model for text generation";
+
 /// Whether a model can be run, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -369,6 +376,11 @@ impl Model {
             }
         }
         names.join(" ")
+    }
+
+    /// Whether it makes vectors of texts and nothing else.
+    pub fn embeds_only(&self) -> bool {
+        self.summary.as_ref().is_some_and(gguf::Summary::embeds_only)
     }
 
     /// Whether it can be started.

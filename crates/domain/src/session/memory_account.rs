@@ -132,6 +132,7 @@ mod tests {
             n_layers: 33,
             ledger: Ledger { devices: devices.collect() },
             has_template: true,
+            embeds_only: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
             load_cpu_us: None,

@@ -321,9 +321,14 @@ impl Session {
         !matches!(self.phase, Phase::Failed { .. })
     }
 
+    /// Whether it makes vectors of texts and nothing else.
+    pub fn embeds_only(&self) -> bool {
+        self.model.embeds_only() || self.loaded.as_ref().is_some_and(|loaded| loaded.embeds_only)
+    }
+
     /// Whether the loaded model has no chat template.
     pub fn lacks_template(&self) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| !loaded.has_template)
+        self.loaded.as_ref().is_some_and(|loaded| !loaded.has_template && !loaded.embeds_only)
     }
 
     /// Whether it holds a model: of a recording the phase alone is known.

@@ -115,6 +115,7 @@ mod tests {
             n_layers: 2,
             ledger: Ledger::default(),
             has_template: false,
+            embeds_only: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
             load_cpu_us: None,

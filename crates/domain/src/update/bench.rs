@@ -62,6 +62,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     // What can't be measured keeps nobody from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
+        _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
         Some(free) => Some(format!("it would need about {needed} for this bench, but {free} are free")),
         None => None,
     };
@@ -70,7 +71,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let named = models.iter().zip(&obstacles);
         let named =
             named.map(|(model, obstacle)| format!("{}: {}", model.name, obstacle.as_deref().unwrap_or_default()));
-        let can_run = models.iter().any(|model| model.is_runnable());
+        let can_run = models.iter().any(|model| model.is_runnable() && !model.embeds_only());
         let cause = if can_run { Cause::MemoryTogether } else { Cause::NotRunnable };
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }

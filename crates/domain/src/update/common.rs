@@ -2,6 +2,7 @@
 
 use crate::command::{Cause, Refused, Value};
 use crate::effect::Effect;
+use crate::model::{EMBED_HINT, EMBEDS_ONLY, Model};
 use crate::notification::Notification;
 use crate::session::{Session, SessionId};
 use crate::state::Domain;
@@ -27,6 +28,14 @@ pub(super) fn now_ms(domain: &Domain) -> i64 {
 
 pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
     domain.sessions.iter_mut().find(|session| session.id == id)
+}
+
+/// Refuse to have models answer that only make vectors of texts.
+pub(super) fn generate<'a>(models: impl IntoIterator<Item = &'a Model>) -> Result<(), Refused> {
+    match models.into_iter().find(|model| model.embeds_only()) {
+        None => Ok(()),
+        Some(model) => Err(Refused::new(Cause::Invalid, format!("{} {EMBEDS_ONLY}", model.name)).with_hint(EMBED_HINT)),
+    }
 }
 
 /// Why nothing was done for a session that has left.

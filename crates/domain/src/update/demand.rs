@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::common::{Outcome, find, gone, notify};
+use super::common::{Outcome, find, generate, gone, notify};
 use super::history;
 use super::session::{self, Asked, create, end_all, spawn, stop_one};
 use super::start::start_waiting;
@@ -39,6 +39,7 @@ const MAX_QUEUED_BYTES: Bytes = Bytes(256_000_000);
 /// Have a model answer, which is loaded for it where no session has it.
 pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
     let Ask { model, settings, generation, asker, priority, keep_alive } = ask;
+    generate(domain.model(&model).map(std::sync::Arc::as_ref))?;
     has_room(domain, &model)?;
     let id = session_for(domain, &model, settings.map(|settings| *settings), keep_alive)?;
     let Some(session) = domain.session(id) else { return Err(gone()) };

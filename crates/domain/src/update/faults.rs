@@ -98,6 +98,7 @@ fn load(machine: &mut StateMachine, worker: WorkerId) -> Vec<Effect> {
         n_layers: 2,
         ledger: Ledger::default(),
         has_template: true,
+        embeds_only: false,
         sampling: Sampling::default(),
         load_us: 1,
         load_cpu_us: Some(1),

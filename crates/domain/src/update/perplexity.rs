@@ -3,7 +3,7 @@
 
 use wire::{Distributions, Request, Score, Scored};
 
-use super::common::{find, next_id, notify};
+use super::common::{find, generate, next_id, notify};
 use super::job::{self, Readiness};
 use super::{race, session};
 use crate::command::{Cause, Refused};
@@ -37,6 +37,7 @@ pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<E
     if let Some(refused) = job::running(domain) {
         return Err(refused);
     }
+    generate([Some(&order.model), order.reference.as_ref()].into_iter().flatten().map(|entry| &*entry.model))?;
     if let Some(shortfall) = memory_shortfall(domain, &order) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
         return Err(Refused::new(Cause::MemoryTogether, shortfall).with_hint(hint));

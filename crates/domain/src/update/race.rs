@@ -2,7 +2,7 @@
 
 mod runner;
 
-use super::common::{next_id, notify};
+use super::common::{generate, next_id, notify};
 use super::job::loaded_session;
 use super::{history, job};
 use crate::admission;
@@ -43,6 +43,7 @@ pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>
     if order.entries.len() < MIN_COLUMNS {
         return Err(Refused::new(Cause::Invalid, "a race needs at least two columns"));
     }
+    generate(order.entries.iter().map(|entry| &*entry.model))?;
     if order.prompt.trim().is_empty() {
         return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wire::{Chat, Generate, Prompt, Role, Sampling};
 
-use super::common::{Outcome, find, gone, next_id};
+use super::common::{Outcome, find, generate, gone, next_id};
 use super::load::load;
 use super::start::{claims, share_threads, start_waiting};
 use super::{history, query, thread};
@@ -126,6 +126,7 @@ fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
 /// Add a prompt to a session's conversation and have it answered. A session that still loads answers when it is ready.
 pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<Vec<Effect>, Refused> {
     let session = find(domain, id).ok_or_else(gone)?;
+    generate([&*session.model])?;
     let waits = match &session.phase {
         Phase::Ready if session.open_chat().is_some() => {
             return Err(Refused::new(Cause::BUSY, "wait for the answer, or cancel it"));
@@ -180,6 +181,7 @@ pub(super) fn begin(
     is_recorded: bool,
 ) -> Outcome {
     let session = find(domain, id).ok_or_else(gone)?;
+    generate([&*session.model])?;
     if matches!(session.phase, Phase::Stopping | Phase::Failed { .. }) {
         return Err(Refused::new(Cause::Invalid, "this session has ended; restart it first"));
     }

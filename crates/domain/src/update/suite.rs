@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wire::{Finish, Message, Prompt as Asked, Role};
 
-use super::common::{next_id, now_ms};
+use super::common::{generate, next_id, now_ms};
 use super::history;
 use super::job::{self, Question, Readiness};
 use super::session::Ask;
@@ -37,6 +37,7 @@ pub(super) fn start(domain: &mut Domain, order: SuiteOrder) -> Result<Vec<Effect
     if order.models.is_empty() {
         return Err(Refused::new(Cause::Invalid, "choose a model to ask first"));
     }
+    generate(order.models.iter().chain(&order.judge).map(Arc::as_ref))?;
     if let Some(name) = order.suite.suite.judge.as_ref().filter(|_| order.judge.is_none()) {
         return Err(Refused::new(Cause::NotFound, format!("the suite's judge, `{name}`, was not found")));
     }

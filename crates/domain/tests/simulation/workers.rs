@@ -359,6 +359,7 @@ fn loaded() -> Loaded {
         n_layers: 2,
         ledger: Ledger::default(),
         has_template: true,
+        embeds_only: false,
         sampling: Sampling::default(),
         load_us: 1_000_000,
         load_cpu_us: Some(900_000),

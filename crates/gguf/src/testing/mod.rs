@@ -2,12 +2,14 @@
 //! one.
 
 mod builder;
+mod embedder;
 mod known;
 mod mutations;
 mod sized;
 mod sparse;
 
 pub use builder::Builder;
+pub use embedder::{EMBEDDER_CONTEXT, embedder};
 pub use known::{Distill, deepseek_v3};
 pub use mutations::{Mutation, mutations};
 pub use sized::{Mixture, Sized};

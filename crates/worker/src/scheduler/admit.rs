@@ -48,6 +48,7 @@ impl Scheduler {
     }
 
     fn try_admit(&mut self, request: Generate, arrived: Instant) -> Result<(), Failure> {
+        self.session.generates()?;
         if request.grammar.is_some() || matches!(&request.prompt, Prompt::Chat(chat) if chat.has_tools()) {
             // Until the last such answer has ended: a step through a grammar can take as much as reading it.
             self.bounded = None;

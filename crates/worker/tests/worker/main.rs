@@ -2,6 +2,7 @@
 #![cfg(feature = "llama")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
+mod embedders;
 mod formats;
 mod forms;
 mod queries;

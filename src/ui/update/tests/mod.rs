@@ -168,6 +168,7 @@ pub(super) fn loaded() -> Said {
         n_layers: 5,
         ledger: wire::Ledger::default(),
         has_template: true,
+        embeds_only: false,
         sampling: wire::Sampling::default(),
         load_us: 1000,
         load_cpu_us: None,

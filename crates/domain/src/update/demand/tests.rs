@@ -192,6 +192,7 @@ fn loaded(seconds: u64) -> Loaded {
         n_layers: 2,
         ledger: Ledger::default(),
         has_template: true,
+        embeds_only: false,
         sampling: Sampling::default(),
         load_us: seconds * 1_000_000,
         load_cpu_us: Some(1),
