@@ -13,7 +13,6 @@ use domain::record::trace::Frame;
 use domain::settings::{Library, Settings};
 use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
-use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
@@ -259,7 +258,7 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
         })?;
         return last.map_or(Ok(()), |domain| cli::top::run(arguments, &domain, out)).map(|()| Exit::Done);
     }
-    let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
+    let mut recorder = arguments.trace.recorder(settings.telemetry.interval)?;
     if arguments.is_once() {
         let domain = Progress::during("reading the sensors", || machine::sample(settings.clone()));
         if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&domain)) {
@@ -403,7 +402,7 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
         let file = loaded.file.as_deref().filter(|_| loaded.is_named);
         return in_runtime(cli::serve::about(arguments, &loaded.settings, file, start));
     }
-    let problems = loaded.problems.iter().map(with_hint);
+    let problems = loaded.problems.iter().map(config::SettingError::with_hint);
     let mut notices: Vec<String> =
         library::cleanup::recover(&library::Env::read()).into_iter().chain(problems).collect();
     let mut settings = loaded.settings;
@@ -411,7 +410,7 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
         settings.server.listen = listen;
     }
     let (judgements, problem) = config::judgements(&settings.library);
-    notices.extend(problem.iter().map(with_hint));
+    notices.extend(problem.iter().map(config::SettingError::with_hint));
     for notice in &notices {
         print_error(notice, None);
     }
@@ -427,14 +426,6 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
             Err(error) => fail(&error),
         }
     })
-}
-
-/// What is wrong with a setting, in a sentence.
-fn with_hint(problem: &config::SettingError) -> String {
-    match &problem.hint {
-        Some(hint) => format!("{problem}: {hint}"),
-        None => problem.to_string(),
-    }
 }
 
 fn perplexity(arguments: &cli::perplexity::Perplexity, settings: Settings) -> Exit {
@@ -475,7 +466,7 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
-    let mut notices: Vec<String> = loaded.problems.iter().map(with_hint).collect();
+    let mut notices: Vec<String> = loaded.problems.iter().map(config::SettingError::with_hint).collect();
     notices.extend(faults.iter().map(ToString::to_string));
     notices.extend(clashes.iter().map(ToString::to_string));
     if !themes.contains_key(&loaded.settings.ui.theme) {
@@ -497,7 +488,7 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
                 // A server does this for itself.
                 let mended = library::cleanup::recover(&library::Env::read());
                 let (judgements, problem) = config::judgements(&loaded.settings.library);
-                notices.extend(problem.iter().map(with_hint));
+                notices.extend(problem.iter().map(config::SettingError::with_hint));
                 let mut app = match app(loaded.settings, names, opening.trace) {
                     Ok(app) => app,
                     Err(error) => return fail(&error),
@@ -549,7 +540,7 @@ fn in_runtime(front: impl Future<Output = Exit>) -> Exit {
 /// The program's driver, recording or playing a recording.
 fn app(settings: Settings, themes: Vec<String>, trace: &cli::Trace) -> io::Result<App> {
     let program = Program::own()?;
-    let recorder = recorder(trace, settings.telemetry.interval)?;
+    let recorder = trace.recorder(settings.telemetry.interval)?;
     let mut app = match &trace.replay {
         Some(file) => App::replaying(settings, themes, program, Replay::open(file, trace.speed)?),
         None => App::new(settings, themes, program)?,
@@ -595,13 +586,6 @@ fn with_app(settings: Settings, front: impl AsyncFnOnce(&mut App) -> Exit) -> Ex
         }
         exit
     })
-}
-
-/// The file that is to be recorded into.
-fn recorder(trace: &cli::Trace, interval: std::time::Duration) -> io::Result<Option<Recorder>> {
-    let Some(file) = &trace.record else { return Ok(None) };
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
-    Recorder::create(file, interval).map(Some).map_err(named)
 }
 
 fn fail(error: &io::Error) -> Exit {

@@ -114,10 +114,10 @@ fn the_first_minute_can_be_typed() {
 
 #[test]
 fn every_key_in_the_table_is_bound() {
-    use Mode::{Bench, Confirm, Fleet, Form, Help, Library, LibraryFilter, Machine, Palette, Prompt, Refused};
+    use Mode::{Bench, Confirm, Fleet, Form, Help, Library, LibraryFilter, Machine, Palette, Prompt, Race, Refused};
     let keymap = Keymap::default();
     let bound: BTreeSet<String> =
-        [Fleet, Library, Bench, Machine, Prompt, LibraryFilter, Palette, Form, Confirm, Refused, Help]
+        [Fleet, Library, Bench, Race, Machine, Prompt, LibraryFilter, Palette, Form, Confirm, Refused, Help]
             .into_iter()
             .flat_map(|mode| keymap.all(mode))
             .flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>())
@@ -127,7 +127,8 @@ fn every_key_in_the_table_is_bound() {
     let keys: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
     assert!(keys.len() > 15, "{keys:?}");
     for key in keys {
-        assert!(bound.contains(key), "`{key}` does nothing");
+        // A bar stands for itself only with a backslash in a table.
+        assert!(bound.contains(&key.replace("\\|", "|")), "`{key}` does nothing");
     }
 }
 

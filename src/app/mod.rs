@@ -587,13 +587,6 @@ impl App {
             self.handle(otherwise(error.to_string()));
         }
     }
-
-    /// Say that the models are on the screen.
-    pub fn shown(&self) {
-        if let Some(watcher) = &self.watcher {
-            watcher.shown();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -22,4 +22,11 @@ impl App {
             Err(error) => self.handle(Event::Failed(format!("the stores can't be scanned: {error}"))),
         }
     }
+
+    /// Say that the models are on the screen.
+    pub fn shown(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.shown();
+        }
+    }
 }

@@ -1,6 +1,10 @@
 //! The options of recordings.
 
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::app::recording::Recorder;
 
 /// Recordings of what the screens show.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -17,6 +21,17 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The file that is to be recorded into, where one is.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be created, with its name.
+    pub fn recorder(&self, interval: Duration) -> io::Result<Option<Recorder>> {
+        let Some(file) = &self.record else { return Ok(None) };
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+        Recorder::create(file, interval).map(Some).map_err(named)
+    }
+
     /// Whether a recording is made or shown.
     pub fn is_wanted(&self) -> bool {
         self.record.is_some() || self.replay.is_some()

@@ -73,6 +73,14 @@ pub struct SettingError {
 }
 
 impl SettingError {
+    /// The error and its hint in a sentence.
+    pub fn with_hint(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self}: {hint}"),
+            None => self.to_string(),
+        }
+    }
+
     pub(super) fn new(origin: Origin, what: impl Into<String>, hint: Option<String>) -> Self {
         Self { origin, what: harmless(&what.into()), hint: hint.map(|hint| harmless(&hint)) }
     }

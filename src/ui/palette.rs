@@ -203,7 +203,7 @@ mod tests {
             (Mode::Race, "save", "export-race"),
             (Mode::Fleet, "save", "export-graphs"),
             (Mode::Library, "delete", "delete-selected"),
-            (Mode::Fleet, "new chat", "clear"),
+            (Mode::Fleet, "new chat", "new-chat"),
             (Mode::Fleet, "system prompt", "configure"),
             (Mode::Library, "system prompt", "configure"),
             (Mode::Fleet, "settings", "configure"),

@@ -192,7 +192,8 @@ fn there_is_one_server_and_a_stale_socket_is_replaced() {
     assert_ne!(new, pid);
     let stopped = home.run(&["serve", "stop"]);
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
-    assert!(!is_alive(new) && !socket.exists());
+    gone("the server's end", new);
+    assert!(!socket.exists());
 }
 
 #[test]

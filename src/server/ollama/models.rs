@@ -15,7 +15,7 @@ use crate::server::models::{Served, named, served};
 use crate::server::shared::Shared;
 use crate::server::status;
 use domain::model::{Digest, Model};
-use domain::session::Phase;
+use domain::session::{Phase, memory_account};
 
 /// The version of Ollama whose API this follows: clients ask for at least some version before they use a feature.
 const VERSION: &str = "0.13.0";
@@ -54,7 +54,7 @@ pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Va
             for device in devices {
                 let bytes = device.weights + device.context + device.compute;
                 size += bytes;
-                if !device.device.starts_with("CPU") {
+                if memory_account::is_on_gpu(&device.device) {
                     size_vram += bytes;
                 }
             }

@@ -340,7 +340,7 @@ mod tests {
             ("tok/s>40", &["qwen3-8b"]),
             ("is:loaded", &["half"]),
             ("-qwen -name:llama -broken", &["half", "mmproj"]),
-            ("ctx:>40k", &["Llama-1b", "qwen3-8b"]),
+            ("ctx:>39k", &["Llama-1b", "qwen3-8b"]),
             ("speed:>40", &["qwen3-8b"]),
             ("speed:<40", &[]),
             ("is:runnable", &["Llama-1b", "qwen3-8b"]),

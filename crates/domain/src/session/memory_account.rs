@@ -56,6 +56,7 @@ pub fn account(session: &Session) -> Option<Account> {
     })
 }
 
+#[derive(PartialEq, Eq)]
 pub(super) enum Kind {
     /// A file in the page cache.
     Mapped,
@@ -73,6 +74,11 @@ pub(super) fn kind(device: &str) -> Kind {
     } else {
         Kind::Gpu
     }
+}
+
+/// Whether ggml's buffers of this name are in the memory of a GPU.
+pub fn is_on_gpu(device: &str) -> bool {
+    kind(device) == Kind::Gpu
 }
 
 /// Layers that did not go where they were meant to.

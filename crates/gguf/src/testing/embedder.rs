@@ -1,5 +1,8 @@
 //! Models for embeddings, small enough for a test, that llama.cpp loads like real ones of their kind.
 
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
 use super::Builder;
 use crate::types::TensorType;
 
@@ -16,7 +19,7 @@ pub fn embedder(architecture: &str, pooling: u32) -> Builder {
     let is_decoder = architecture == "qwen2";
     let builder = if is_decoder { bytes(Builder::new(architecture)) } else { words(Builder::new(architecture)) };
     let n_tokens = if is_decoder { 258 } else { VOCABULARY.len() as u64 };
-    let mut weights = Weights { builder, state: 1 };
+    let mut weights = Weights { builder, random: Pcg64Mcg::seed_from_u64(1) };
     let number = |builder: Builder, key: &str, value| builder.u32(&format!("{architecture}.{key}"), value);
     for (key, value) in [
         ("context_length", EMBEDDER_CONTEXT),
@@ -111,14 +114,13 @@ fn bytes(builder: Builder) -> Builder {
 
 struct Weights {
     builder: Builder,
-    state: u32,
+    random: Pcg64Mcg,
 }
 
 impl Weights {
-    /// A number from -0.5 to 0.5, by the generator of "Numerical Recipes".
+    /// A number from -0.5 to 0.5.
     fn next(&mut self) -> f32 {
-        self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        self.random.random::<f32>() - 0.5
     }
 
     fn tensor(mut self, name: &str, dims: &[u64], around: f32, spread: f32) -> Self {

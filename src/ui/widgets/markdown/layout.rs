@@ -24,7 +24,9 @@ pub(super) fn blocks(source: &str, from: usize, format: Format, rows: &mut Vec<R
             // What makes an indented block one stands before its text.
             let line = source.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
             let mark = Mark { byte: line.max(from), row: layout.rows.len() };
-            if source.get(mark.byte..).is_some_and(|rest| rest.contains('\n')) {
+            // A table is one by its second line.
+            let n_lines = if matches!(event, Event::Start(Tag::Table(_))) { 2 } else { 1 };
+            if source.get(mark.byte..).is_some_and(|rest| rest.matches('\n').nth(n_lines - 1).is_some()) {
                 last = mark;
             }
         }

@@ -138,6 +138,9 @@ fn a_streamed_answer_ends_as_a_whole_one() {
     for step in [1, 2, 3, 7, 50] {
         assert_eq!(streamed(ANSWER, 40, (0..ANSWER.len()).step_by(step)), laid(ANSWER, 40), "{step}");
     }
+    // What was a table until its second line went on.
+    let source = "*11>>aa-1|#\n-|1*\n`*1>-->\n##a\n||\n|-1*";
+    assert_eq!(streamed(source, 30, 0..source.len()), laid(source, 30));
 }
 
 #[test]
