@@ -292,14 +292,16 @@ fn show(record: &Record, width: Option<usize>, out: &mut impl Write) -> io::Resu
 
 fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exit, Failure> {
     let mut err = io::stderr();
-    let ids = if arguments.delete.iter().any(|word| word == "all") {
+    // Next to other words it would delete what they were meant to leave.
+    let ids = if arguments.delete == ["all"] {
         store.ids(filter)?
     } else {
         let mut ids = Vec::new();
         for word in &arguments.delete {
             let Ok(id) = word.parse() else {
-                let text = format!("--delete takes numbers of records, or all: {word}");
-                return Ok(Reported::new(Exit::Usage, text).print());
+                let text = format!("--delete takes numbers of records, or all alone: {word}");
+                let hint = "a filter goes before it: `taffrail history WORD --delete all`";
+                return Ok(Reported::new(Exit::Usage, text).with_hint(hint).print());
             };
             ids.push(id);
         }

@@ -35,6 +35,7 @@ fn what_was_run_is_listed_shown_exported_and_deleted() {
     assert_eq!(home.run(&["history", "--show", "9"]).code, Some(3));
     // Nobody is there to answer the question.
     assert_eq!(home.run(&["history", "--delete", "1"]).code, Some(4));
+    assert_eq!(home.run(&["history", "--delete", "all", "whale", "--yes"]).code, Some(2));
     assert_eq!(home.run(&["history", "--delete", "1", "--yes"]).code, Some(0));
     assert_eq!(home.run(&["history", "--json"]).json()["records"].as_array().unwrap().len(), 2);
 }
