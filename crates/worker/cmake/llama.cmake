@@ -4,6 +4,13 @@ if(CMAKE_VERSION VERSION_LESS 3.19)
     return()
 endif()
 
+# Devices of other machines over TCP; RDMA between them would need a library that few machines have. By force, for a build folder
+# that is there already has its own answer.
+if(PROJECT_NAME STREQUAL CMAKE_PROJECT_NAME)
+    set(GGML_RPC ON CACHE BOOL "devices of other machines" FORCE)
+    set(GGML_RPC_RDMA OFF CACHE BOOL "RDMA between them" FORCE)
+endif()
+
 # Eight files are compiled at once: most of the time of these 150, of one architecture each, goes into the headers that all of
 # them include.
 function(taffrail_unity)
