@@ -38,6 +38,10 @@ fn main() -> ExitCode {
     if let Some(Command::Worker) = &cli.command {
         return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
     }
+    if let Some(Command::RpcWorker(arguments)) = &cli.command {
+        let (n_threads, devices) = (arguments.threads, arguments.device.clone());
+        return worker::rpc::serve(&worker::rpc::ServeOptions { n_threads, devices, verbose: cli.verbose });
+    }
     // What packages and shells are told needs no settings, and no log.
     match &cli.command {
         Some(Command::Completions(arguments)) => {
@@ -162,11 +166,16 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return perplexity(&arguments, loaded.settings);
         }
+        Command::RpcServe(arguments) => {
+            drop(out);
+            return in_runtime(cli::rpc_serve::run(&arguments, &loaded.settings));
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
         Command::Worker
+        | Command::RpcWorker(_)
         | Command::Attach(_)
         | Command::Serve(_)
         | Command::Launch(_)

@@ -40,6 +40,7 @@ fn requests() {
         n_ubatch: 512,
         n_threads: 2,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: CacheType::Q8_0,
         cache_type_v: CacheType::BF16,
         flash_attention: FlashAttention::Auto,

@@ -1,0 +1,166 @@
+//! What of a model goes to devices of other machines, and whether they have room for it.
+
+use super::{MemoryEstimate, memory_estimate};
+use crate::machine::{RpcDevice, RpcMachine};
+use crate::model::Model;
+use crate::settings::{DeviceName, Devices, SessionSettings};
+use crate::state::Domain;
+use crate::units::Bytes;
+
+/// What a device of another machine keeps for itself beyond its layers and its compute buffers: a driver's own context.
+const KEPT: Bytes = Bytes(256 << 20);
+
+/// How the layers of a model are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Division {
+    /// Layers in all, the output layer among them.
+    n_layers: u32,
+    /// What a layer takes: weights and context.
+    per_layer: Bytes,
+    /// Layers that other machines have room for; `None` where one of them does not report it.
+    room: Option<u32>,
+    /// What is free on them together, where all report it.
+    free: Option<Bytes>,
+}
+
+/// The memory that a model is expected to take, with what of it goes to other machines.
+pub fn planned(domain: &Domain, model: &Model, settings: &SessionSettings) -> MemoryEstimate {
+    let estimate = memory_estimate(model, settings);
+    let elsewhere = division(domain, model, settings, estimate).map(|division| {
+        let n_layers = layers(domain, model, settings).unwrap_or(division.n_layers).min(division.n_layers);
+        // Devices of this machine take the rest; how llama.cpp divides among both is its own.
+        let n_there =
+            if settings.devices.may_be_local() { division.room.map_or(0, |room| room.min(n_layers)) } else { n_layers };
+        Bytes(division.per_layer.0.saturating_mul(u64::from(n_there)))
+    });
+    MemoryEstimate { elsewhere: elsewhere.unwrap_or_default(), ..estimate }
+}
+
+/// The layers that go to devices: as many as asked for, else as many as other machines have room for where these are the
+/// only devices; `None` leaves it to llama.cpp, which places all.
+pub fn layers(domain: &Domain, model: &Model, settings: &SessionSettings) -> Option<u32> {
+    if settings.gpu_layers.is_some() || settings.devices.may_be_local() {
+        return settings.gpu_layers;
+    }
+    let division = division(domain, model, settings, memory_estimate(model, settings))?;
+    division.room.filter(|room| *room < division.n_layers)
+}
+
+/// Layers that were asked for and that other machines have no room for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{model} with {asked} layers on {devices} would need about {needed} there, where {free} are free")]
+pub struct NoRoomElsewhere {
+    /// The model.
+    pub model: String,
+    /// Layers that were asked for.
+    pub asked: u32,
+    /// Where.
+    pub devices: Devices,
+    /// What they would need.
+    pub needed: Bytes,
+    /// What is free there.
+    pub free: Bytes,
+    /// Layers that fit.
+    pub fitting: u32,
+}
+
+impl NoRoomElsewhere {
+    /// What could be done, in one clause.
+    pub fn remedy(&self) -> String {
+        format!("{} layers fit; --gpu-layers auto takes as many, --force starts it anyway", self.fitting)
+    }
+}
+
+/// Whether other machines have room for the layers that were asked for, as far as that is known.
+pub fn fits_elsewhere(domain: &Domain, model: &Model, settings: &SessionSettings) -> Result<(), NoRoomElsewhere> {
+    let Some(asked) = settings.gpu_layers.filter(|_| !settings.devices.may_be_local()) else { return Ok(()) };
+    let division = division(domain, model, settings, memory_estimate(model, settings));
+    let Some(Division { n_layers, per_layer, room: Some(fitting), free: Some(free) }) = division else { return Ok(()) };
+    let asked = asked.min(n_layers);
+    if asked <= fitting {
+        return Ok(());
+    }
+    let needed = Bytes(per_layer.0.saturating_mul(u64::from(asked)));
+    Err(NoRoomElsewhere { model: model.name.clone(), asked, devices: settings.devices, needed, free, fitting })
+}
+
+/// How a model's layers are divided; `None` where no other machine is named, or the header doesn't tell its layers.
+fn division(domain: &Domain, model: &Model, settings: &SessionSettings, estimate: MemoryEstimate) -> Option<Division> {
+    if settings.devices == Devices::Auto || settings.gpu_layers == Some(0) {
+        return None;
+    }
+    settings.devices.elsewhere().next()?;
+    let n_layers = u32::try_from(model.summary.as_ref()?.block_count?).ok()?.checked_add(1)?;
+    let per_layer = Bytes((estimate.weights + estimate.context).0.div_ceil(u64::from(n_layers)));
+    let free: Option<Vec<Bytes>> =
+        settings.devices.elsewhere().map(|name| device(domain, name).and_then(|device| device.free)).collect();
+    let room = free.as_ref().map(|free| {
+        let layers = |free: &Bytes| free.saturating_sub(estimate.compute).saturating_sub(KEPT).0 / per_layer.0.max(1);
+        free.iter().map(layers).fold(0, u64::saturating_add).min(u64::from(n_layers)) as u32
+    });
+    Some(Division { n_layers, per_layer, room, free: free.map(|free| free.into_iter().sum()) })
+}
+
+/// A device of another machine, as it was last read.
+fn device<'a>(domain: &'a Domain, name: DeviceName<'_>) -> Option<&'a RpcDevice> {
+    let machines: &[RpcMachine] = &domain.machine.sample.as_ref()?.rpc;
+    let machine = machines.iter().find(|machine| Some(machine.name.as_str()) == name.server)?;
+    machine.devices.iter().find(|device| device.name == name.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Sample;
+    use crate::settings::Settings;
+
+    const GB: u64 = 1_000_000_000;
+
+    fn domain(free: Option<u64>) -> Domain {
+        let mut domain = Domain::new(Settings::default());
+        let device = RpcDevice { name: "CPU".to_owned(), free: free.map(Bytes), ..RpcDevice::default() };
+        let machine = RpcMachine { name: "box".to_owned(), devices: vec![device], ..RpcMachine::default() };
+        domain.machine.sample = Some(Box::new(Sample { rpc: vec![machine], ..Sample::default() }));
+        domain
+    }
+
+    #[test]
+    fn layers_go_where_there_is_room() {
+        let summary = gguf::Summary { block_count: Some(9), tensor_bytes: 10 * GB, ..gguf::Summary::default() };
+        let model = Model { summary: Some(summary.into()), ..crate::testing::model("ten layers") };
+        let small = KEPT.0 + memory_estimate(&model, &SessionSettings::default()).compute.0;
+        for (devices, gpu_layers, free, expected, there, fits) in [
+            // None elsewhere: as asked, and nothing there.
+            ("auto", None, Some(100 * GB), None, 0, true),
+            ("none", Some(3), Some(100 * GB), Some(3), 0, true),
+            ("CUDA0", None, Some(100 * GB), None, 0, true),
+            // All that fit.
+            ("box:CPU", None, Some(100 * GB), None, 10, true),
+            ("box:CPU", None, Some(4 * GB + GB / 2 + small), Some(4), 4, true),
+            ("box:CPU", None, Some(0), Some(0), 0, true),
+            // What is not known refuses nothing.
+            ("box:CPU", None, None, None, 10, true),
+            ("box:GPU", Some(4), Some(GB), Some(4), 4, true),
+            // As many as asked for, unless they don't fit.
+            ("box:CPU", Some(3), Some(100 * GB), Some(3), 3, true),
+            ("box:CPU", Some(99), Some(100 * GB), Some(99), 10, true),
+            ("box:CPU", Some(3), Some(2 * GB), Some(3), 3, false),
+            ("box:CPU", Some(0), Some(GB), Some(0), 0, true),
+        ] {
+            let settings =
+                SessionSettings { devices: devices.parse().unwrap(), gpu_layers, ..SessionSettings::default() };
+            let domain = domain(free);
+            let name = format!("{devices} {gpu_layers:?} {free:?}");
+            assert_eq!(layers(&domain, &model, &settings), expected, "{name}");
+            let planned = planned(&domain, &model, &settings);
+            assert_eq!(planned.elsewhere.0.div_ceil(GB), there, "{name}: {planned:?}");
+            assert_eq!(planned.here() + planned.elsewhere, planned.total(), "{name}");
+            assert_eq!(fits_elsewhere(&domain, &model, &settings).is_ok(), fits, "{name}");
+        }
+        let settings =
+            SessionSettings { devices: "box:CPU".parse().unwrap(), gpu_layers: Some(8), ..SessionSettings::default() };
+        let refused = fits_elsewhere(&domain(Some(2 * GB + small)), &model, &settings).unwrap_err();
+        assert!(refused.to_string().contains("8 layers on box:CPU would need about 8.0 GB"), "{refused}");
+        assert!(refused.remedy().contains("2 layers fit"));
+    }
+}
