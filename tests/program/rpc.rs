@@ -66,7 +66,8 @@ impl Drop for Server {
 }
 
 fn run(home: &Home, more: &[&str]) -> Ran {
-    let first = ["run", MODEL, "Call me Ishmael. Some years ago", "--raw", "--temperature", "0", "-n", "24"];
+    // AMX, for which weights are laid out here and not there, rounds otherwise.
+    let first = ["--set", "engine.amx=false", "run", MODEL, "Call me Ishmael. Some years ago", "--raw", "--temperature", "0", "-n", "24"];
     home.run(&[&first, more].concat())
 }
 

@@ -156,13 +156,20 @@ impl Shared {
         Child::start(&self.program, &self.options).await
     }
 
+    /// The process that waits, or a new one where it has ended.
+    async fn waiting(&self, spare: &mut Option<Child>) -> Result<Child, String> {
+        if let Some(mut child) = spare.take()
+            && child.is_alive()
+        {
+            return Ok(child);
+        }
+        self.start().await
+    }
+
     /// A process for a client. The next one is started at once, so that it is there when somebody comes.
     async fn take(self: &Arc<Self>) -> Result<Child, String> {
         let mut spare = self.spare.lock().await;
-        let child = match spare.take() {
-            Some(mut child) if child.is_alive() => child,
-            _ => self.start().await?,
-        };
+        let child = self.waiting(&mut spare).await?;
         drop(spare);
         let shared = Arc::clone(self);
         tokio::spawn(async move {
@@ -176,10 +183,7 @@ impl Shared {
 
     async fn status(&self) -> Result<RpcStatus, String> {
         let mut spare = self.spare.lock().await;
-        let child = match spare.take() {
-            Some(mut child) if child.is_alive() => child,
-            _ => self.start().await?,
-        };
+        let child = self.waiting(&mut spare).await?;
         let child = spare.insert(child);
         let address = child.address;
         let memory = Arc::clone(&self.memory);

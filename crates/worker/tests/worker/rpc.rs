@@ -55,15 +55,20 @@ fn on(address: SocketAddrV4, name: &str) -> LoadDevice {
     LoadDevice { name: name.to_owned(), server: Some(RpcServer { name: "box".to_owned(), address }) }
 }
 
+/// Without AMX, for which weights are laid out here and not there: it rounds otherwise.
+fn plain() -> Load {
+    Load { amx: false, ..small() }
+}
+
 #[test]
 fn tokens_are_the_same_wherever_the_layers_are() {
     let Some(server) = Server::start() else { return };
     let prompt = Generate { sampling: GREEDY, ..raw(1, "Call me Ishmael. Some years ago", 48) };
-    let (mut alone, _) = Worker::ready(&small());
+    let (mut alone, _) = Worker::ready(&plain());
     let expected = alone.answer(&prompt).text;
     assert!(!expected.is_empty());
     for n_gpu_layers in [Some(0), Some(2), None] {
-        let load = Load { n_gpu_layers, devices: Some(vec![server.device("0")]), ..small() };
+        let load = Load { n_gpu_layers, devices: Some(vec![server.device("0")]), ..plain() };
         let (mut worker, loaded) = Worker::ready(&load);
         let there: u64 = loaded.ledger.devices.iter().filter(|row| row.device == "box:0").map(|row| row.weights).sum();
         let here: u64 = loaded.ledger.devices.iter().map(|row| row.weights).sum::<u64>() - there;

@@ -30,7 +30,7 @@ const MAX_MODELS: usize = 128;
 const Z95: f64 = 1.96;
 
 /// Settings that change how fast an answer comes, not what it says.
-const ONLY_SPEED: [&str; 9] = [
+const ONLY_SPEED: [&str; 10] = [
     "prompt_cache_mib",
     "threads",
     "gpu_layers",
