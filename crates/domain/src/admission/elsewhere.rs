@@ -110,57 +110,68 @@ fn device<'a>(domain: &'a Domain, name: DeviceName<'_>) -> Option<&'a RpcDevice>
 
 #[cfg(test)]
 mod tests {
+    use gguf::Header;
+    use gguf::testing::deepseek_v3;
+
     use super::*;
     use crate::machine::Sample;
     use crate::settings::Settings;
 
-    const GB: u64 = 1_000_000_000;
-
-    fn domain(free: Option<u64>) -> Domain {
+    fn domain(free: Option<Bytes>) -> Domain {
         let mut domain = Domain::new(Settings::default());
-        let device = RpcDevice { name: "CPU".to_owned(), free: free.map(Bytes), ..RpcDevice::default() };
+        let device = RpcDevice { name: "CPU".to_owned(), free, ..RpcDevice::default() };
         let machine = RpcMachine { name: "box".to_owned(), devices: vec![device], ..RpcMachine::default() };
         domain.machine.sample = Some(Box::new(Sample { rpc: vec![machine], ..Sample::default() }));
         domain
     }
 
+    /// A model of nine layers and the output layer.
+    fn model() -> Model {
+        let mut summary = Header::read(&deepseek_v3("x", true).sparse()).unwrap().summary();
+        summary.block_count = Some(9);
+        Model { summary: Some(summary), ..crate::testing::model("ten layers") }
+    }
+
+    fn settings(devices: &str, gpu_layers: Option<u32>) -> SessionSettings {
+        SessionSettings { devices: devices.parse().unwrap(), gpu_layers, ..SessionSettings::default() }
+    }
+
     #[test]
     fn layers_go_where_there_is_room() {
-        let summary = gguf::Summary { block_count: Some(9), tensor_bytes: 10 * GB, ..gguf::Summary::default() };
-        let model = Model { summary: Some(summary.into()), ..crate::testing::model("ten layers") };
-        let small = KEPT.0 + memory_estimate(&model, &SessionSettings::default()).compute.0;
+        let model = model();
+        let estimate = memory_estimate(&model, &SessionSettings::default());
+        let per_layer = (estimate.weights + estimate.context).0.div_ceil(10);
+        // What so many layers and a half take there.
+        let room = |n_layers: u64| Some(Bytes(KEPT.0 + estimate.compute.0 + per_layer * n_layers + per_layer / 2));
         for (devices, gpu_layers, free, expected, there, fits) in [
             // None elsewhere: as asked, and nothing there.
-            ("auto", None, Some(100 * GB), None, 0, true),
-            ("none", Some(3), Some(100 * GB), Some(3), 0, true),
-            ("CUDA0", None, Some(100 * GB), None, 0, true),
+            ("auto", None, room(20), None, 0, true),
+            ("none", Some(3), room(20), Some(3), 0, true),
+            ("CUDA0", None, room(20), None, 0, true),
             // All that fit.
-            ("box:CPU", None, Some(100 * GB), None, 10, true),
-            ("box:CPU", None, Some(4 * GB + GB / 2 + small), Some(4), 4, true),
-            ("box:CPU", None, Some(0), Some(0), 0, true),
+            ("box:CPU", None, room(20), None, 10, true),
+            ("box:CPU", None, room(4), Some(4), 4, true),
+            ("box:CPU", None, Some(Bytes(0)), Some(0), 0, true),
             // What is not known refuses nothing.
             ("box:CPU", None, None, None, 10, true),
-            ("box:GPU", Some(4), Some(GB), Some(4), 4, true),
+            ("box:GPU", Some(4), room(1), Some(4), 4, true),
             // As many as asked for, unless they don't fit.
-            ("box:CPU", Some(3), Some(100 * GB), Some(3), 3, true),
-            ("box:CPU", Some(99), Some(100 * GB), Some(99), 10, true),
-            ("box:CPU", Some(3), Some(2 * GB), Some(3), 3, false),
-            ("box:CPU", Some(0), Some(GB), Some(0), 0, true),
+            ("box:CPU", Some(3), room(20), Some(3), 3, true),
+            ("box:CPU", Some(99), room(20), Some(99), 10, true),
+            ("box:CPU", Some(3), room(2), Some(3), 3, false),
+            ("box:CPU", Some(0), room(1), Some(0), 0, true),
+            // llama.cpp divides among both.
+            ("CUDA0,box:CPU", None, room(4), None, 4, true),
         ] {
-            let settings =
-                SessionSettings { devices: devices.parse().unwrap(), gpu_layers, ..SessionSettings::default() };
-            let domain = domain(free);
+            let (domain, settings) = (domain(free), settings(devices, gpu_layers));
             let name = format!("{devices} {gpu_layers:?} {free:?}");
             assert_eq!(layers(&domain, &model, &settings), expected, "{name}");
             let planned = planned(&domain, &model, &settings);
-            assert_eq!(planned.elsewhere.0.div_ceil(GB), there, "{name}: {planned:?}");
-            assert_eq!(planned.here() + planned.elsewhere, planned.total(), "{name}");
+            assert_eq!(planned.elsewhere.0 / per_layer, there, "{name}: {planned:?}");
             assert_eq!(fits_elsewhere(&domain, &model, &settings).is_ok(), fits, "{name}");
         }
-        let settings =
-            SessionSettings { devices: "box:CPU".parse().unwrap(), gpu_layers: Some(8), ..SessionSettings::default() };
-        let refused = fits_elsewhere(&domain(Some(2 * GB + small)), &model, &settings).unwrap_err();
-        assert!(refused.to_string().contains("8 layers on box:CPU would need about 8.0 GB"), "{refused}");
+        let refused = fits_elsewhere(&domain(room(2)), &model, &settings("box:CPU", Some(8))).unwrap_err();
+        assert!(refused.to_string().contains("8 layers on box:CPU would need about"), "{refused}");
         assert!(refused.remedy().contains("2 layers fit"));
     }
 }
