@@ -67,7 +67,18 @@ impl Drop for Server {
 
 fn run(home: &Home, more: &[&str]) -> Ran {
     // AMX, for which weights are laid out here and not there, rounds otherwise.
-    let first = ["--set", "engine.amx=false", "run", MODEL, "Call me Ishmael. Some years ago", "--raw", "--temperature", "0", "-n", "24"];
+    let first = [
+        "--set",
+        "engine.amx=false",
+        "run",
+        MODEL,
+        "Call me Ishmael. Some years ago",
+        "--raw",
+        "--temperature",
+        "0",
+        "-n",
+        "24",
+    ];
     home.run(&[&first, more].concat())
 }
 

@@ -55,7 +55,7 @@ pub struct NoRoomElsewhere {
     /// Layers that were asked for.
     pub asked: u32,
     /// Where.
-    pub devices: Devices,
+    pub devices: String,
     /// What they would need.
     pub needed: Bytes,
     /// What is free there.
@@ -81,7 +81,14 @@ pub fn fits_elsewhere(domain: &Domain, model: &Model, settings: &SessionSettings
         return Ok(());
     }
     let needed = Bytes(per_layer.0.saturating_mul(u64::from(asked)));
-    Err(NoRoomElsewhere { model: model.name.clone(), asked, devices: settings.devices, needed, free, fitting })
+    Err(NoRoomElsewhere {
+        model: model.name.clone(),
+        asked,
+        devices: settings.devices.to_string(),
+        needed,
+        free,
+        fitting,
+    })
 }
 
 /// How a model's layers are divided; `None` where no other machine is named, or the header doesn't tell its layers.

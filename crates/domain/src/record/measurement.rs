@@ -111,7 +111,8 @@ pub fn settings_key(settings: &SessionSettings, threads: u32, wait: WaitPolicy) 
     }
     // What was measured before there was a choice has none.
     if settings.devices != Devices::Auto {
-        key.push_str(&format!(" device={}", settings.devices));
+        key.push_str(" device=");
+        key.push_str(&settings.devices.to_string());
     }
     key
 }

@@ -135,23 +135,23 @@ impl FromStr for Devices {
             "must be auto, none, or devices separated by commas: CUDA0 for one here, NAME:CUDA0 for one of [rpc.NAME]"
                 .to_owned()
         };
-        let names: Vec<&str> = text.split(',').map(str::trim).collect();
+        let all: Vec<&str> = text.split(',').map(str::trim).collect();
         let is_device = |text: &&str| {
             let DeviceName { server, name } = DeviceName::read(text);
             is_name(name) && server.is_none_or(is_name)
         };
-        if !names.iter().all(is_device) {
+        if !all.iter().all(is_device) {
             return Err(wrong());
         }
-        if names.len() > MAX_DEVICES {
+        if all.len() > MAX_DEVICES {
             return Err(format!("must be {MAX_DEVICES} devices at most"));
         }
-        if let Some(twice) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        if let Some(twice) = all.iter().enumerate().find(|(place, name)| all[..*place].contains(name)) {
             return Err(format!("has {} twice", twice.1));
         }
-        let text = names.join(",");
-        let named = ArrayString::from(&text).map_err(|_| format!("must be {MAX_TEXT} characters at most"))?;
-        Ok(Self::Named(named))
+        let text = all.join(",");
+        let fitting = ArrayString::from(&text).ok();
+        fitting.map(Self::Named).ok_or_else(|| format!("must be {MAX_TEXT} characters at most"))
     }
 }
 
@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn devices_are_read_and_written() {
-        let long = "abcdefghijklmnopqrstuvwxyz012345,".repeat(4);
+        let long: Vec<String> = (0..4).map(|number| format!("{number:032}")).collect();
+        let long = long.join(",");
         for (text, expected) in [
             ("auto", Ok("auto")),
             (" none ", Ok("none")),
@@ -189,7 +190,7 @@ mod tests {
             ("CPU,,CUDA0", Err("must be auto")),
             ("CPU\u{1b}[m", Err("must be auto")),
             ("box:CPU,box:CPU", Err("has box:CPU twice")),
-            (&long[..131], Err("96 characters")),
+            (&*long, Err("96 characters")),
             ("0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g", Err("16 devices")),
         ] {
             let read = text.parse::<Devices>();

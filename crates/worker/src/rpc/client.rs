@@ -40,8 +40,8 @@ pub(super) fn place(server: &RpcServer, name: &str) -> Result<usize, Failure> {
         servers.insert(*address, connect(server, status.devices)?);
     }
     let Connected { devices, places } = &servers[address];
-    let named = devices.iter().zip(places).find(|(device, _)| device.name == name);
-    named.map(|(_, place)| *place).ok_or_else(|| {
+    let found = devices.iter().zip(places).find(|(device, _)| device.name == name);
+    found.map(|(_, place)| *place).ok_or_else(|| {
         let names: Vec<String> = devices.iter().map(|device| format!("{server_name}:{}", device.name)).collect();
         let message = format!("the RPC server {server_name} at {address} has no device `{name}`");
         fail(FailureKind::Load, message, &format!("it has {}", names.join(", ")))
@@ -54,7 +54,7 @@ fn connect(server: &RpcServer, devices: Vec<RpcDevice>) -> Result<Connected, Fai
         let message = format!("the RPC server {name} at {address} {what}");
         fail(FailureKind::Load, message, "restart it, and try again")
     };
-    let endpoint = CString::new(address.to_string()).map_err(|_| lost("has no address"))?;
+    let endpoint = CString::new(address.to_string()).ok().ok_or_else(|| lost("has no address"))?;
     // SAFETY: the endpoint is a string that ends in a zero, which ggml copies. The server answered a moment ago.
     let registry = unsafe { ggml_backend_rpc_add_server(endpoint.as_ptr()) };
     if registry.is_null() {

@@ -256,16 +256,19 @@ impl Talk {
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), ProbeError> {
         let left = self.left()?;
-        self.stream.set_write_timeout(Some(left)).and_then(|()| self.stream.write_all(bytes)).map_err(ended)
+        self.stream
+            .set_write_timeout(Some(left))
+            .and_then(|()| self.stream.write_all(bytes))
+            .map_err(|error| ended(&error))
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ProbeError> {
         let left = self.left()?;
-        self.stream.set_read_timeout(Some(left)).map_err(ended)?;
+        self.stream.set_read_timeout(Some(left)).map_err(|error| ended(&error))?;
         loop {
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map_err(ended),
+                read => return read.map_err(|error| ended(&error)),
             }
         }
     }
@@ -277,7 +280,7 @@ impl Talk {
     }
 }
 
-fn ended(error: io::Error) -> ProbeError {
+fn ended(error: &io::Error) -> ProbeError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ProbeError::Silent,
         _ => ProbeError::Closed,
