@@ -63,11 +63,11 @@ pub async fn serve(
         return Err("it listens on no address of IPv4".to_owned());
     };
     opened(address, &server.status().await?, n_threads);
-    let served = server.serve();
-    tokio::pin!(served);
+    let serving = server.serve();
+    tokio::pin!(serving);
     loop {
         tokio::select! {
-            error = &mut served => return Err(format!("{address} can't be listened on any more: {error}")),
+            error = &mut serving => return Err(format!("{address} can't be listened on any more: {error}")),
             Some(what) = remarks.recv() => remark(what),
             _ = interrupt.recv() => return Ok("it was interrupted"),
             _ = terminate.recv() => return Ok("it was terminated"),

@@ -80,7 +80,6 @@ fn address(value: &Value) -> Result<SocketAddrV4, (String, Option<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::{Sources, load};
 
     #[test]

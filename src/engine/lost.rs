@@ -36,13 +36,12 @@ pub(super) async fn lost(servers: &[RpcServer], last_words: &VecDeque<String>) -
         let reason = format!("the RPC server {name} at {address} was lost: it {error}");
         return Some((reason, format!("{}; then restart the session", error.hint(*address))));
     }
-    let reason = match servers {
-        [RpcServer { name, address }] => format!("the RPC server {name} at {address} was lost"),
-        _ => {
-            let names: Vec<String> =
-                servers.iter().map(|RpcServer { name, address }| format!("{name} at {address}")).collect();
-            format!("one of the RPC servers was lost: {}", names.join(", "))
-        }
+    let reason = if let [RpcServer { name, address }] = servers {
+        format!("the RPC server {name} at {address} was lost")
+    } else {
+        let name = |RpcServer { name, address }: &RpcServer| format!("{name} at {address}");
+        let names: Vec<String> = servers.iter().map(name).collect();
+        format!("one of the RPC servers was lost: {}", names.join(", "))
     };
     Some((reason, "it answers again: restart the session".to_owned()))
 }

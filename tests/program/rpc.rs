@@ -133,7 +133,9 @@ fn a_machine_that_is_lost_costs_its_session_and_is_named() {
     // The process of the client dies, and the server lives on.
     let pids = server.processes();
     assert!(!pids.is_empty());
-    pids.into_iter().for_each(|pid| signal(pid, "KILL"));
+    for pid in pids {
+        signal(pid, "KILL");
+    }
     terminal.see("the RPC server box at 127.0.0.1:");
     terminal.see("was lost");
     terminal.escape();
