@@ -38,10 +38,6 @@ fn main() -> ExitCode {
     if let Some(Command::Worker) = &cli.command {
         return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
     }
-    if let Some(Command::RpcWorker(arguments)) = &cli.command {
-        let (n_threads, devices) = (arguments.threads, arguments.device.clone());
-        return worker::rpc::serve(&worker::rpc::ServeOptions { n_threads, devices, verbose: cli.verbose });
-    }
     // What packages and shells are told needs no settings, and no log.
     match &cli.command {
         Some(Command::Completions(arguments)) => {
@@ -51,6 +47,7 @@ fn main() -> ExitCode {
             return written.unwrap_or_else(|error| cli::output::ended(Err(error), Exit::Done)).into();
         }
         Some(Command::Man(arguments)) => return cli::completions::man(arguments, cli::command()).into(),
+        Some(Command::RpcWorker(arguments)) => return arguments.run(cli.verbose),
         _ => {}
     }
     log::catch_panics();

@@ -37,6 +37,14 @@ pub struct RpcWorker {
     pub device: Vec<String>,
 }
 
+impl RpcWorker {
+    /// Serve until it is killed.
+    pub fn run(&self, verbose: bool) -> std::process::ExitCode {
+        let (n_threads, devices) = (self.threads, self.device.clone());
+        worker::rpc::serve(&worker::rpc::ServeOptions { n_threads, devices, verbose })
+    }
+}
+
 /// Serve.
 pub async fn run(arguments: &RpcServe, settings: &Settings) -> Exit {
     let address = match address(&arguments.listen) {

@@ -136,15 +136,17 @@ fn a_machine_that_is_lost_costs_its_session_and_is_named() {
     for pid in pids {
         signal(pid, "KILL");
     }
+    terminal.send("Call me\r");
     terminal.see("the RPC server box at 127.0.0.1:");
     terminal.see("was lost");
-    terminal.escape();
     terminal.send("r");
     terminal.see("ready");
     // The server itself dies.
     let port = server.port;
     let ended = server.end("KILL");
     assert_eq!(ended.code, None, "{ended:?}");
+    terminal.send("\r");
+    terminal.send("Once\r");
     terminal.see("was lost");
     // It is there again: the session goes on.
     let server = Server::on(&home, port);

@@ -93,7 +93,7 @@ pub struct Load {
     pub n_gpu_layers: Option<u32>,
     /// The devices that these layers are divided among; `None` takes the GPUs of this machine, and no device at all leaves
     /// everything on the processor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub devices: Option<Vec<LoadDevice>>,
     /// Type of the keys in the KV cache.
     pub cache_type_k: CacheType,
