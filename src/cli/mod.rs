@@ -156,6 +156,12 @@ pub enum Command {
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker,
+    /// Be the node of a job: what Slurm starts
+    #[command(hide = true)]
+    WorkerNode {
+        /// The job's folder
+        folder: PathBuf,
+    },
 }
 
 /// The command line as clap knows it: for help, man pages, completions and the reference.

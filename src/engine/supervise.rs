@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use wire::{Decoder, Event as Said, Load, Request};
@@ -66,11 +66,64 @@ async fn run(
 ) -> WorkerEvent {
     let pid = child.id().unwrap_or_default();
     let _ = news.send((worker, WorkerEvent::Spawned { pid })).await;
-    let (Some(input), Some(mut output), Some(log)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let (Some(input), Some(output), Some(log)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return ended("worker has no pipes");
     };
     let log = tokio::spawn(read_log(worker, log, news.clone()));
+    let Ended { verdict, asked, .. } = converse(worker, (output, input), settings, load, &mut inbox, news).await;
+    let asked_to_stop = asked.is_some();
+
+    if verdict.is_some() {
+        let _ = child.start_kill();
+    }
+    let status = if let Ok(status) = timeout(settings.stop_timeout, child.wait()).await {
+        status
+    } else {
+        // It has closed its output and lives on: it is of no use any more.
+        let _ = child.start_kill();
+        child.wait().await
+    };
+    let last_words = timeout(LAST_WORDS, log).await.ok().and_then(Result::ok).unwrap_or_default();
+    match (verdict, status) {
+        (Some(reason), _) => WorkerEvent::Exited { reason, expected: asked_to_stop, hint: None },
+        (None, _) if asked_to_stop => WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None },
+        (None, Ok(status)) => WorkerEvent::Exited {
+            reason: process::describe(status),
+            expected: false,
+            hint: out_of_memory(&last_words).or_else(|| process::hint(status)).or_else(|| last_words.back().cloned()),
+        },
+        (None, Err(error)) => ended(format!("worker was lost: {error}")),
+    }
+}
+
+/// How talking with a worker came to its end.
+pub(super) struct Ended {
+    /// Why it is of no use any more; `None` where it closed its output.
+    pub(super) verdict: Option<String>,
+    /// It said nothing any more.
+    pub(super) is_silent: bool,
+    /// What was asked of it last.
+    pub(super) asked: Option<Asked>,
+}
+
+/// What ends a worker's work on our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It was to stop.
+    Stop,
+    /// It was to be left alone.
+    Leave,
+}
+
+/// Carry messages both ways until the worker's output ends, or it is of no use any more. It greets first.
+pub(super) async fn converse(
+    worker: WorkerId,
+    (mut output, input): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin + Send + 'static),
+    settings: &Settings,
+    load: Load,
+    inbox: &mut mpsc::Receiver<Command>,
+    news: &News,
+) -> Ended {
     let frames = writer(input);
     let mut decoder = Decoder::default();
     let mut buffer = vec![0; 64 << 10];
@@ -79,7 +132,7 @@ async fn run(
     // After a pause of our own (a suspended machine, a stopped terminal) nothing is owed for the time that was missed.
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut load = Some(load);
-    let mut asked_to_stop = false;
+    let (mut asked_to_stop, mut is_silent) = (false, false);
 
     let verdict = loop {
         let wake = tokio::select! {
@@ -105,6 +158,9 @@ async fn run(
             Wake::Command(Some(Command::Kill)) => {
                 break Some("worker was killed: it did not cancel in time".to_owned());
             }
+            Wake::Command(Some(Command::Leave)) => {
+                return Ended { verdict: None, is_silent: false, asked: Some(Asked::Leave) };
+            }
             // Without a caller there is nobody to work for.
             Wake::Command(Some(Command::Stop) | None) => {
                 asked_to_stop = true;
@@ -114,6 +170,7 @@ async fn run(
             }
             Wake::Ping => {
                 if let Some(silence) = watch.missed() {
+                    is_silent = true;
                     break Some(format!("worker stopped answering for {} s and was killed", silence.as_secs()));
                 }
                 let _ = frames.try_send(Frame::Request(Box::new(Request::Ping { nonce: watch.next_ping() })));
@@ -125,28 +182,7 @@ async fn run(
             }
         }
     };
-
-    if verdict.is_some() {
-        let _ = child.start_kill();
-    }
-    let status = if let Ok(status) = timeout(settings.stop_timeout, child.wait()).await {
-        status
-    } else {
-        // It has closed its output and lives on: it is of no use any more.
-        let _ = child.start_kill();
-        child.wait().await
-    };
-    let last_words = timeout(LAST_WORDS, log).await.ok().and_then(Result::ok).unwrap_or_default();
-    match (verdict, status) {
-        (Some(reason), _) => WorkerEvent::Exited { reason, expected: asked_to_stop, hint: None },
-        (None, _) if asked_to_stop => WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None },
-        (None, Ok(status)) => WorkerEvent::Exited {
-            reason: process::describe(status),
-            expected: false,
-            hint: out_of_memory(&last_words).or_else(|| process::hint(status)).or_else(|| last_words.back().cloned()),
-        },
-        (None, Err(error)) => ended(format!("worker was lost: {error}")),
-    }
+    Ended { verdict, is_silent, asked: asked_to_stop.then_some(Asked::Stop) }
 }
 
 /// What could be done where the last words tell of memory that was not to be had.
@@ -280,7 +316,7 @@ enum Frame {
 }
 
 /// A task that writes, so that a worker that does not read holds nobody up.
-fn writer(mut input: ChildStdin) -> mpsc::Sender<Frame> {
+fn writer(mut input: impl AsyncWrite + Unpin + Send + 'static) -> mpsc::Sender<Frame> {
     let (frames, mut outbox) = mpsc::channel(MAX_FRAMES);
     tokio::spawn(async move {
         while let Some(Frame::Request(request)) = outbox.recv().await {
@@ -294,7 +330,7 @@ fn writer(mut input: ChildStdin) -> mpsc::Sender<Frame> {
 }
 
 /// Pass the log on line by line, cleaned and bounded; gives the last lines at its end.
-async fn read_log(worker: WorkerId, log: ChildStderr, news: News) -> VecDeque<String> {
+pub(super) async fn read_log(worker: WorkerId, log: impl AsyncRead + Unpin, news: News) -> VecDeque<String> {
     let mut last = VecDeque::new();
     let mut log = BufReader::new(log);
     let mut line = Vec::new();

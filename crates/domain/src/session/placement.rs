@@ -10,6 +10,8 @@ pub fn misplaced(domain: &Domain, session: &Session) -> Option<Misplaced> {
     let loaded = session.loaded.as_ref()?;
     let has_gpu =
         domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total.is_some()));
+    // What GPUs another machine has is not known here.
+    let has_gpu = has_gpu && session.is_here();
     let wanted = session.settings.gpu_layers.unwrap_or(if has_gpu { u32::MAX } else { 0 }).min(loaded.n_layers);
     // On Apple's chips the GPU computes on the mapped file itself.
     let is_there =
