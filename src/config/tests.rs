@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use domain::settings::{
-    Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Server, Telemetry, Ui,
+    Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Server, Slurm, Telemetry, Ui,
 };
 use domain::units::Bytes;
 

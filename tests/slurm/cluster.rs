@@ -2,6 +2,7 @@
 //! system chose.
 
 use std::fs::File;
+use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -52,7 +53,7 @@ impl Cluster {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         // munged wants to be sure that nobody else can write beside its socket, and that all can reach it.
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let mut cluster = Self { folder, daemons: Vec::new(), _one: one };
         cluster.configure();
         cluster.daemon(&["munged", "--foreground", "--force"], |file| {
@@ -87,7 +88,7 @@ impl Cluster {
         let mut key = vec![0; 128];
         std::io::Read::read_exact(&mut File::open("/dev/urandom").unwrap(), &mut key).unwrap();
         std::fs::write(self.path("munge.key"), key).unwrap();
-        std::fs::set_permissions(self.path("munge.key"), PermissionsExt::from_mode(0o400)).unwrap();
+        std::fs::set_permissions(self.path("munge.key"), Permissions::from_mode(0o400)).unwrap();
         let folder = self.folder.path().display();
         for node in ["state", "spool-n1", "spool-n2"] {
             std::fs::create_dir(self.path(node)).unwrap();

@@ -54,12 +54,12 @@ fn folders(home: &Home) -> usize {
 
 /// A suite of so many prompts, each of which any answer passes.
 fn suite(home: &Home, n_prompts: usize) -> String {
-    let mut text = "name = \"many\"\nmax_tokens = 24\n".to_owned();
-    for number in 0..n_prompts {
-        text += &format!(
-            "[[prompt]]\nid = \"p{number}\"\ntext = \"Call me {number}\"\nchecks = [{{ max_words = 1000 }}]\n"
-        );
-    }
+    let prompt = |number: usize| {
+        let checks = "checks = [{ max_words = 1000 }]";
+        format!("[[prompt]]\nid = \"p{number}\"\ntext = \"Call me {number}\"\n{checks}\n")
+    };
+    let prompts: String = (0..n_prompts).map(prompt).collect();
+    let text = format!("name = \"many\"\nmax_tokens = 24\n{prompts}");
     home.write("many.toml", text).display().to_string()
 }
 

@@ -386,12 +386,11 @@ impl Node {
 
     /// The worker has ended: tell why.
     async fn ended(mut self) -> ExitCode {
-        let status = match timeout(STOP, self.child.wait()).await {
-            Ok(status) => status,
-            Err(_) => {
-                let _ = self.child.start_kill();
-                self.child.wait().await
-            }
+        let status = if let Ok(status) = timeout(STOP, self.child.wait()).await {
+            status
+        } else {
+            let _ = self.child.start_kill();
+            self.child.wait().await
         };
         let last = timeout(STOP, self.log).await.ok().and_then(Result::ok).unwrap_or_default();
         let (reason, hint, code) = match status {

@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn what_could_never_start_is_refused_with_a_remedy() {
         let nodes = parse(SINFO);
-        let with_gpus = Slurm { gpus: Some(2), ..Slurm::default() };
-        let with_cpus = Slurm { cpus: Some(100), ..Slurm::default() };
+        let two_gpus = Slurm { gpus: Some(2), ..Slurm::default() };
+        let many_cores = Slurm { cpus: Some(100), ..Slurm::default() };
         for (on, memory, settings, reason, hint) in [
             ("slurm:nope", 1, Slurm::default(), "the cluster has no partition `nope`", "it has cpu, gpu, old"),
             ("slurm:old", 1, Slurm::default(), "the partition old is not up", "these are: cpu, gpu"),
@@ -199,11 +199,11 @@ mod tests {
             (
                 "slurm",
                 1,
-                with_gpus,
+                two_gpus,
                 "2 GPUs are asked for, and the partition cpu has none",
                 "these partitions have: gpu",
             ),
-            ("slurm", 1, with_cpus, "no node of cpu has more than 64", "lower `threads`"),
+            ("slurm", 1, many_cores, "no node of cpu has more than 64", "lower `threads`"),
         ] {
             let error = resources(&request(on, memory), &settings, &nodes, false).unwrap_err();
             assert!(error.reason.contains(reason), "{on}: {}", error.reason);
