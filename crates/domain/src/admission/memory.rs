@@ -109,7 +109,7 @@ pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionErr
 
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
-    let counts = !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
+    let counts = session.is_here() && !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
     let own = if counts { session.planned.total() } else { Bytes(0) };
     if needed.total() <= own {
         return Ok(());
