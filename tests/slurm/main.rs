@@ -70,7 +70,7 @@ fn a_prompt_is_answered_by_a_job_and_nothing_is_left() {
     let ran = run(&home, &cluster, &["run", "ishmael-1m", "Call me", "--on", "slurm", "-n", "12", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}\n{}", cluster.logs());
     let document = ran.json();
-    assert!(document["answer"].as_str().is_some_and(|text| !text.is_empty()), "{document:#}");
+    assert!(document["text"].as_str().is_some_and(|text| !text.is_empty()), "{document:#}");
     assert!(ran.stdout.contains("whose sensors are not read"), "energy is unknown, with its reason: {document:#}");
     cluster.until("no job", |cluster| cluster.jobs().is_empty());
     assert_eq!(folders(&home), 0);
@@ -81,7 +81,7 @@ fn a_prompt_is_answered_by_a_job_and_nothing_is_left() {
         &cluster,
         &["run", "ishmael-1m", "Call me", "-n", "12", "--temp", "0", "--json", "--on", "slurm:cpu"],
     );
-    assert_eq!(here.json()["answer"], there.json()["answer"]);
+    assert_eq!(here.json()["text"], there.json()["text"]);
 }
 
 #[test]
