@@ -14,7 +14,7 @@ use domain::settings::{Library, Settings};
 use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
+use taffrail::app::{App, Clock, bundle, dashboard, log, machine, node, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
@@ -37,6 +37,10 @@ fn main() -> ExitCode {
     // A worker reads no settings and must start fast.
     if let Some(Command::Worker) = &cli.command {
         return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
+    }
+    // Nor does what Slurm starts on a node.
+    if let Some(Command::WorkerNode { folder }) = &cli.command {
+        return node::run(folder, cli.verbose);
     }
     // What packages and shells are told needs no settings, and no log.
     match &cli.command {
@@ -173,6 +177,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         }
         Command::Worker
         | Command::RpcWorker(_)
+        | Command::WorkerNode { .. }
         | Command::Attach(_)
         | Command::Serve(_)
         | Command::Launch(_)

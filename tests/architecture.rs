@@ -57,7 +57,7 @@ const RULES: &[Rule] = &[
     // `[keys]` takes the names of actions.
     Rule { module: "config", may: &["ui"], never: SCREEN },
     Rule { module: "library", may: &["atomic_file"], never: SCREEN },
-    Rule { module: "engine", may: NOTHING, never: SCREEN },
+    Rule { module: "engine", may: &["atomic_file"], never: SCREEN },
     Rule { module: "telemetry", may: &["atomic_file"], never: SCREEN },
     Rule { module: "history", may: &["json", "atomic_file"], never: SCREEN },
     // How wide the columns of tables are.

@@ -158,7 +158,8 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         prompt_cache: 0,
         kept_prompts: None,
     };
-    app.engine.spawn(WORKER, load, domain::settings::SchedulingPolicy::default(), || Ok(PathBuf::from("model.gguf")));
+    app.engine
+        .spawn(WORKER, load, domain::settings::SchedulingPolicy::default(), None, || Ok(PathBuf::from("model.gguf")));
     run(&mut app, "a fresh reading and a token", |row, seen| row.reading.value().is_some() && seen.tokens > 0).await;
     assert!(drawn(&app.state).contains("12.0 W"), "{}", drawn(&app.state));
 

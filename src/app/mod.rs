@@ -10,6 +10,7 @@ pub mod bundle;
 mod cleanup;
 pub mod clipboard;
 mod clock;
+mod cluster;
 pub mod dashboard;
 mod deleting;
 pub mod export;
@@ -18,8 +19,10 @@ mod files;
 pub mod front;
 pub mod history;
 mod hub;
+mod jobs;
 pub mod log;
 pub mod machine;
+pub mod node;
 pub mod open;
 mod prepare;
 pub mod prompts;
@@ -34,6 +37,7 @@ pub mod server;
 mod serving;
 pub mod socket;
 pub mod start;
+mod stuck;
 pub mod suites;
 pub mod welcome;
 mod writer;
@@ -44,7 +48,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use self::history::HistoryCommand;
-use crate::engine::{Engine, Program, Stuck};
+use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
 use crate::ui::{self, Action, State, update};
@@ -53,7 +57,7 @@ use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
 use domain::query::QueryError;
 use domain::request::RequestId;
-use domain::session::{SessionId, WorkerId};
+use domain::session::{JobRequest, WorkerId};
 use domain::settings::Settings;
 use domain::{Effect, Event, Notification, StateMachine, openness};
 
@@ -109,6 +113,8 @@ pub struct App {
     is_server: bool,
     /// Sends what happens to the clients that are attached.
     publisher: socket::Publisher,
+    /// Jobs of a cluster that an earlier server left, and whose models are not known yet.
+    left_jobs: Vec<JobRequest>,
     /// The sessions that are written down as running.
     noted: Vec<String>,
     /// The reply to the command that was given last.
@@ -209,10 +215,11 @@ impl App {
             state.domain.update(clock.now(), Event::KnownBandwidth(bandwidth));
         }
         Self {
-            engine: Engine::new(program, state.domain.settings.engine.clone(), news_sender),
+            engine: cluster::engine(program, &state.domain.settings, news_sender),
             state,
             is_server: false,
             publisher: socket::Publisher::default(),
+            left_jobs: Vec::new(),
             noted: Vec::new(),
             reply: None,
             next_command: 1,
@@ -291,6 +298,7 @@ impl App {
     /// Be a server from now on: what happens is sent to the clients that are attached, and no screen follows it.
     pub fn serve(&mut self) {
         self.is_server = true;
+        self.left_jobs = self.engine.left_jobs();
     }
 
     /// Take what happened, and do what follows.
@@ -300,6 +308,7 @@ impl App {
         if self.is_server {
             if let ui::Event::Domain(event) = event {
                 self.handle_served(event);
+                self.find_jobs();
             }
             return;
         }
@@ -426,27 +435,14 @@ impl App {
         }
     }
 
-    /// Kill a session's worker, which does nothing that it is asked to.
-    pub fn kill(&mut self, session: SessionId) {
-        if let Some(worker) = self.state.domain.session(session).map(|session| session.worker) {
-            self.report_stuck(self.engine.kill(worker));
-        }
-    }
-
-    /// Show that a command for a worker was dropped.
-    fn report_stuck(&mut self, sent: Result<(), Stuck>) {
-        if let Err(error) = sent {
-            self.handle(Event::Failed(error.to_string()));
-        }
-    }
-
     /// End all workers and wait until they have, and until all files are written. Gives what could not be kept, a sentence
     /// each.
     pub async fn shut_down(mut self) -> Vec<String> {
         self.handle(Event::Closing);
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
-        self.engine.shut_down().await;
+        // A server that is started again finds its jobs.
+        self.engine.shut_down(self.is_server).await;
         let mut lost: Vec<String> = self.history_writer.close().into_iter().collect();
         while let Some(event) = self.history_writer.try_next() {
             if let domain::event::HistoryEvent::NotSaved { reason, .. } = event {
@@ -464,12 +460,13 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, mut load, scheduling } => {
+            Effect::Spawn { worker, model, mut load, scheduling, job } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
                 let has_device = load.devices.as_ref().map_or(library::HAS_GPU_ENGINE, |devices| !devices.is_empty());
                 let on_cpu = !has_device || load.n_gpu_layers == Some(0);
-                self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, on_cpu));
+                let job = job.map(|job| *job);
+                self.engine.spawn(worker, *load, scheduling, job, move || prepare::prepare(&model, on_cpu));
             }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),

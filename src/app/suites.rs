@@ -105,7 +105,10 @@ fn name(order: &SuiteOrder, model: &Model) -> String {
     let modified = |modified| if model.store == Store::Starter { 0 } else { modified };
     let files: Vec<_> = model.files.iter().map(|file| (file.size.0, modified(file.modified))).collect();
     // Two that differ in anything have two texts, and so two files.
-    let identity = format!("{:?}", (order.suite.text.as_str(), order.settings, files, &model.id));
+    // What was kept before there were other places is still found.
+    let settings = format!("{:?}", order.settings).replace(", on: Here", "");
+    let settings = format_args!("{settings}");
+    let identity = format!("{:?}", (order.suite.text.as_str(), settings, files, &model.id));
     // What was kept without such texts is still found.
     let identity = if order.stop.is_empty() { identity } else { format!("{identity}{:?}", order.stop) };
     format!("{}.jsonl", HEXLOWER.encode(&Sha256::digest(identity)))

@@ -183,7 +183,12 @@ impl Reporter {
         let (done, wanted) = bench.progress();
         let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
             || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
-                Some(lane) => format!("loading {}", lane.model.name),
+                Some(lane) => match &lane.job {
+                    Some(job) if !matches!(job.state, domain::session::JobState::Running) => {
+                        format!("{}: {}", lane.model.name, job.line(domain::moment::Moment::default()))
+                    }
+                    _ => format!("loading {}", lane.model.name),
+                },
                 None if bench.cooling.is_some() => "cooling down".to_owned(),
                 None => String::new(),
             },

@@ -162,6 +162,12 @@ pub enum Command {
     /// Be the process that serves one client's part of a model
     #[command(hide = true)]
     RpcWorker(rpc_serve::RpcWorker),
+    /// Be the node of a job: what Slurm starts
+    #[command(hide = true)]
+    WorkerNode {
+        /// The job's folder
+        folder: PathBuf,
+    },
 }
 
 /// The command line as clap knows it: for help, man pages, completions and the reference.

@@ -49,6 +49,21 @@ struct View {
     /// Seconds until it is unloaded unless it is asked; `None` where that is not to come.
     unloads_in_s: Option<u64>,
     pid: Option<u32>,
+    /// The job of a cluster that it runs in.
+    job: Option<JobView>,
+}
+
+/// A job of Slurm.
+#[derive(Serialize)]
+struct JobView {
+    id: u64,
+    state: &'static str,
+    /// Why it waits, and what could be done.
+    reason: Option<String>,
+    partition: Option<String>,
+    node: Option<String>,
+    /// Seconds until its time is up.
+    ends_in_s: Option<u64>,
 }
 
 impl View {
@@ -65,6 +80,14 @@ impl View {
             requests: session.requests.iter().filter(|request| request.is_open()).count(),
             unloads_in_s: session.expires_in(domain.now).map(|time| time.as_secs()),
             pid: session.pid,
+            job: session.job.as_ref().map(|job| JobView {
+                id: job.id,
+                state: job.word(),
+                reason: session.queue_reason(),
+                partition: job.partition.clone(),
+                node: job.node.clone(),
+                ends_in_s: job.left(domain.now).map(|left| left.as_secs()),
+            }),
         }
     }
 
@@ -84,7 +107,10 @@ impl View {
             or_dash(self.tokens_per_second.map(digits)),
             self.requests.to_string(),
             time.map_or_else(|| "stays".to_owned(), |time| format!("in {time}")),
-            or_dash(self.pid.map(|pid| pid.to_string())),
+            match &self.job {
+                Some(job) => format!("job {}", job.id),
+                None => or_dash(self.pid.map(|pid| pid.to_string())),
+            },
         ]
     }
 }

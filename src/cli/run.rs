@@ -24,12 +24,13 @@ use crate::app::front::Front;
 use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::model::{EMBED_HINT, EMBEDS_ONLY, Model, preset};
+use domain::moment::Moment;
 use domain::record::run_record::{breach, why_empty};
 use domain::request::form::Form;
 use domain::request::schema::Schema;
 use domain::request::{Request, RequestId};
 use domain::session::placement::misplaced;
-use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
+use domain::session::{End, Job, JobState, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::{Domain, Event, admission, text};
 
@@ -181,13 +182,17 @@ async fn answer(
             Phase::Failed { reason, hint } => {
                 let _ = printer.end();
                 let mut text = reason.clone();
-                for line in now.log.iter().skip(now.log.len().saturating_sub(3)) {
+                let ended = format!("ended: {reason}");
+                for line in now.log.iter().skip(now.log.len().saturating_sub(3)).filter(|line| **line != ended) {
                     text.push_str("\n  log: ");
                     text.push_str(line);
                 }
                 return Err(Failure::new(Exit::Failed, text).or_hint(hint.as_deref()));
             }
-            Phase::Loading { fraction } => printer.loading(*fraction),
+            Phase::Loading { fraction } => match now.waiting_job() {
+                Some(job) => printer.pending(&pending(now, job, app.state().domain.now)),
+                None => printer.loading(*fraction),
+            },
             Phase::Ready => {
                 if let Some(prompt) = prompt.take() {
                     printer.waiting("reading the prompt");
@@ -214,6 +219,14 @@ async fn answer(
             continue;
         }
         return finish(arguments, &mut printer, &app.state().domain, (now, answer), interrupted);
+    }
+}
+
+/// What is said of a job that waits: why, and what could be done.
+pub(super) fn pending(session: &Session, job: &Job, now: Moment) -> String {
+    match &job.state {
+        JobState::Pending { .. } => format!("job {}: {}", job.id, session.queue_reason().unwrap_or_default()),
+        _ => format!("{}: its worker starts", job.line(now)),
     }
 }
 
@@ -382,6 +395,7 @@ pub(super) struct Printer {
     channel: Option<Channel>,
     ends_line: bool,
     told: Option<u32>,
+    told_of_job: String,
     /// What is told until something is written.
     progress: Option<Progress>,
 }
@@ -396,6 +410,7 @@ impl Printer {
             channel: None,
             ends_line: true,
             told: None,
+            told_of_job: String::new(),
             progress: None,
         }
     }
@@ -405,6 +420,16 @@ impl Printer {
         if self.told != Some(percent) {
             self.progress("loading").tell(format!("loading {percent:>3}%"));
             self.told = Some(percent);
+        }
+    }
+
+    /// Its job waits for its turn.
+    pub(super) fn pending(&mut self, line: &str) {
+        // What is told again and again is never shown.
+        if self.told_of_job != line {
+            line.clone_into(&mut self.told_of_job);
+            self.progress(line).tell(line);
+            self.told = None;
         }
     }
 

@@ -103,6 +103,7 @@ fn value_name(field: &str) -> &'static str {
         "flash_attention" => "auto|on|off",
         "mmap" | "mlock" => "true|false",
         "seed" => "SEED",
+        "on" => "PLACE",
         _ => "VALUE",
     }
 }

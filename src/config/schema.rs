@@ -3,20 +3,23 @@
 mod choices;
 mod server;
 mod setting;
+mod slurm;
 
 use std::time::Duration;
 
 use self::choices::{GRAPHS, ON_QUIT, WAIT_POLICIES, name_of};
 use self::server::SERVER;
 pub use self::setting::Setting;
-use self::setting::put;
+use self::setting::{auto, put, seconds};
+use self::slurm::SLURM;
 use super::value::{Value, show_bytes};
 use domain::settings::{CHAT_FIELDS, SESSION_FIELDS, Settings, StoreFolder};
 use domain::units::Bytes;
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
-    section == KEYS || matches!((section, key), ("library", "folders") | (SERVER, "hosts" | "origins"))
+    section == KEYS
+        || matches!((section, key), ("library", "folders") | (SERVER, "hosts" | "origins") | (SLURM, "options"))
 }
 
 /// Whether a list's entries are paths, which a variable separates as PATH does.
@@ -34,13 +37,30 @@ pub(super) fn list_entry(section: &str, key: &str, value: &Value) -> Result<Stri
         let word = word.unwrap_or_default();
         return server::entry(key, &word).map(|()| word);
     }
+    if section == SLURM {
+        let word = word.unwrap_or_default();
+        return slurm::entry(&word).map(|()| word);
+    }
     let path = value.path()?;
     Ok(word.unwrap_or_else(|| path.display().to_string()))
 }
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
-pub const SECTIONS: &[&str] =
-    &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", SERVER, KEYS];
+pub const SECTIONS: &[&str] = &[
+    "ui",
+    "library",
+    "hub",
+    "session",
+    "budget",
+    "engine",
+    "bench",
+    "telemetry",
+    "energy",
+    "history",
+    SERVER,
+    SLURM,
+    KEYS,
+];
 
 /// The most requests that a setting lets wait: each keeps its prompt in memory.
 const MAX_QUEUED: u32 = 100_000;
@@ -68,7 +88,7 @@ pub fn settings() -> impl Iterator<Item = Setting> {
         get: |settings, key| Value::Text(settings.chat.get(key).unwrap_or_default()),
         set: |settings, key, value| settings.chat.set(key, value.word().ok_or("must be a text")?),
     });
-    let all = OTHERS.iter().chain(server::SETTINGS).copied().chain(session).chain(chat);
+    let all = OTHERS.iter().chain(server::SETTINGS).chain(slurm::SETTINGS).copied().chain(session).chain(chat);
     SECTIONS.iter().flat_map(move |section| all.clone().filter(move |setting| setting.section == *section))
 }
 
@@ -390,10 +410,6 @@ fn place(value: &Value) -> Result<StoreFolder, String> {
     }
 }
 
-fn auto<T>(value: Option<T>, show: impl FnOnce(T) -> Value) -> Value {
-    value.map_or_else(|| Value::Text("auto".to_owned()), show)
-}
-
 fn none(value: Option<f64>) -> Value {
     value.map_or_else(|| Value::Text("none".to_owned()), |value| Value::Number(value.to_string()))
 }
@@ -420,10 +436,6 @@ fn currency(value: &Value) -> Result<String, String> {
 /// A mebibyte to as many as the largest disks have.
 fn mebibytes(value: &Value) -> Result<Bytes, String> {
     Ok(Bytes(u64::from(value.whole(0, 1 << 30)?) << 20))
-}
-
-fn seconds(time: Duration) -> Value {
-    Value::Number(time.as_secs().to_string())
 }
 
 /// An address of the web.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use domain::settings::{
-    Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Server, Telemetry, Ui,
+    Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Server, Slurm, Telemetry, Ui,
 };
 use domain::units::Bytes;
 
@@ -69,6 +69,7 @@ fn every_field_is_a_setting() {
         energy,
         history,
         server,
+        slurm,
         models: _,
         rpc: _,
         keys: _,
@@ -116,8 +117,19 @@ fn every_field_is_a_setting() {
         max_body: _,
         max_connections: _,
     } = server;
+    let Slurm {
+        partition: _,
+        time_limit: _,
+        cpus: _,
+        gpus: _,
+        suite_jobs: _,
+        keep: _,
+        folder: _,
+        program: _,
+        options: _,
+    } = slurm;
     let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
-    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
+    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9 + 9);
 }
 
 #[test]

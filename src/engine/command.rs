@@ -14,4 +14,6 @@ pub(super) enum Command {
     Tell(Box<wire::Request>),
     Stop,
     Kill,
+    /// Let go of it, and let it live on: the job of a cluster, for the next start.
+    Leave,
 }

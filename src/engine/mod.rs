@@ -8,7 +8,11 @@ mod lost;
 mod process;
 mod program;
 pub mod rpc;
+pub mod slurm;
+mod start_error;
 mod supervise;
+#[cfg(test)]
+mod testing;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,29 +21,15 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 pub use command::News;
 pub use program::Program;
+pub use start_error::StartError;
 
 use command::Command;
 use domain::event::WorkerEvent;
-use domain::session::WorkerId;
+use domain::session::{JobRequest, WorkerId};
 use domain::settings;
 
 /// How many commands may wait for a worker. A caller that gets further ahead is told so: [`Stuck`].
 const MAX_COMMANDS: usize = 64;
-
-/// Why a worker is not started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartError {
-    /// One clause.
-    pub reason: String,
-    /// What could be done.
-    pub hint: Option<String>,
-}
-
-impl StartError {
-    fn panicked() -> Self {
-        Self { reason: "the file could not be checked".to_owned(), hint: None }
-    }
-}
 
 /// A command was dropped, because a worker takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,13 +42,34 @@ pub struct Engine {
     program: Program,
     settings: settings::Engine,
     news: News,
-    workers: HashMap<WorkerId, mpsc::Sender<Command>>,
+    workers: HashMap<WorkerId, Worker>,
+    cluster: Option<slurm::Cluster>,
+    /// What the cluster's queue says, once a job was submitted.
+    queue: Option<slurm::Queue>,
+}
+
+/// A worker as the engine knows it.
+#[derive(Debug)]
+struct Worker {
+    commands: mpsc::Sender<Command>,
+    /// It is a job of a cluster, which can live on without us.
+    is_job: bool,
 }
 
 impl Engine {
     /// No workers yet.
     pub fn new(program: Program, settings: settings::Engine, news: News) -> Self {
-        Self { program, settings, news, workers: HashMap::new() }
+        Self { program, settings, news, workers: HashMap::new(), cluster: None, queue: None }
+    }
+
+    /// How jobs are submitted from now on.
+    pub fn use_cluster(&mut self, cluster: slurm::Cluster) {
+        self.cluster = Some(cluster);
+    }
+
+    /// What the jobs ran that nobody looks after any more.
+    pub fn left_jobs(&self) -> Vec<JobRequest> {
+        self.cluster.as_ref().map(slurm::Cluster::left).unwrap_or_default()
     }
 
     /// Start a worker and have it load the file that `prepare` gives, which may block. Its news end with
@@ -68,11 +79,16 @@ impl Engine {
         worker: WorkerId,
         mut load: wire::Load,
         scheduling: settings::SchedulingPolicy,
+        job: Option<JobRequest>,
         prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
-        self.workers.retain(|_, commands| !commands.is_closed());
-        self.workers.insert(worker, commands);
+        self.workers.retain(|_, worker| !worker.commands.is_closed());
+        self.workers.insert(worker, Worker { commands, is_job: job.is_some() });
+        let cluster = job.and_then(|job| {
+            let queue = self.queue.get_or_insert_with(slurm::Queue::start).clone();
+            Some((self.cluster.clone()?, queue, job))
+        });
         let news = self.news.clone();
         let (program, settings) = (self.program.clone(), self.settings.clone());
         tokio::spawn(async move {
@@ -81,7 +97,14 @@ impl Engine {
             let end = match path {
                 Ok(path) => {
                     load.path = path;
-                    supervise::supervise(worker, &program, (&settings, scheduling), load, inbox, &news).await
+                    match cluster {
+                        None => {
+                            supervise::supervise(worker, &program, (&settings, scheduling), load, inbox, &news).await
+                        }
+                        Some((cluster, queue, job)) => {
+                            slurm::supervise(worker, (&cluster, &queue), &settings, load, job, inbox, &news).await
+                        }
+                    }
                 }
                 Err(StartError { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };
@@ -124,8 +147,8 @@ impl Engine {
     }
 
     fn command(&self, worker: WorkerId, command: Command) -> Result<(), Stuck> {
-        let Some(commands) = self.workers.get(&worker) else { return Ok(()) };
-        match commands.try_send(command) {
+        let Some(worker_of) = self.workers.get(&worker) else { return Ok(()) };
+        match worker_of.commands.try_send(command) {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
             Err(TrySendError::Full(_)) => {
                 tracing::warn!(worker = worker.0, "a command for a worker was dropped");
@@ -134,11 +157,15 @@ impl Engine {
         }
     }
 
-    /// Ask all workers to exit and wait until they have; those that don't in time are killed.
-    pub async fn shut_down(&mut self) {
-        for (_, commands) in self.workers.drain() {
-            let _ = commands.try_send(Command::Stop);
-            commands.closed().await;
+    /// Ask all workers to exit and wait until they have; those that don't in time are killed. Jobs of a cluster go on where
+    /// they are to be kept.
+    pub async fn shut_down(&mut self, keep_jobs: bool) {
+        for worker in self.workers.values() {
+            let leave = keep_jobs && worker.is_job;
+            let _ = worker.commands.try_send(if leave { Command::Leave } else { Command::Stop });
+        }
+        for (_, worker) in self.workers.drain() {
+            worker.commands.closed().await;
         }
     }
 }

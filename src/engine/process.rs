@@ -31,7 +31,7 @@ pub(super) fn spawn(program: &Program, scheduling: SchedulingPolicy) -> std::io:
 
 /// Whether a worker is given this variable of ours: what the system's libraries, GPU drivers and llama.cpp read. Nothing
 /// else is, since a model's file is a stranger's, and tokens and passwords stand in the environment.
-fn is_for_worker(name: &str) -> bool {
+pub(super) fn is_for_worker(name: &str) -> bool {
     const NAMES: [&str; 12] = [
         "PATH",
         "HOME",

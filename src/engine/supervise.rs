@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use wire::{Decoder, Event as Said, Load, Request};
@@ -67,66 +67,13 @@ async fn run(
 ) -> WorkerEvent {
     let pid = child.id().unwrap_or_default();
     let _ = news.send((worker, WorkerEvent::Spawned { pid })).await;
-    let (Some(input), Some(mut output), Some(log)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let (Some(input), Some(output), Some(log)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return ended("worker has no pipes");
     };
     let log = tokio::spawn(read_log(worker, log, news.clone()));
-    let frames = writer(input);
-    let mut decoder = Decoder::default();
-    let mut buffer = vec![0; 64 << 10];
-    let mut watch = Watch::new(settings);
-    let mut pings = interval(PING);
-    // After a pause of our own (a suspended machine, a stopped terminal) nothing is owed for the time that was missed.
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let servers = lost::servers(&load);
-    let mut load = Some(load);
-    let mut asked_to_stop = false;
-
-    let verdict = loop {
-        let wake = tokio::select! {
-            biased;
-            read = output.read(&mut buffer) => Wake::Bytes(read),
-            command = inbox.recv(), if !asked_to_stop => Wake::Command(command),
-            () = sleep_until(watch.deadline) => Wake::Deadline,
-            _ = pings.tick() => Wake::Ping,
-        };
-        match wake {
-            Wake::Bytes(Ok(0) | Err(_)) => break None,
-            Wake::Bytes(Ok(count)) => {
-                decoder.push(buffer.get(..count).unwrap_or_default());
-                if let Some(verdict) = listen(worker, &mut decoder, &mut watch, &mut load, &frames, news).await {
-                    break Some(verdict);
-                }
-            }
-            Wake::Command(Some(Command::Tell(request))) => {
-                if frames.try_send(Frame::Request(request)).is_err() {
-                    break Some("worker does not read its input".to_owned());
-                }
-            }
-            Wake::Command(Some(Command::Kill)) => {
-                break Some("worker was killed: it did not cancel in time".to_owned());
-            }
-            // Without a caller there is nobody to work for.
-            Wake::Command(Some(Command::Stop) | None) => {
-                asked_to_stop = true;
-                watch.stopping(settings);
-                let _ = frames.try_send(Frame::Request(Box::new(Request::Shutdown)));
-                let _ = frames.try_send(Frame::Close);
-            }
-            Wake::Ping => {
-                if let Some(silence) = watch.missed() {
-                    break Some(format!("worker stopped answering for {} s and was killed", silence.as_secs()));
-                }
-                let _ = frames.try_send(Frame::Request(Box::new(Request::Ping { nonce: watch.next_ping() })));
-            }
-            Wake::Deadline if asked_to_stop => break Some("worker was killed: it did not stop when asked".to_owned()),
-            Wake::Deadline => {
-                let seconds = settings.start_timeout.as_secs();
-                break Some(format!("worker was killed: loading made no progress for {seconds} s"));
-            }
-        }
-    };
+    let Ended { verdict, asked, .. } = converse(worker, (output, input), settings, load, &mut inbox, news).await;
+    let asked_to_stop = asked.is_some();
 
     if verdict.is_some() {
         let _ = child.start_kill();
@@ -157,6 +104,95 @@ async fn run(
         },
         (None, Err(error)) => ended(format!("worker was lost: {error}")),
     }
+}
+
+/// How talking with a worker came to its end.
+pub(super) struct Ended {
+    /// Why it is of no use any more; `None` where it closed its output.
+    pub(super) verdict: Option<String>,
+    /// It said nothing any more.
+    pub(super) is_silent: bool,
+    /// What was asked of it last.
+    pub(super) asked: Option<Asked>,
+}
+
+/// What ends a worker's work on our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It was to stop.
+    Stop,
+    /// It was to be left alone.
+    Leave,
+}
+
+/// Carry messages both ways until the worker's output ends, or it is of no use any more. It greets first.
+pub(super) async fn converse(
+    worker: WorkerId,
+    (mut output, input): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin + Send + 'static),
+    settings: &Settings,
+    load: Load,
+    inbox: &mut mpsc::Receiver<Command>,
+    news: &News,
+) -> Ended {
+    let frames = writer(input);
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; 64 << 10];
+    let mut watch = Watch::new(settings);
+    let mut pings = interval(PING);
+    // After a pause of our own (a suspended machine, a stopped terminal) nothing is owed for the time that was missed.
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut load = Some(load);
+    let (mut asked_to_stop, mut is_silent) = (false, false);
+
+    let verdict = loop {
+        let wake = tokio::select! {
+            biased;
+            read = output.read(&mut buffer) => Wake::Bytes(read),
+            command = inbox.recv(), if !asked_to_stop => Wake::Command(command),
+            () = sleep_until(watch.deadline) => Wake::Deadline,
+            _ = pings.tick() => Wake::Ping,
+        };
+        match wake {
+            Wake::Bytes(Ok(0) | Err(_)) => break None,
+            Wake::Bytes(Ok(count)) => {
+                decoder.push(buffer.get(..count).unwrap_or_default());
+                if let Some(verdict) = listen(worker, &mut decoder, &mut watch, &mut load, &frames, news).await {
+                    break Some(verdict);
+                }
+            }
+            Wake::Command(Some(Command::Tell(request))) => {
+                if frames.try_send(Frame::Request(request)).is_err() {
+                    break Some("worker does not read its input".to_owned());
+                }
+            }
+            Wake::Command(Some(Command::Kill)) => {
+                break Some("worker was killed: it did not cancel in time".to_owned());
+            }
+            Wake::Command(Some(Command::Leave)) => {
+                return Ended { verdict: None, is_silent: false, asked: Some(Asked::Leave) };
+            }
+            // Without a caller there is nobody to work for.
+            Wake::Command(Some(Command::Stop) | None) => {
+                asked_to_stop = true;
+                watch.stopping(settings);
+                let _ = frames.try_send(Frame::Request(Box::new(Request::Shutdown)));
+                let _ = frames.try_send(Frame::Close);
+            }
+            Wake::Ping => {
+                if let Some(silence) = watch.missed() {
+                    is_silent = true;
+                    break Some(format!("worker stopped answering for {} s and was killed", silence.as_secs()));
+                }
+                let _ = frames.try_send(Frame::Request(Box::new(Request::Ping { nonce: watch.next_ping() })));
+            }
+            Wake::Deadline if asked_to_stop => break Some("worker was killed: it did not stop when asked".to_owned()),
+            Wake::Deadline => {
+                let seconds = settings.start_timeout.as_secs();
+                break Some(format!("worker was killed: loading made no progress for {seconds} s"));
+            }
+        }
+    };
+    Ended { verdict, is_silent, asked: asked_to_stop.then_some(Asked::Stop) }
 }
 
 /// What could be done where the last words tell of memory that was not to be had.
@@ -290,7 +326,7 @@ enum Frame {
 }
 
 /// A task that writes, so that a worker that does not read holds nobody up.
-fn writer(mut input: ChildStdin) -> mpsc::Sender<Frame> {
+fn writer(mut input: impl AsyncWrite + Unpin + Send + 'static) -> mpsc::Sender<Frame> {
     let (frames, mut outbox) = mpsc::channel(MAX_FRAMES);
     tokio::spawn(async move {
         while let Some(Frame::Request(request)) = outbox.recv().await {
@@ -304,7 +340,7 @@ fn writer(mut input: ChildStdin) -> mpsc::Sender<Frame> {
 }
 
 /// Pass the log on line by line, cleaned and bounded; gives the last lines at its end.
-async fn read_log(worker: WorkerId, log: ChildStderr, news: News) -> VecDeque<String> {
+pub(super) async fn read_log(worker: WorkerId, log: impl AsyncRead + Unpin, news: News) -> VecDeque<String> {
     let mut last = VecDeque::new();
     let mut log = BufReader::new(log);
     let mut line = Vec::new();

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use wire::{Event as Said, Hello, Load, Request};
+use wire::{Event as Said, Hello, Request};
 
+use super::testing::load;
 use super::{Engine, MAX_COMMANDS, Program, StartError, Stuck};
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
@@ -68,7 +69,8 @@ impl Stage {
     }
 
     fn spawn(&mut self) {
-        self.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), || Ok(PathBuf::from("model.gguf")));
+        self.engine
+            .spawn(WORKER, load(), settings::SchedulingPolicy::default(), None, || Ok(PathBuf::from("model.gguf")));
     }
 
     async fn next(&mut self) -> WorkerEvent {
@@ -87,28 +89,6 @@ impl Stage {
                 _ => {}
             }
         }
-    }
-}
-
-fn load() -> Load {
-    Load {
-        path: PathBuf::new(),
-        n_ctx: 512,
-        n_batch: 512,
-        n_ubatch: 512,
-        n_threads: 1,
-        n_gpu_layers: None,
-        devices: None,
-        cache_type_k: wire::CacheType::F16,
-        cache_type_v: wire::CacheType::F16,
-        flash_attention: wire::FlashAttention::Auto,
-        mmap: true,
-        mlock: false,
-        n_parallel: 1,
-        kv_unified: false,
-        amx: true,
-        prompt_cache: 0,
-        kept_prompts: None,
     }
 }
 
@@ -193,7 +173,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
 
     let mut stage = Stage::new("exit 0");
     let problem = StartError { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
-    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), || Err(problem));
+    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), None, || Err(problem));
     let (reason, expected, hint, _) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("cut off at tensor 3 of 4", false));
     assert_eq!(hint.as_deref(), Some("fetch it again"));
@@ -209,7 +189,7 @@ async fn no_worker_is_left_after_shutting_down() {
     let lives = || rustix::process::test_kill_process(pid).is_ok();
     assert!(lives());
     stage.news.close();
-    stage.engine.shut_down().await;
+    stage.engine.shut_down(false).await;
     assert!(!lives());
 }
 
@@ -222,7 +202,7 @@ async fn a_command_that_is_dropped_is_an_error() {
         let _ = wait.recv_timeout(PATIENCE);
         Ok(PathBuf::from("model.gguf"))
     };
-    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), prepare);
+    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), None, prepare);
     for n in 0..MAX_COMMANDS {
         assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()), "{n}");
     }

@@ -9,7 +9,7 @@ use domain::model::preset;
 use domain::session::memory_account::account;
 use domain::session::placement::misplaced;
 use domain::session::roofline::{Roofline, roofline};
-use domain::session::{NO_TEMPLATE, Session};
+use domain::session::{Job, JobState, NO_TEMPLATE, Session};
 use domain::settings::SESSION_FIELDS;
 use domain::units::{Bytes, Ratio, digits, span, tokens};
 
@@ -122,6 +122,9 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
     let since = domain.now.uptime.saturating_sub(session.since.uptime);
     lines.text("in this state", span(since));
     lines.text("generated", format!("{} tok total", tokens(session.n_generated)));
+    if let Some(job) = &session.job {
+        job_lines(&mut lines, domain, job);
+    }
     if let Some(loaded) = &session.loaded {
         lines.text("loaded in", micros(loaded.load_us));
         lines.text("GPU layers", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));
@@ -133,7 +136,9 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
         let reason = misplaced.reason();
         lines.warning(format!("! {reason}: see its log; `taffrail doctor` says what this build can use"));
     }
-    lines.text("threads", format!("{} of {}", session.threads, domain.thread_limit()));
+    if session.is_here() {
+        lines.text("threads", format!("{} of {}", session.threads, domain.thread_limit()));
+    }
     lines.heading("Settings");
     for field in SESSION_FIELDS {
         lines.text(field.name, session.settings.get(field.name).unwrap_or_default());
@@ -143,6 +148,24 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
         lines.long("", line);
     }
     lines.0
+}
+
+/// The job of a cluster that it runs in.
+fn job_lines(lines: &mut Lines, domain: &Domain, job: &Job) {
+    let partition = job.partition.as_ref().map_or_else(String::new, |name| format!(" in {name}"));
+    lines.text("Slurm job", format!("{}{partition}, {}", job.id, job.word()));
+    if let JobState::Pending { reason, hint } = &job.state {
+        lines.long("reason", reason.as_str());
+        if let Some(hint) = hint {
+            lines.long("", hint.as_str());
+        }
+    }
+    if let Some(node) = &job.node {
+        lines.text("node", node.as_str());
+    }
+    if let Some(left) = job.left(domain.now) {
+        lines.text("time left", span(left));
+    }
 }
 
 /// How near to what the memory bandwidth allows, and what limits it.

@@ -55,6 +55,8 @@ pub enum Effect {
         load: Box<wire::Load>,
         /// How it behaves towards other programs.
         scheduling: SchedulingPolicy,
+        /// The job to run it in; `None` runs it on this machine.
+        job: Option<Box<crate::session::JobRequest>>,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
     Send {

@@ -178,6 +178,13 @@ pub enum WorkerEvent {
         /// Process id.
         pid: u32,
     },
+    /// The job that it runs in has changed.
+    Job(crate::session::Job),
+    /// It is gone, and another one takes its place: its job was put back into the queue, or was reached again.
+    Requeued {
+        /// Why, in one clause.
+        reason: String,
+    },
     /// It said something.
     Message(#[serde(with = "crate::portable::document")] wire::Event),
     /// It wrote a line to its log.

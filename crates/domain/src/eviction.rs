@@ -146,6 +146,9 @@ pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
 
 /// What a session that needs so much comes to.
 pub(crate) fn outcome(domain: &Domain, needed: MemoryEstimate, settings: &SessionSettings) -> Outcome {
+    if !settings.on.is_here() {
+        return Outcome::Fits;
+    }
     let needs = needed.here();
     let free = |without: &[SessionId]| memory(domain, without, settings);
     let Some(now) = free(&[]) else { return Outcome::Unknown };
@@ -223,7 +226,8 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
             hold,
         })
     };
-    domain.sessions.iter().filter_map(candidate).collect()
+    // One that runs elsewhere frees nothing here.
+    domain.sessions.iter().filter(|session| session.is_here()).filter_map(candidate).collect()
 }
 
 /// Why a loaded session is not unloaded yet.

@@ -22,7 +22,7 @@ use self::help::{HELP, HELP_KEYS, HELP_SHOW, help_set};
 use self::reader::{Read, Reader};
 use self::talk::Talk;
 use super::failure::{Failure, exit_of, print_error};
-use super::run::{Printer, report};
+use super::run::{Printer, pending, report};
 use super::{Exit, SessionOptions};
 use crate::app::front::Front;
 use crate::app::history;
@@ -175,12 +175,16 @@ impl Running<'_> {
     async fn until_ready(&mut self) -> Result<(), Failure> {
         let mut printer = Printer::new(false);
         loop {
-            match &self.session()?.phase {
+            let session = self.session()?;
+            match &session.phase {
                 Phase::Ready => break,
                 Phase::Failed { reason, hint } => {
                     return Err(Failure::new(Exit::Failed, reason.as_str()).or_hint(hint.as_deref()));
                 }
-                Phase::Loading { fraction } => printer.loading(*fraction),
+                Phase::Loading { fraction } => match session.waiting_job() {
+                    Some(job) => printer.pending(&pending(session, job, self.app.state().domain.now)),
+                    None => printer.loading(*fraction),
+                },
                 _ => {}
             }
             tokio::select! {

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
+use crate::cli::run::pending;
+use domain::Domain;
 use domain::admission;
 use domain::command::{Force, Refused};
 use domain::lab::suite::results::Results;
@@ -31,7 +33,7 @@ impl Watch {
             let Some(run) = domain.suite.as_deref() else {
                 return Err(Failure::new(Exit::Failed, "no suite runs"));
             };
-            self.say(run, domain.now.unix);
+            self.say(domain, run);
             if run.is_over() {
                 tell("");
                 return match &run.phase {
@@ -51,7 +53,8 @@ impl Watch {
     }
 
     /// Say what is new.
-    fn say(&mut self, run: &SuiteRun, now: i64) {
+    fn say(&mut self, domain: &Domain, run: &SuiteRun) {
+        let now = domain.now.unix;
         self.explained.resize(run.models.len(), false);
         for (one, explained) in run.models.iter().zip(&mut self.explained) {
             let has_started = !matches!(one.stage, Stage::Waiting) && one.n_open > 0;
@@ -82,7 +85,7 @@ impl Watch {
                 print_error(&format!("the answer can't be kept for a later run: {error}"), None);
             }
         }
-        let line = progress(run);
+        let line = progress(domain, run);
         if line != self.line {
             tell(&line);
             self.line = line;
@@ -118,7 +121,7 @@ fn failure(failed: &run::Failure, model: Option<&Model>, run: &SuiteRun, now: i6
 }
 
 /// How far it is, on one line.
-fn progress(run: &SuiteRun) -> String {
+fn progress(domain: &Domain, run: &SuiteRun) -> String {
     if run.phase == Phase::Judging {
         return match (run.judge.stage, &run.order.judge) {
             (JudgeStage::Loading, Some(judge)) => format!("{}: is being loaded", judge.name),
@@ -130,7 +133,14 @@ fn progress(run: &SuiteRun) -> String {
         };
     }
     let running = run.models.iter().find_map(|one| match one.stage {
-        Stage::Loading => Some(format!("{}: is being loaded", one.model.name)),
+        Stage::Loading if one.helpers.iter().any(|helper| helper.prompt.is_some()) => {
+            Some(format!("{}: {} of {}", one.model.name, one.n_asked, one.n_open))
+        }
+        Stage::Loading => {
+            let session = one.session.id.and_then(|id| domain.session(id));
+            let job = session.and_then(|session| Some(pending(session, session.waiting_job()?, domain.now)));
+            Some(format!("{}: {}", one.model.name, job.as_deref().unwrap_or("is being loaded")))
+        }
         Stage::Answering(prompt) => {
             let id = run.suite().prompts.get(prompt).map_or("", |prompt| prompt.id.as_str());
             Some(format!("{}: {} of {}, {id}", one.model.name, one.n_asked, one.n_open))

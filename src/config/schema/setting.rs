@@ -1,5 +1,7 @@
 //! One setting: its name, how it is read and how it is shown.
 
+use std::time::Duration;
+
 use super::choices::{GRAPHS, ON_QUIT, WAIT_POLICIES};
 use crate::config::value::Value;
 use domain::settings::{CACHE_TYPES, CONTEXT_FULL, Settings};
@@ -46,6 +48,16 @@ impl Setting {
             _ => Vec::new(),
         }
     }
+}
+
+/// A value that may be left to the program.
+pub(super) fn auto<T>(value: Option<T>, show: impl FnOnce(T) -> Value) -> Value {
+    value.map_or_else(|| Value::Text("auto".to_owned()), show)
+}
+
+/// A time.
+pub(super) fn seconds(time: Duration) -> Value {
+    Value::Number(time.as_secs().to_string())
 }
 
 /// Take a value that was read, leave the old one where it was wrong.

@@ -78,6 +78,8 @@ struct Model<'a> {
     state: &'static str,
     /// Why it waits or has failed.
     reason: Option<String>,
+    /// The job of a cluster that it runs in, in a line.
+    job: Option<String>,
     /// How far it is loaded, 0 to 1.
     loaded: Option<f32>,
     context: u32,
@@ -168,6 +170,7 @@ impl<'a> Model<'a> {
             name: &session.name,
             state: session.word(),
             reason,
+            job: session.job.as_ref().map(|job| job.line(domain.now)),
             loaded: if let Phase::Loading { fraction } = session.phase { Some(fraction) } else { None },
             context: session.n_ctx(),
             n_running: n_in(|stage| matches!(stage, Stage::Running(_))),

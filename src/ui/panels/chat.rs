@@ -320,6 +320,10 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
             "A model for embeddings: it turns texts into vectors, and can't chat. Ask it at /v1/embeddings or /api/embed."
                 .to_owned()
         }
+        Phase::Loading { .. } if session.waiting_job().is_some() => {
+            let reason = session.queue_reason().unwrap_or_default();
+            format!("Its job of Slurm has not begun: {reason}. You can write a prompt meanwhile.")
+        }
         Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
         _ if canvas.mode == Mode::Prompt => {
             format!("Write a prompt and press {} to send it.", canvas.key(Mode::Prompt, Action::Send))

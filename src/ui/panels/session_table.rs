@@ -185,6 +185,10 @@ fn figure<'a>(
 /// Text that stands instead of figures that a session doesn't have yet, or no longer.
 fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Spans<'a>)> {
     let spans = match &session.phase {
+        // Nothing is read before the job has begun.
+        Phase::Loading { .. } if session.waiting_job().is_some() => {
+            vec![canvas.span(Meaning::Muted, session.queue_reason().unwrap_or_default())]
+        }
         Phase::Loading { fraction } => {
             let bar = if canvas.plain { String::new() } else { bar::steps(*fraction, 8, canvas.is_ascii()) };
             vec![
@@ -223,6 +227,9 @@ pub(crate) fn state_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a
         (_, Some(Step::Answer)) => ("●", "answer".to_owned(), Meaning::Good),
         (_, Some(Step::Cancelling)) => ("◌", "cancelling".to_owned(), Meaning::Warn),
         (Phase::Queued, None) => ("◌", "queued".to_owned(), Meaning::Muted),
+        (Phase::Loading { .. }, None) if session.waiting_job().is_some() => {
+            ("◌", session.word().to_owned(), Meaning::Muted)
+        }
         (Phase::Loading { .. }, None) => ("◐", "loading".to_owned(), Meaning::Accent),
         (Phase::Ready, None) => ("○", "ready".to_owned(), Meaning::Muted),
         (Phase::Stopping, None) => ("◌", "stopping".to_owned(), Meaning::Warn),

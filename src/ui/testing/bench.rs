@@ -24,6 +24,7 @@ pub(super) fn done() -> State {
     let mut state = empty();
     let models: Vec<_> = state.domain.library.models.iter().take(2).cloned().collect();
     let lane = |model| Lane {
+        job: None,
         model,
         worker: WorkerId(1),
         pid: None,

@@ -55,6 +55,7 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
     let live = domain
         .sessions
         .iter()
+        .filter(|session| session.is_here())
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
     for session in live.filter(|session| !is_gone(session)) {
@@ -63,7 +64,7 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
         planned = planned + session.planned.here();
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
-    if domain.bench.phase == crate::lab::bench::Phase::Running {
+    if domain.bench.phase == crate::lab::bench::Phase::Running && domain.bench.plan.settings.on.is_here() {
         for lane in domain.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
             let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
             let held = held.map_or(Bytes(0), |process| process.anonymous);
@@ -85,7 +86,7 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
 fn others(domain: &Domain) -> Bytes {
     let Some(sample) = &domain.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = domain.sessions.iter().filter(|session| session.is_live());
+        let live = domain.sessions.iter().filter(|session| session.is_live() && session.is_here());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();
@@ -108,7 +109,7 @@ pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionErr
 
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
-    let counts = !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
+    let counts = session.is_here() && !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
     let own = if counts { session.planned.here() } else { Bytes(0) };
     if needed.here() <= own {
         return Ok(());

@@ -9,6 +9,8 @@ pub(crate) fn sessions(domain: &Domain) -> Vec<(SessionId, bool)> {
     let suite = || domain.suite.iter().filter(|run| !run.is_over());
     let jobs = race.map(|lane| &lane.session);
     let jobs = jobs.chain(suite().flat_map(|run| &run.models).map(|model| &model.session));
+    let helpers = suite().flat_map(|run| &run.models).flat_map(|model| &model.helpers);
+    let jobs = jobs.chain(helpers.map(|helper| &helper.session));
     let jobs = jobs.chain(suite().map(|run| &run.judge.session));
     let jobs = jobs.filter_map(|job| Some((job.id?, job.is_own)));
     let scoring = domain.perplexity.iter().filter(|perplexity| !perplexity.is_over());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Phase, Session};
+use super::{JobState, Phase, Session};
 use crate::demand::Wait;
 use crate::keep_alive::KeepAlive;
 use crate::moment::Moment;
@@ -10,6 +10,13 @@ use crate::moment::Moment;
 impl Session {
     /// Why it is queued, in one clause; `None` where it is not.
     pub fn queue_reason(&self) -> Option<String> {
+        if let Some(job) = self.waiting_job() {
+            return Some(match &job.state {
+                JobState::Pending { reason, hint: Some(hint) } => format!("{reason}: {hint}"),
+                JobState::Pending { reason, hint: None } => reason.clone(),
+                _ => "its job has begun, and its worker is not there yet".to_owned(),
+            });
+        }
         if self.phase != Phase::Queued {
             return None;
         }

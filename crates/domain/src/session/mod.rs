@@ -2,6 +2,8 @@
 
 pub(crate) mod bound;
 mod demand;
+mod elsewhere;
+mod job;
 pub mod memory_account;
 pub mod placement;
 pub mod roofline;
@@ -10,6 +12,8 @@ pub mod totals;
 mod turn;
 
 pub use crate::ids::{SessionId, WorkerId};
+pub(crate) use job::ELSEWHERE;
+pub use job::{Job, JobRequest, JobState};
 pub use thread::Thread;
 pub use totals::Totals;
 pub use turn::{End, Turn};
@@ -30,7 +34,7 @@ use crate::query::OpenQuery;
 use crate::record::Draft;
 use crate::request::{Client, Figures, Request, RequestId, Step};
 use crate::ring::Ring;
-use crate::settings::{ChatSettings, SessionSettings};
+use crate::settings::{ChatSettings, Place, SessionSettings};
 use crate::units::{Bytes, Joules};
 
 /// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
@@ -79,6 +83,10 @@ pub struct Session {
     pub engine: String,
     /// What the worker said once the model was loaded.
     pub loaded: Option<Box<Loaded>>,
+    /// Where its worker runs, or is to: a change of the setting counts from the next load on.
+    pub(super) place: Place,
+    /// The job that its worker runs in, where it runs elsewhere.
+    pub job: Option<Job>,
     /// Process id of the worker.
     pub pid: Option<u32>,
     /// The worker's process as last sampled.
@@ -206,6 +214,8 @@ impl Session {
             demand: Demand::default(),
             engine: String::new(),
             loaded: None,
+            place: settings.on,
+            job: None,
             pid: None,
             process: None,
             gpu_memory: None,
@@ -289,6 +299,9 @@ impl Session {
 
     /// The word for what it does, in the table.
     pub fn word(&self) -> &'static str {
+        if let Some(job) = self.waiting_job() {
+            return job.word();
+        }
         self.step().filter(|_| self.phase == Phase::Ready).map_or_else(|| self.phase.word(), Step::word)
     }
 

@@ -13,7 +13,8 @@ pub fn misplaced(domain: &Domain, session: &Session) -> Option<Misplaced> {
         domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total.is_some()));
     let devices = session.settings.devices;
     let named = matches!(devices, Devices::Named(_));
-    let has_device = named || (devices == Devices::Auto && has_gpu);
+    // What GPUs another machine has is not known here.
+    let has_device = named || (devices == Devices::Auto && has_gpu && session.is_here());
     let asked = session.settings.gpu_layers.filter(|_| devices != Devices::None);
     let wanted = asked.unwrap_or(if has_device { u32::MAX } else { 0 }).min(loaded.n_layers);
     // On Apple's chips the GPU computes on the mapped file itself.

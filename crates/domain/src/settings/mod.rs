@@ -3,19 +3,23 @@
 mod alias;
 mod chat;
 mod devices;
+mod place;
 mod scope;
 mod server;
 mod session;
+mod slurm;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
 pub use devices::{DeviceName, Devices, MAX_RPC_SERVERS, RPC_NAME_RULE, RpcServers, is_rpc_name};
+pub use place::{MAX_PARTITION, Partition, Place, partition};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
     CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, InEffect, MAX_PARALLEL, RESIDENCE, Residence,
     SESSION_FIELDS, SessionSettings, in_effect,
 };
+pub use slurm::Slurm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,6 +56,8 @@ pub struct Settings {
     pub history: History,
     /// The server process, and how other programs are served.
     pub server: Server,
+    /// How jobs are submitted to Slurm.
+    pub slurm: Slurm,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
     /// Machines whose devices sessions may use, by the user's names for them.

@@ -21,7 +21,7 @@ impl Field {
         match self.name {
             "context" => Scope::Context,
             "threads" | "gpu_layers" | "device" | "cache_type_k" | "cache_type_v" | "flash_attention" | "mmap"
-            | "mlock" | "batch" | "ubatch" => Scope::Load,
+            | "mlock" | "batch" | "ubatch" | "on" => Scope::Load,
             "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => Scope::Answer,
             _ => Scope::Serving,
         }

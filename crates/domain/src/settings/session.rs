@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
 use super::devices::Devices;
+use super::place::Place;
 use crate::keep_alive::{KeepAlive, NoTime};
 use crate::units::Bytes;
 
@@ -49,6 +50,9 @@ pub struct SessionSettings {
     pub sampling: Sampling,
     /// How long the model stays loaded.
     pub residence: Residence,
+    /// Where its worker runs.
+    #[serde(default)]
+    pub on: Place,
 }
 
 /// How long a model stays loaded. It says nothing of how a session runs, so it makes no two settings differ.
@@ -121,6 +125,7 @@ impl Default for SessionSettings {
             context_full: ContextFull::default(),
             sampling: Sampling::default(),
             residence: Residence::default(),
+            on: Place::Here,
         }
     }
 }
@@ -175,6 +180,7 @@ pub const SESSION_FIELDS: &[Field] = &[
         help: "unload after so long without a request: 10m, 0, forever; auto: 5m if a request loaded it",
     },
     Field { name: "pinned", help: "never unload for another model or for being idle: true or false" },
+    Field { name: "on", help: "where it runs: here, slurm or slurm:PARTITION" },
 ];
 
 /// The word for a setting that is left to the file, the model or the budget.
@@ -219,6 +225,7 @@ impl SessionSettings {
             "seed" => auto(self.sampling.seed),
             "keep_alive" => auto(self.residence.keep_alive),
             "pinned" => self.residence.pinned.to_string(),
+            "on" => self.on.to_string(),
             _ => return None,
         })
     }
@@ -268,6 +275,7 @@ impl SessionSettings {
                 self.residence.keep_alive = Some(time);
             }
             "pinned" => self.residence.pinned = flag(text)?,
+            "on" => self.on = text.parse()?,
             _ => return Err("is no setting of a session".to_owned()),
         }
         Ok(())

@@ -10,7 +10,7 @@ use wire::{Event as Said, Measure, Request};
 
 use super::common::{next_id, now_ms};
 use super::load::load;
-use super::session::{has_devices, watch};
+use super::session::{has_devices, job_request, watch};
 use super::{history, job, tries};
 use crate::admission::{self, estimate};
 use crate::command::{Cause, Refused};
@@ -59,7 +59,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(Cause::BUSY, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    let free = admission::free_memory(domain).map(|memory| memory.free);
+    // Elsewhere the memory of this machine counts for nothing.
+    let free = admission::free_memory(domain).map(|memory| memory.free).filter(|_| plan.settings.on.is_here());
     // What can't be measured keeps nobody from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
@@ -96,6 +97,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         pid: None,
         engine: String::new(),
         devices: Vec::new(),
+        job: None,
         needed: needs.get(index).copied().unwrap_or_default(),
         phase: match obstacles.get(index).cloned().flatten() {
             Some(obstacle) => LanePhase::Failed(obstacle),
@@ -157,7 +159,9 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             let settings = SessionSettings { parallel: 1, ..unused };
             let load = load(&lane.model, &settings, &domain.settings.rpc, bench.threads);
-            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), scheduling });
+            let model = Arc::clone(&lane.model);
+            let job = job_request(&model, bench.plan.settings, lane.needed);
+            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job });
         }
     }
     effects
@@ -175,6 +179,14 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
             return vec![watch(domain)];
         }
         WorkerEvent::Logged(_) => {}
+        WorkerEvent::Job(job) => lane.job = Some(job),
+        // What was measured so far is of another node.
+        WorkerEvent::Requeued { reason } => {
+            lane.timer.end_all(now.uptime);
+            let mut effects = vec![Effect::Stop { worker }];
+            effects.extend(lost(domain, index, &reason));
+            return effects;
+        }
         WorkerEvent::Exited { reason, expected, hint } => {
             let has_died =
                 lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
@@ -369,11 +381,13 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
 
 /// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
 pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
+    let elsewhere = !bench.plan.settings.on.is_here();
     let lane = |lane: &mut Lane| {
         let done = lane.timer.take(now);
         let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
         let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
-        is_there.then_some(Consumer { session, pid: lane.pid, is_loaded, done })
+        // What it takes elsewhere, no meter of this machine has measured.
+        (is_there && !elsewhere).then_some(Consumer { session, pid: lane.pid, is_loaded, done })
     };
     bench.lanes.iter_mut().filter_map(lane).collect()
 }

@@ -25,6 +25,11 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
     let mut consumers = Vec::new();
     for session in &mut domain.sessions {
         let done = session.timer.take(now);
+        // What it takes is drawn elsewhere.
+        if let Some(reason) = session.why_no_energy() {
+            session.watts = Figure::unknown(reason);
+            continue;
+        }
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
         }

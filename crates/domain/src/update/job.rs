@@ -150,7 +150,7 @@ pub(super) fn take_answer(domain: &Domain, job: &JobSession) -> Option<Answered>
         return None;
     }
     let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-    let measured = (!is_lost).then(|| run_record::measured(session, request, wait, sample));
+    let measured = (!is_lost && session.is_here()).then(|| run_record::measured(session, request, wait, sample));
     Some(Answered { request: Some(request.clone()), is_lost, measured })
 }
 

@@ -38,6 +38,15 @@ pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<E
         return Err(refused);
     }
     generate([Some(&order.model), order.reference.as_ref()].into_iter().flatten().map(|entry| &*entry.model))?;
+    // The one writes whole distributions to a file, and the other reads them.
+    if order
+        .reference
+        .as_ref()
+        .is_some_and(|reference| !(reference.settings.on.is_here() && order.model.settings.on.is_here()))
+    {
+        let reason = "a text is compared with a reference on this machine only: both models share a file in its memory";
+        return Err(Refused::new(Cause::Invalid, reason).with_hint("leave out --on, or the reference"));
+    }
     if let Some(shortfall) = memory_shortfall(domain, &order) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
         return Err(Refused::new(Cause::MemoryTogether, shortfall).with_hint(hint));

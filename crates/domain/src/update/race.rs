@@ -74,8 +74,9 @@ fn memory_shortfall(domain: &Domain, entries: &[Entry]) -> Option<String> {
 /// Why models that are all to be loaded don't fit in memory at once, with the figures.
 pub(super) fn memory_shortfall_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
     let free = admission::free_memory(domain)?.free;
-    let needed: Bytes =
-        missing.iter().map(|entry| admission::planned(domain, &entry.model, &entry.settings).here()).sum();
+    // Elsewhere the memory of this machine counts for nothing.
+    let here = missing.iter().filter(|entry| entry.settings.on.is_here());
+    let needed: Bytes = here.map(|entry| admission::planned(domain, &entry.model, &entry.settings).here()).sum();
     (needed > free).then(|| {
         format!(
             "{} to be loaded would need about {needed} at once, but {free} are free",

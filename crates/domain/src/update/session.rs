@@ -20,9 +20,10 @@ use crate::moment::Moment;
 use crate::record::Draft;
 use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{End, Phase, Session, SessionId, Thread, Turn, WorkerId};
+use crate::session::{ELSEWHERE, End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
 use crate::settings::{ChatSettings, ContextFull, InEffect, SessionSettings, in_effect};
 use crate::state::Domain;
+use crate::units::Bytes;
 use crate::{eviction, queue};
 
 /// Start a model.
@@ -66,12 +67,15 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     let model = model.forced();
     let settings = admission::settings_for(&model, settings);
     let planned = admission::planned(domain, &model, &settings);
-    if force != Force::All {
+    // Elsewhere the memory of this machine counts for nothing.
+    let is_here = settings.on.is_here();
+    if is_here && force != Force::All {
         admission::fits_elsewhere(domain, &model, &settings)
             .map_err(|error| Refused::new(Cause::MemoryTogether, error.to_string()).with_hint(error.remedy()))?;
     }
-    let measured = domain.machine.sample.is_some();
+    let measured = domain.machine.sample.is_some() || !is_here;
     if measured
+        && is_here
         && force != Force::All
         && let Err(refusal) = admission::admit(domain, planned)
     {
@@ -114,6 +118,8 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.phase = Phase::Loading { fraction: 0.0 };
     session.since = now;
     session.loaded = None;
+    session.job = None;
+    session.place = session.settings.on;
     session.pid = None;
     session.process = None;
     session.n_past = 0;
@@ -123,15 +129,23 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.demand.reload = None;
     session.timer.load(now.uptime);
     let (model, settings) = (Arc::clone(&session.model), session.settings);
+    let job = job_request(&model, settings, session.planned.total());
     let n_gpu_layers = admission::layers(domain, &model, &settings);
     let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
-    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling: domain.settings.engine.scheduling() }]
+    let scheduling = domain.settings.engine.scheduling();
+    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job }]
+}
+
+/// The job that a worker is to run in; `None` on this machine.
+pub(super) fn job_request(model: &Model, settings: SessionSettings, memory: Bytes) -> Option<Box<JobRequest>> {
+    let request = || JobRequest { model: model.id.clone(), name: model.name.clone(), settings, memory };
+    (!settings.on.is_here()).then(|| Box::new(request()))
 }
 
 /// Threads that a session begins with: what it would get if it began to answer now.
 fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
     let mut claims = claims(domain);
-    if let Some(session) = domain.session(id) {
+    if let Some(session) = domain.session(id).filter(|session| session.is_here()) {
         claims.push(ThreadRequest { session: id, fixed: session.settings.threads });
     }
     admission::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
@@ -265,7 +279,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     request.is_raw = matches!(prompt, Prompt::Raw(_));
     (request.asker, request.priority) = (asker, priority);
     request.prompt_bytes = request.prompt.iter().map(Turn::n_bytes).sum();
-    request.figures.energy = unmetered;
+    request.figures.energy = if session.is_here() { unmetered } else { Figure::unknown(ELSEWHERE) };
     request.draft = draft;
     let own = Ask {
         max_tokens: session.settings.max_tokens,
@@ -346,13 +360,31 @@ pub(super) fn ended(domain: &mut Domain, session: SessionId, id: RequestId, end:
     effects
 }
 
+/// What a session's worker was asked ends with the same error; what waits goes on waiting.
+pub(super) fn end_running(domain: &mut Domain, session: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(of) = find(domain, session) else { return Vec::new() };
+    let running = of.requests.iter().filter(|request| request.is_running()).map(|request| request.id).collect();
+    end_these(domain, session, running, (reason, hint))
+}
+
 /// All requests and queries of a session end with the same error.
 pub(super) fn end_all(domain: &mut Domain, session: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(of) = find(domain, session) else { return Vec::new() };
+    let open = of.requests.iter().filter(|request| request.is_open()).map(|request| request.id).collect();
+    let mut effects = end_these(domain, session, open, (reason, hint));
+    effects.extend(history::remember_prompt(domain, session));
+    effects
+}
+
+fn end_these(
+    domain: &mut Domain,
+    session: SessionId,
+    open: Vec<RequestId>,
+    (reason, hint): (&str, Option<&str>),
+) -> Vec<Effect> {
     let now = domain.now;
     let Some(of) = find(domain, session) else { return Vec::new() };
     of.timer.end_all(now.uptime);
-    let open: Vec<RequestId> =
-        of.requests.iter().filter(|request| request.is_open()).map(|request| request.id).collect();
     let mut effects = query::end_all(of, reason, hint);
     for id in open {
         if let Some(of) = find(domain, session) {
@@ -360,7 +392,6 @@ pub(super) fn end_all(domain: &mut Domain, session: SessionId, reason: &str, hin
         }
         effects.extend(history::remember_answer(domain, session, id));
     }
-    effects.extend(history::remember_prompt(domain, session));
     effects
 }
 
@@ -392,6 +423,7 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     has_devices(domain, &session.settings)?;
     let planned = admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings });
     if !session.is_forced
+        && session.settings.on.is_here()
         && let Err(refusal) = admission::readmit(domain, session, planned)
     {
         let reason = format!("{} {refusal}", session.model.name);
@@ -481,8 +513,11 @@ impl Session {
     /// A request ends. The answer of the conversation becomes a part of it.
     pub(super) fn finish(&mut self, id: RequestId, end: End, now: Moment) {
         self.timer.end(id.0, now.uptime);
+        let is_elsewhere = !self.is_here();
         let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
         request.end(end, now);
+        // No tick of a sensor of this machine pays for it.
+        request.figures.is_settled |= is_elsewhere;
         let Some(request) = self.requests.iter().find(|request| request.id == id) else { return };
         self.totals.ended(request);
         let answer = request.answer.clone();

@@ -4,25 +4,24 @@ use std::sync::Arc;
 
 use wire::{Finish, Message, Prompt as Asked, Role};
 
+mod answers;
+mod helpers;
+
 use super::common::{generate, next_id, now_ms};
 use super::history;
 use super::job::{self, Question, Readiness};
 use super::session::Ask;
-use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::lab::job::JobSession;
-use crate::lab::race::Entry;
 use crate::lab::suite::Prompt;
-use crate::lab::suite::answer::Answer;
 use crate::lab::suite::check::Check;
-use crate::lab::suite::run::{Failure, Judge, JudgeStage, ModelRun, Phase, Recalled, Stage, SuiteOrder, SuiteRun};
-use crate::model::Model;
+use crate::lab::suite::run::{Failure, Judge, JudgeStage, Phase, Recalled, Stage, SuiteOrder, SuiteRun};
 use crate::request::Client;
 use crate::request::form::Form;
 use crate::session::End;
-use crate::settings::SessionSettings;
 use crate::state::Domain;
+use answers::{Taken, answered, asking, entry, keep, taken};
 
 /// What a judge may say.
 const YES_NO: &str = r#"root ::= "yes" | "no""#;
@@ -56,7 +55,9 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     run.is_cancelled = true;
     let judge = matches!(run.judge.stage, JudgeStage::Judging { .. }).then_some(&run.judge.session);
     let answering = run.models.iter().filter(|one| matches!(one.stage, Stage::Answering(_))).map(|one| &one.session);
-    let busy: Vec<JobSession> = answering.chain(judge).cloned().collect();
+    let helpers = run.models.iter().flat_map(|one| &one.helpers).filter(|helper| helper.prompt.is_some());
+    let helpers = helpers.map(|helper| &helper.session);
+    let busy: Vec<JobSession> = answering.chain(judge).chain(helpers).cloned().collect();
     busy.iter().flat_map(|session| job::cancel(domain, session)).collect()
 }
 
@@ -93,8 +94,9 @@ pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     if run.phase == Phase::Asking {
         for place in 0..run.models.len() {
             effects.extend(step(domain, &mut run, place));
+            effects.extend(helpers::advance(domain, &mut run, place));
         }
-        if run.models.iter().all(|one| one.is_over() && job::has_left(domain, &one.session)) && run.n_writing == 0 {
+        if run.models.iter().all(|one| one.is_over() && helpers::have_left(domain, one)) && run.n_writing == 0 {
             let is_judged = run.is_cancelled || run.asked().all(|one| one.to_judge.is_empty());
             run.phase = if is_judged { Phase::Done } else { Phase::Judging };
             if is_judged {
@@ -147,7 +149,7 @@ fn step(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
             effects
         }
         Stage::Unloading => {
-            if job::has_left(domain, &run.models[place].session) {
+            if helpers::have_left(domain, &run.models[place]) {
                 run.models[place].stage = Stage::Done;
             }
             Vec::new()
@@ -168,13 +170,16 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
         one.stage = Stage::Cancelled;
         return Vec::new();
     }
-    let is_its_turn = before.iter().all(|one| one.is_over() && job::has_left(domain, &one.session));
+    // On a cluster no model takes another one's machine.
+    let is_here = run.order.settings.on.is_here();
+    let is_its_turn = before.iter().all(|one| one.is_over() && helpers::have_left(domain, one));
     // Without a reading of the memory nothing is admitted.
-    if !is_its_turn || domain.machine.sample.is_none() {
+    if is_here && (!is_its_turn || domain.machine.sample.is_none()) {
         return Vec::new();
     }
     let entry = entry(&one.model, run.order.settings);
-    match job::enter(domain, &entry, &[], run.order.force) {
+    let taken = helpers::sessions(before);
+    match job::enter(domain, &entry, &taken, run.order.force) {
         Ok((session, effects)) => {
             one.session = session;
             one.stage = Stage::Loading;
@@ -187,10 +192,6 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     }
 }
 
-fn entry(model: &Arc<Model>, settings: SessionSettings) -> Entry {
-    Entry { model: Arc::clone(model), settings: admission::settings_for(model, settings) }
-}
-
 /// Ask a model that is loaded its next prompt; without one it makes room.
 fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     let one = &mut run.models[place];
@@ -198,98 +199,80 @@ fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
         one.stage = Stage::Cancelled;
         return job::leave(domain, &one.session);
     }
+    let suite = &run.order.suite.suite;
+    let next = one.next(suite).and_then(|next| Some((next, suite.prompts.get(next)?)));
+    if next.is_none() && one.helpers.iter().any(|helper| helper.prompt.is_some()) {
+        return Vec::new();
+    }
     match job::readiness(domain, &one.session) {
+        // One that waits for its job is not waited for once the others have answered all.
+        Readiness::Loading if next.is_none() => {}
         Readiness::Loading => return Vec::new(),
         Readiness::Lost(reason, hint) => {
-            one.fail(Failure { reason, hint, cause: None });
-            return Vec::new();
+            let mut effects = Vec::new();
+            if !helpers::take_over(one) {
+                one.fail(Failure { reason, hint, cause: None });
+                effects.extend(helpers::leave(domain, one));
+            }
+            return effects;
         }
         Readiness::Ready => {}
     }
     one.stage = Stage::Ready;
-    let suite = &run.order.suite.suite;
-    let Some((next, prompt)) = one.next(suite).and_then(|next| Some((next, suite.prompts.get(next)?))) else {
+    let Some((next, prompt)) = next else {
         one.stage = Stage::Unloading;
         return job::leave(domain, &one.session);
     };
     if run.n_writing > 0 {
         return Vec::new();
     }
-    let settings = run.order.settings;
-    let max_tokens = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
-    let question = Question {
-        client: Client::Suite,
-        prompt: chat(prompt),
-        ask: Ask {
-            max_tokens: Some(max_tokens),
-            sampling: settings.sampling,
-            n_top_logprobs: 0,
-            logit_bias: Vec::new(),
-            credits: None,
-        },
-        form: prompt.form.clone(),
-        stop: run.order.stop.clone(),
-    };
+    one.stage = Stage::Answering(next);
+    let question = asking(&run.order, prompt);
     let mut effects = Vec::new();
     // What is left of an earlier conversation would flatter the figures of the first answer.
     if one.n_asked == 0 && !one.session.is_own {
         effects.extend(job::clear_cache(domain, &one.session));
     }
     one.n_asked += 1;
-    one.stage = Stage::Answering(next);
     effects.extend(job::ask(domain, &mut one.session, question));
     effects
 }
 
-fn chat(prompt: &Prompt) -> Asked {
-    let system = prompt.system.iter().map(|text| Message::new(Role::System, text));
-    system.chain([Message::new(Role::User, &prompt.text)]).collect()
-}
-
 /// Take a model's answer once it has ended, check it and keep it.
 fn take(domain: &mut Domain, run: &mut SuiteRun, place: usize, prompt: usize) -> Vec<Effect> {
-    let SuiteRun { models, order, .. } = run;
-    let (one, suite) = (&mut models[place], &order.suite.suite);
-    let Some(answered) = job::take_answer(domain, &one.session) else { return Vec::new() };
-    let failure = match answered.request.as_ref().map(|request| &request.answer.end) {
-        None => {
-            let reason = if answered.is_lost { "its session was stopped" } else { "its answer was cleared" };
-            Some(Failure { reason: reason.to_owned(), hint: None, cause: None })
-        }
-        Some(Some(End::Failed { reason, hint })) => {
-            Some(Failure { reason: reason.clone(), hint: hint.clone(), cause: None })
-        }
-        Some(Some(End::Finished(Finish::Cancelled))) if run.is_cancelled => {
-            one.stage = Stage::Cancelled;
-            return job::leave(domain, &one.session);
-        }
-        Some(Some(End::Finished(Finish::Cancelled))) => {
-            Some(Failure { reason: "its answer was cancelled".to_owned(), hint: None, cause: None })
-        }
-        Some(_) => None,
-    };
-    if let Some(failure) = failure {
-        one.fail(failure);
-        return job::leave(domain, &one.session);
-    }
-    one.stage = Stage::Ready;
-    let session = one.session.id.and_then(|id| domain.session(id));
-    let Some((session, request)) = session.zip(answered.request) else { return Vec::new() };
-    let Some(prompt) = suite.prompts.get(prompt) else { return Vec::new() };
-    let answer = Answer::of(session, &request, prompt, &domain.settings.energy);
-    if prompt.wants_judge() {
-        one.to_judge.push(answer);
-        return Vec::new();
-    }
-    vec![keep(run, place, answer)]
-}
-
-/// Keep an answer that was checked, now and for a later run.
-fn keep(run: &mut SuiteRun, place: usize, answer: Answer) -> Effect {
+    let session = run.models[place].session.clone();
+    let Some(taken) = taken(domain, run, &session) else { return Vec::new() };
     let one = &mut run.models[place];
-    one.answers.push(answer.clone());
-    run.n_writing += 1;
-    Effect::SaveAnswer { run: run.id, name: one.kept_as.clone(), answer: Box::new(answer) }
+    match taken {
+        Taken::Cancelled => {
+            one.stage = Stage::Cancelled;
+            job::leave(domain, &one.session)
+        }
+        Taken::Lost(failure) => {
+            // The prompt is open again: a session that is left or comes back answers it.
+            one.stage = Stage::Loading;
+            match job::readiness(domain, &one.session) {
+                Readiness::Lost(..) if helpers::take_over(one) => Vec::new(),
+                Readiness::Lost(..) => {
+                    one.fail(failure);
+                    let mut effects = job::leave(domain, &one.session);
+                    effects.extend(helpers::leave(domain, one));
+                    effects
+                }
+                _ => Vec::new(),
+            }
+        }
+        Taken::Failed(failure) => {
+            one.fail(failure);
+            let mut effects = job::leave(domain, &one.session);
+            effects.extend(helpers::leave(domain, one));
+            effects
+        }
+        Taken::Answer(request) => {
+            one.stage = Stage::Ready;
+            answered(domain, run, place, prompt, (&session, &request))
+        }
+    }
 }
 
 /// The next step of the judge.
@@ -398,10 +381,4 @@ fn question(run: &SuiteRun, place: usize, from: usize) -> Option<(usize, Asked)>
         );
         Some((check, Asked::from(vec![Message::new(Role::User, text)])))
     })
-}
-
-impl ModelRun {
-    fn fail(&mut self, failure: Failure) {
-        self.stage = Stage::Failed(failure);
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
 use super::common::find;
-use super::session::{answer as answer_now, end_all, ended, remove, watch};
+use super::session::{answer as answer_now, end_all, end_running, ended, remove, watch};
 use super::start::{share_threads, start_waiting};
 use super::{context, demand, query, tries};
 use crate::effect::Effect;
@@ -49,6 +49,11 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
             session.note(line);
             Vec::new()
         }
+        WorkerEvent::Job(job) => {
+            session.job = Some(job);
+            Vec::new()
+        }
+        WorkerEvent::Requeued { reason } => requeued(domain, id, &reason),
         WorkerEvent::Message(message) => on_message(domain, id, message),
         WorkerEvent::Exited { reason, expected, hint } => exited(domain, id, reason, expected, hint),
     }
@@ -169,7 +174,8 @@ fn answered(domain: &mut Domain, id: SessionId, request: RequestId, finish: Fini
     let mut effects = ended(domain, id, request, End::Finished(finish));
     let Some(session) = domain.session(id) else { return effects };
     let Some(figures) = session.request(request).map(|request| &request.figures) else { return effects };
-    if let Some(rate) = run_record::speed(figures) {
+    // What another machine does tells nothing of this one.
+    if let Some(rate) = run_record::speed(figures).filter(|_| session.is_here()) {
         let joules = Graded::of(&session.per_token_of(figures, &settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
@@ -243,6 +249,7 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     let held = session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
     session.pid = None;
     session.process = None;
+    session.job = None;
     session.gpu_memory = None;
     session.loaded = None;
     session.n_past = 0;
@@ -271,6 +278,21 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
     effects.extend(share_threads(domain));
     effects
+}
+
+/// A worker that runs elsewhere is gone, and another one is to come. What it was asked is lost; what waits goes on waiting.
+fn requeued(domain: &mut Domain, id: SessionId, reason: &str) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(session) = find(domain, id).filter(|session| !session.is_here()) else { return Vec::new() };
+    if !matches!(session.phase, Phase::Ready | Phase::Loading { .. }) {
+        return Vec::new();
+    }
+    session.note(reason.to_owned());
+    session.phase = Phase::Loading { fraction: 0.0 };
+    session.since = now;
+    (session.loaded, session.n_past) = (None, 0);
+    session.timer.end_all(now.uptime);
+    end_running(domain, id, reason, None)
 }
 
 /// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.

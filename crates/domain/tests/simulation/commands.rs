@@ -19,7 +19,7 @@ use domain::query::{Query, Target};
 use domain::request::RequestId;
 use domain::request::form::Form;
 use domain::session::SessionId;
-use domain::settings::{Alias, CHAT_FIELDS, ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::settings::{Alias, CHAT_FIELDS, ContextFull, Place, SESSION_FIELDS, SessionSettings};
 use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
 use wire::{Chat, Input, Message, Prompt, QueryJob, Role, Sampling};
@@ -259,6 +259,7 @@ fn settings(dice: &mut Dice) -> SessionSettings {
         max_tokens: dice.permille(500).then(|| dice.below(40) as u32),
         parallel: if dice.permille(500) { 1 } else { 1 + dice.below(3) as u32 },
         context_full: [ContextFull::Stop, ContextFull::Shift, ContextFull::default()][dice.index(3)],
+        on: if dice.permille(150) { Place::Slurm { partition: None } } else { Place::Here },
         ..SessionSettings::default()
     }
 }
@@ -311,7 +312,7 @@ fn set(domain: &Domain, dice: &mut Dice) -> What {
     let fields = if dice.permille(800) { SESSION_FIELDS } else { CHAT_FIELDS };
     let name = dice.pick(fields).map_or("no such", |field| field.name);
     let name = if dice.permille(950) { name } else { "no such" };
-    let values = ["auto", "1", "4", "0.5", "true", "off", "drop_oldest", "512", "99999999999", ""];
+    let values = ["auto", "1", "4", "0.5", "true", "off", "drop_oldest", "512", "99999999999", "slurm", "here", ""];
     let value = values[dice.index(values.len())].to_owned();
     What::SetSession { session: session(domain, dice), name: name.to_owned(), value }
 }

@@ -65,7 +65,7 @@ impl Invariants {
     pub(crate) fn before(&mut self, domain: &Domain, event: &Event) {
         let holds =
             |session: &&Session| !matches!(session.phase, Phase::Queued | Phase::Failed { .. } | Phase::Stopping);
-        let live = domain.sessions.iter().filter(holds);
+        let live = domain.sessions.iter().filter(holds).filter(|one| one.is_here());
         self.planned = live.map(|session| (session.id, session.planned.total())).collect();
         let command = if let Event::Command(command) = event { Some(command) } else { None };
         self.command = command.map(|command| command.id);
@@ -177,14 +177,15 @@ impl Invariants {
         let Some(memory) = admission::free_memory(domain) else { return };
         let given = |session: &&&Session| {
             let before = self.planned.get(&session.id).copied().unwrap_or_default();
-            !self.forced.contains(&session.id) && session.planned.total() > before
+            !self.forced.contains(&session.id) && session.is_here() && session.planned.total() > before
         };
         if let Some(session) = new.iter().find(given) {
             let admission::Free { available, promised, others, reserve, .. } = memory;
             let taken = promised + others + reserve;
             assert!(taken <= available, "{} is loaded: {taken} are taken of {available}", session.name);
             let holds = |one: &&Session| !matches!(one.phase, Phase::Queued | Phase::Failed { .. } | Phase::Stopping);
-            let planned: Bytes = domain.sessions.iter().filter(holds).map(|one| one.planned.total()).sum();
+            let planned: Bytes =
+                domain.sessions.iter().filter(|one| one.is_here()).filter(holds).map(|one| one.planned.total()).sum();
             let limit = domain.settings.budget.memory.unwrap_or(planned);
             assert!(planned <= limit, "{} is loaded: {planned} are promised of {limit}", session.name);
         }
@@ -282,12 +283,14 @@ fn same(generation: u64, turn: &Turn, answer: &Answer) {
 
 /// Threads of those that answer stay within the budget, unless there are more answers than threads.
 fn threads(domain: &Domain) {
-    let busy: Vec<&Session> = domain.sessions.iter().filter(|session| session.is_busy()).collect();
+    // Those that run elsewhere take none of this machine's.
+    let here = |session: &&Session| session.is_busy() && session.is_here();
+    let busy: Vec<&Session> = domain.sessions.iter().filter(here).collect();
     let given: u32 = busy.iter().map(|session| session.threads).sum();
     let most = domain.thread_limit().max(busy.len() as u32);
     assert!(given <= most, "{given} threads are given of {most}");
     assert!(busy.iter().all(|session| session.threads > 0), "an answer has no thread");
-    let idle = domain.sessions.iter().filter(|session| !session.is_busy());
+    let idle = domain.sessions.iter().filter(|session| !here(session));
     assert_eq!(idle.map(|session| session.threads).sum::<u32>(), 0, "idle sessions hold threads");
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use domain::event::WorkerEvent;
-use domain::session::WorkerId;
+use domain::session::{JobState, WorkerId};
 use wire::{
     Channel, Counters, Event as Message, Failure, FailureKind, Finish, Hello, Ledger, Loaded, Measured, Piece, Queried,
     QueryResult, Request, Sampling, Scored, Started, Token, ToolCallDelta, TopLogprob, Weight,
@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) asked_to_stop: bool,
     life: Life,
     hangs: bool,
+    /// It runs as a job of a cluster.
+    is_job: bool,
     jobs: Vec<Job>,
     n_chunks: u32,
     vocabulary: u8,
@@ -47,13 +49,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(id: WorkerId, pid: u32, dice: &mut Dice) -> Self {
+    pub(crate) fn new(id: WorkerId, pid: u32, is_job: bool, dice: &mut Dice) -> Self {
         Self {
             id,
             pid,
             asked_to_stop: false,
             life: Life::Starting,
             hangs: false,
+            is_job,
             jobs: Vec::new(),
             n_chunks: 1 + dice.below(3) as u32,
             vocabulary: u8::from(dice.permille(50)),
@@ -63,7 +66,7 @@ impl Worker {
 
     /// Whether its process runs, which the sensors then show.
     pub(crate) fn is_running(&self) -> bool {
-        !matches!(self.life, Life::Starting | Life::Ended)
+        !self.is_job && !matches!(self.life, Life::Starting | Life::Ended)
     }
 
     /// Whether it has said its last and all of it was read.
@@ -157,9 +160,13 @@ impl Worker {
             return;
         }
         match self.life {
+            Life::Starting if self.is_job && dice.permille(300) => self.job(dice),
             Life::Starting => {
                 self.life = Life::Spawned;
-                self.queue.push_back(WorkerEvent::Spawned { pid: self.pid });
+                // One elsewhere has no process here.
+                if !self.is_job {
+                    self.queue.push_back(WorkerEvent::Spawned { pid: self.pid });
+                }
             }
             Life::Spawned => {
                 self.life = Life::Loading(0);
@@ -180,9 +187,22 @@ impl Worker {
                 self.life = Life::Ready;
                 self.say(Message::Loaded(Box::new(loaded())));
             }
+            Life::Ready if self.is_job && !calm && dice.permille(20) => {
+                self.life = Life::Starting;
+                self.jobs.clear();
+                self.queue.push_back(WorkerEvent::Requeued { reason: "its node failed".to_owned() });
+            }
             Life::Ready => self.work(calm, dice),
             Life::Ended => {}
         }
+    }
+
+    /// News of its job.
+    fn job(&mut self, dice: &mut Dice) {
+        let pending = JobState::Pending { reason: "waits".to_owned(), hint: None };
+        let state = if dice.permille(500) { pending } else { JobState::Starting };
+        let job = domain::session::Job { id: 7, state, partition: None, node: None, ends: Some(9) };
+        self.queue.push_back(WorkerEvent::Job(job));
     }
 
     fn end(&mut self, expected: bool, reason: &str) {

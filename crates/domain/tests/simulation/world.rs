@@ -177,9 +177,9 @@ impl World {
     /// Carry out an effect. What nothing follows from is only listed, so that a new one is decided on.
     pub(crate) fn carry_out(&mut self, effect: Effect, dice: &mut Dice) {
         match effect {
-            Effect::Spawn { worker, .. } => {
+            Effect::Spawn { worker, job, .. } => {
                 self.next_pid += 1;
-                self.workers.push(Worker::new(worker, self.next_pid, dice));
+                self.workers.push(Worker::new(worker, self.next_pid, job.is_some(), dice));
             }
             Effect::Send { worker, request } => {
                 if let Some(worker) = self.find(worker) {

@@ -141,6 +141,8 @@ pub struct Lane {
     pub phase: LanePhase,
     /// Which lanes are loaded together.
     pub group: usize,
+    /// The job that its worker runs in, where it runs elsewhere.
+    pub job: Option<crate::session::Job>,
     /// Times its worker's work.
     pub timer: Timer,
 }

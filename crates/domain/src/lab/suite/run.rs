@@ -105,6 +105,10 @@ pub struct ModelRun {
     pub stage: Stage,
     /// Its session.
     pub session: JobSession,
+    /// Further sessions that answer its prompts beside that one: jobs of a cluster.
+    pub helpers: Vec<Helper>,
+    /// Those were started.
+    pub(crate) was_helped: bool,
     /// Its answers with all checks done, those of earlier runs included.
     pub answers: Vec<Answer>,
     /// Answers that wait for the judge.
@@ -115,6 +119,15 @@ pub struct ModelRun {
     pub n_asked: usize,
     /// Under which name its answers are kept.
     pub(crate) kept_as: String,
+}
+
+/// A further session that answers a model's prompts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Helper {
+    /// The session.
+    pub session: JobSession,
+    /// The place of the prompt that it answers.
+    pub prompt: Option<usize>,
 }
 
 /// Where a model is.
@@ -249,6 +262,8 @@ impl ModelRun {
             model,
             stage: Stage::Waiting,
             session: JobSession::default(),
+            helpers: Vec::new(),
+            was_helped: false,
             answers: Vec::new(),
             to_judge: Vec::new(),
             n_open: 0,
@@ -272,7 +287,13 @@ impl ModelRun {
         let is_open = |prompt: &Prompt| {
             self.answer(&prompt.id).is_none() && !self.to_judge.iter().any(|answer| answer.prompt == prompt.id)
         };
-        suite.prompts.iter().position(is_open)
+        let mut places = suite.prompts.iter().enumerate();
+        places.find(|(place, prompt)| is_open(prompt) && !self.is_answering(*place)).map(|(place, _)| place)
+    }
+
+    /// Whether one of its sessions answers the prompt of this place.
+    fn is_answering(&self, place: usize) -> bool {
+        self.stage == Stage::Answering(place) || self.helpers.iter().any(|helper| helper.prompt == Some(place))
     }
 
     fn cell(&self, place: usize, prompt: &Prompt) -> Cell<'_> {
@@ -283,7 +304,7 @@ impl ModelRun {
             return Cell::ToJudge(answer);
         }
         match &self.stage {
-            Stage::Answering(at) if *at == place => Cell::Running,
+            _ if self.is_answering(place) => Cell::Running,
             Stage::Failed(failure) => Cell::Error(failure),
             _ => Cell::Waiting,
         }

@@ -1,0 +1,21 @@
+//! Sessions whose workers run on another machine: nothing of this one counts for them.
+
+use super::{ELSEWHERE, Job, JobState, Phase, Session};
+
+impl Session {
+    /// Whether its worker runs on this machine, and so takes its memory and its cores.
+    pub fn is_here(&self) -> bool {
+        self.place.is_here()
+    }
+
+    /// Its job, while it waits for it.
+    pub fn waiting_job(&self) -> Option<&Job> {
+        let is_waiting = |job: &&Job| job.state != JobState::Running;
+        self.job.as_ref().filter(|_| matches!(self.phase, Phase::Loading { .. })).filter(is_waiting)
+    }
+
+    /// Why nothing is known of the energy that it takes.
+    pub(crate) fn why_no_energy(&self) -> Option<&'static str> {
+        (!self.is_here()).then_some(ELSEWHERE)
+    }
+}

@@ -1,0 +1,242 @@
+//! The folder of a job, where its node and this machine meet: what was asked for, and where its worker listens.
+//!
+//! It lies on a file system that both have, and is this user's alone. Whoever looks after the job holds its lock, so that a
+//! start after a crash finds the jobs that nobody looks after.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use domain::session::JobRequest;
+use ring::error::Unspecified;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::atomic_file;
+
+/// The version of the files.
+const VERSION: u32 = 1;
+
+/// Far more than a file of these needs.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The most folders that are looked through for a job that is left.
+const MAX_FOLDERS: usize = 1000;
+
+/// The end of a job's output that is read for the reason of its end, in bytes.
+const MAX_TAIL: u64 = 4096;
+
+const JOB: &str = "job.json";
+const LOCK: &str = "lock";
+/// What the job wrote.
+pub(super) const OUTPUT: &str = "output.log";
+/// What sbatch is given: it starts its arguments.
+pub(super) const SCRIPT: &str = "job.sh";
+
+/// A job as it is written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    version: u32,
+    /// What was asked for.
+    pub(super) request: JobRequest,
+    /// How its worker loads the model.
+    pub(super) load: wire::Load,
+    /// The machine that submitted it.
+    pub(super) host: String,
+    /// Cores that it was given.
+    pub(super) cpus: u32,
+    /// How long it waits for somebody to look after it, in seconds.
+    pub(super) keep_s: u64,
+    /// Its number, once it is submitted.
+    pub(super) job: Option<u64>,
+}
+
+impl Record {
+    pub(super) fn new(request: JobRequest, load: wire::Load, cpus: u32, keep_s: u64) -> Self {
+        Self { version: VERSION, request, load, host: host_name(), cpus, keep_s, job: None }
+    }
+}
+
+/// Where a job's worker listens, as the node writes it down; or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Listening {
+    /// There.
+    At {
+        /// Names of the node, the best first.
+        hosts: Vec<String>,
+        port: u16,
+        /// What both sides prove that they know, in hexadecimal digits.
+        token: String,
+    },
+    /// Nothing is started.
+    Refused { reason: String, hint: Option<String> },
+}
+
+/// The name of this machine.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The folder of one job, as long as somebody looks after it.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// A new folder with what is asked for.
+    pub(super) fn create(root: &Path, record: &Record) -> io::Result<Self> {
+        private(root)?;
+        let mut name = [0; 8];
+        let random = SystemRandom::new().fill(&mut name);
+        random.map_err(|Unspecified| io::Error::other("no random number can be had"))?;
+        let path = root.join(HEXLOWER.encode(&name));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let lock = lock(&path)?.ok_or_else(|| io::Error::other("its lock is taken"))?;
+        let folder = Self { path, _lock: lock };
+        folder.write(record)?;
+        atomic_file::replace_private(&folder.path.join(SCRIPT), b"#!/bin/sh\nexec \"$@\"\n")?;
+        Ok(folder)
+    }
+
+    /// Write the record down, over the one before.
+    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        atomic_file::replace_private(&self.path.join(JOB), &serde_json::to_vec(record)?)
+    }
+
+    /// A job that was submitted for the same, and that nobody looks after any more.
+    pub(super) fn adopt(root: &Path, request: &JobRequest, load: &wire::Load) -> Option<(Self, Record)> {
+        folders(root).find_map(|path| {
+            let record = read_record(&path).ok()?;
+            let is_same = record.request.settings == request.settings
+                && record.request.model == request.model
+                && record.load == *load
+                && record.job.is_some();
+            let lock = lock(&path).ok()??;
+            is_same.then(|| (Self { path, _lock: lock }, record))
+        })
+    }
+
+    /// Where the worker of a start listens.
+    pub(super) fn listening(&self, restart: u32) -> Option<Listening> {
+        read(&listening(&self.path, restart)).ok()
+    }
+
+    /// The last line that the job wrote.
+    pub(super) fn last_words(&self) -> Option<String> {
+        use std::io::{Seek as _, SeekFrom};
+        let mut file = File::open(self.path.join(OUTPUT)).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(MAX_TAIL))).ok()?;
+        let mut tail = Vec::new();
+        file.take(MAX_TAIL).read_to_end(&mut tail).ok()?;
+        let text = String::from_utf8_lossy(&tail);
+        let is_said = |line: &&str| !line.trim().is_empty();
+        text.lines().rev().find(is_said).map(|line| gguf::clean(line.trim(), 300))
+    }
+
+    /// The job has ended: nothing of it is needed any more.
+    pub(super) fn remove(self) {
+        // What a node still writes there is left for the next look.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The jobs that nobody looks after.
+pub(super) fn left(root: &Path) -> Vec<Record> {
+    let is_left = |path: &PathBuf| lock(path).is_ok_and(|lock| lock.is_some());
+    let records = folders(root).filter(is_left).filter_map(|path| read_record(&path).ok());
+    records.filter(|record| record.job.is_some()).collect()
+}
+
+/// What a node is to do.
+pub(super) fn read_record(folder: &Path) -> io::Result<Record> {
+    let record: Record = read(&folder.join(JOB))?;
+    if record.version != VERSION {
+        return Err(io::Error::other(format!("the job is of version {}, this program of {VERSION}", record.version)));
+    }
+    Ok(record)
+}
+
+/// Tell where a worker listens.
+pub(super) fn tell(folder: &Path, restart: u32, at: &Listening) -> io::Result<()> {
+    atomic_file::replace_private(&listening(folder, restart), &serde_json::to_vec(at)?)
+}
+
+fn listening(folder: &Path, restart: u32) -> PathBuf {
+    folder.join(format!("node-{restart}.json"))
+}
+
+fn folders(root: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(root).into_iter().flatten().flatten().take(MAX_FOLDERS).map(|entry| entry.path())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Create a folder for this user alone, where it is missing.
+fn private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// The lock of a folder; `None` where somebody has it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use domain::settings::SessionSettings;
+    use domain::units::Bytes;
+
+    fn record(context: u32) -> Record {
+        let settings = SessionSettings { on: "slurm".parse().unwrap(), context, ..SessionSettings::default() };
+        let request = JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(1) };
+        Record { job: Some(7), ..Record::new(request, crate::engine::testing::load(), 1, 600) }
+    }
+
+    #[test]
+    fn a_job_that_nobody_looks_after_is_found_and_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join("slurm");
+        let (mine, other) = (record(512), record(1024));
+        let adopt = |record: &Record| Folder::adopt(&root, &record.request, &record.load);
+        let folder = Folder::create(&root, &mine).unwrap();
+        assert!(adopt(&mine).is_none(), "somebody has it");
+        assert!(left(&root).is_empty());
+        drop(folder);
+        assert_eq!(left(&root).first(), Some(&mine));
+        assert!(adopt(&other).is_none(), "it was submitted for something else");
+        let (folder, found) = adopt(&mine).unwrap();
+        assert_eq!(found, mine);
+        folder.remove();
+        assert!(adopt(&mine).is_none());
+    }
+
+    #[test]
+    fn nobody_else_reads_where_a_worker_listens() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::create(root.path(), &record(512)).unwrap();
+        let at = Listening::At { hosts: vec!["n1".to_owned()], port: 1, token: "ab".to_owned() };
+        tell(&folder.path, 0, &at).unwrap();
+        assert_eq!((folder.listening(0), folder.listening(1)), (Some(at), None));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder.path), 0o700);
+        assert_eq!(mode(&listening(&folder.path, 0)), 0o600);
+    }
+}
