@@ -14,7 +14,7 @@ use domain::settings::{Library, Settings};
 use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
+use taffrail::app::{App, Clock, bundle, dashboard, log, machine, machines, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
@@ -76,6 +76,9 @@ fn main() -> ExitCode {
         {
             let source = source(&arguments.trace, Source::RunningServer);
             dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
+        }
+        Some(Command::MachineAgent(arguments)) => {
+            return cli::machine_agent::run(&arguments, loaded.settings, cli.verbose);
         }
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(Command::Launch(arguments)) => {
@@ -167,6 +170,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
         Command::Worker
+        | Command::MachineAgent(_)
         | Command::Attach(_)
         | Command::Serve(_)
         | Command::Launch(_)
@@ -210,7 +214,7 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
 }
 
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
-    match find(&arguments.model, &settings.library) {
+    match find(&arguments.model, &settings) {
         Ok(model) => {
             let table = judgements(&settings.library);
             // Its base model may be here as well, and say under which licence.
@@ -309,7 +313,22 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
 }
 
 /// The model that an argument means; says why there is none.
-fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
+fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
+    let there = Progress::during("asking the machine for its models", || machines::find(argument, &settings.machines));
+    match there {
+        Some(machines::Found::On(rest, models)) => {
+            return library::resolve::resolve(&models, &rest).map_err(|error| {
+                print_error(&error, error.hint().as_deref());
+                Exit::NotFound
+            });
+        }
+        Some(machines::Found::Failed { reason, hint }) => {
+            print_error(&reason, hint.as_deref());
+            return Err(Exit::Failed);
+        }
+        None => {}
+    }
+    let settings = &settings.library;
     let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));
     found.map_err(|error| {
         print_error(&error, error.hint().as_deref());
@@ -318,7 +337,7 @@ fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
 }
 
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -328,7 +347,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 }
 
 fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -344,9 +363,9 @@ fn suite(
     mut settings: Settings,
     run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Find<'_>) -> Exit,
 ) -> Exit {
-    let library = settings.library.clone();
-    let find = |name: &str| find(name, &library);
-    let (models, exit_of) = match find_those(names, &library) {
+    let own = settings.clone();
+    let find = |name: &str| find(name, &own);
+    let (models, exit_of) = match find_those(names, &own) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -359,7 +378,7 @@ type ExitOf = fn(Exit) -> Exit;
 
 /// The models of these names that are found, with what becomes of an exit code where some are not: they are named, and
 /// what is done with the others is no whole success.
-fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
+fn find_those(names: &[String], settings: &Settings) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
     let (mut models, mut missing) = (Vec::new(), None);
     for name in names {
         match find(name, settings) {
@@ -375,7 +394,7 @@ fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, 
 }
 
 fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
-    let (models, exit_of) = match find_those(&arguments.models, &settings.library) {
+    let (models, exit_of) = match find_those(&arguments.models, &settings) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -387,7 +406,7 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
-    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings)).collect();
     let models = match found {
         Ok(models) => models,
         Err(exit) => return exit,
@@ -429,11 +448,11 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
 }
 
 fn perplexity(arguments: &cli::perplexity::Perplexity, settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => model,
         Err(exit) => return exit,
     };
-    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings)).transpose() {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };

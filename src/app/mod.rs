@@ -20,6 +20,7 @@ pub mod history;
 mod hub;
 pub mod log;
 pub mod machine;
+pub mod machines;
 pub mod open;
 mod prepare;
 pub mod prompts;
@@ -34,6 +35,7 @@ mod serving;
 pub mod socket;
 pub mod start;
 pub mod suites;
+mod there;
 pub mod welcome;
 mod writer;
 
@@ -128,6 +130,8 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
+    /// The connections to other machines.
+    machines: machines::Links,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
     history_writer: history::HistoryWriter,
@@ -218,6 +222,7 @@ impl App {
             ended_queries: Vec::new(),
             clipboard: None,
             external_edit: None,
+            machines: machines::Links::new(),
             asides,
             aside_sender,
             clock,
@@ -246,6 +251,7 @@ impl App {
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event).into(),
                 Some(event) = self.library.recv() => return Event::Library(event).into(),
                 event = self.hub.next() => return event.into(),
+                Some((machine, event)) = self.machines.next() => return Event::Remote(machine, event).into(),
                 Some(event) = self.asides.recv() => return event,
                 event = played(&mut self.replay) => return event.into(),
                 Some(event) = self.writer.next() => return event.into(),
@@ -281,6 +287,7 @@ impl App {
             .map(Event::Library)
             .or_else(|| self.hub.try_next())
             .map(Into::into)
+            .or_else(|| self.machines.try_next().map(|(machine, event)| Event::Remote(machine, event).into()))
             .or_else(|| self.asides.try_recv().ok())
             .or_else(|| self.writer.try_next().map(Into::into))
             .or_else(|| self.recorder.try_next().map(Into::into))
@@ -376,6 +383,7 @@ impl App {
 
     /// Put the models into the state without a scan, as a command does that needs one of them only.
     pub fn adopt(&mut self, models: Vec<Arc<domain::model::Model>>) {
+        self.connect(models.iter().filter_map(|model| model.machine.clone()).collect());
         self.handle(Event::Library(LibraryEvent::Found(models)));
     }
 
@@ -467,6 +475,9 @@ impl App {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
                 let n_gpu_layers = load.n_gpu_layers;
+                if model.machine.is_some() {
+                    return self.spawn_there(worker, &model, *load, scheduling);
+                }
                 self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
             }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
@@ -476,6 +487,9 @@ impl App {
                     sampler.watch(pids);
                 }
             }
+            Effect::WatchOn { machine, pids } => self.machines.watch(&machine, pids),
+            // Another machine's files are its own to remember.
+            Effect::SaveTry { model, .. } if model.machine.is_some() => {}
             Effect::SaveTry { model, tried } => self.remember_try(model, tried),
             Effect::Scan => self.scan(),
             Effect::RateOpenness { generation, models, table } => {

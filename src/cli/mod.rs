@@ -19,6 +19,7 @@ pub mod history;
 mod input;
 pub mod keys;
 pub mod launch;
+pub mod machine_agent;
 pub mod ls;
 mod mistake;
 mod openness_view;
@@ -156,6 +157,9 @@ pub enum Command {
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker,
+    /// Tell another machine's taffrail of this one, or run a worker for it: what it starts by ssh
+    #[command(hide = true)]
+    MachineAgent(machine_agent::MachineAgent),
 }
 
 /// The command line as clap knows it: for help, man pages, completions and the reference.

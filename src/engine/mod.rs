@@ -64,6 +64,18 @@ impl Engine {
     pub fn spawn(
         &mut self,
         worker: WorkerId,
+        load: wire::Load,
+        scheduling: settings::SchedulingPolicy,
+        prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
+    ) {
+        self.spawn_by(self.program.clone(), worker, load, scheduling, prepare);
+    }
+
+    /// The same by another program than the engine's own.
+    pub fn spawn_by(
+        &mut self,
+        program: Program,
+        worker: WorkerId,
         mut load: wire::Load,
         scheduling: settings::SchedulingPolicy,
         prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
@@ -72,7 +84,7 @@ impl Engine {
         self.workers.retain(|_, commands| !commands.is_closed());
         self.workers.insert(worker, commands);
         let news = self.news.clone();
-        let (program, settings) = (self.program.clone(), self.settings.clone());
+        let settings = self.settings.clone();
         tokio::spawn(async move {
             let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(StartError::panicked()));
             tracing::info!(worker = worker.0, "starts");

@@ -4,6 +4,7 @@ mod bandwidth;
 pub mod other_processes;
 mod process;
 pub mod readings;
+pub mod remote;
 pub(crate) mod snapshot;
 
 pub use bandwidth::Bandwidth;

@@ -2,12 +2,14 @@
 
 mod alias;
 mod chat;
+mod machine;
 mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
+pub use machine::Machine;
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
@@ -52,6 +54,8 @@ pub struct Settings {
     pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
+    /// Other machines with taffrail, by name.
+    pub machines: BTreeMap<String, Machine>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }

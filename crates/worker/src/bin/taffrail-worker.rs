@@ -5,5 +5,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let memory_limit = std::env::var("TAFFRAIL_WORKER_MEMORY").ok().and_then(|bytes| bytes.parse().ok());
     let verbose = std::env::var_os("TAFFRAIL_WORKER_VERBOSE").is_some();
-    worker::run(&worker::Options { memory_limit, verbose })
+    worker::run(&worker::Options { memory_limit, verbose, path: None })
 }
