@@ -14,7 +14,7 @@ use domain::settings::{Library, Settings};
 use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, machine, machines, probe, socket, terminal_width, welcome};
+use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
@@ -77,9 +77,7 @@ fn main() -> ExitCode {
             let source = source(&arguments.trace, Source::RunningServer);
             dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
-        Some(Command::MachineAgent(arguments)) => {
-            return cli::machine_agent::run(&arguments, loaded.settings, cli.verbose);
-        }
+        Some(Command::MachineAgent(own)) => return cli::machine_agent::run(&own, loaded.settings, cli.verbose),
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(Command::Launch(arguments)) => {
             print_problems(&loaded);
@@ -314,19 +312,8 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
 
 /// The model that an argument means; says why there is none.
 fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
-    let there = Progress::during("asking the machine for its models", || machines::find(argument, &settings.machines));
-    match there {
-        Some(machines::Found::On(rest, models)) => {
-            return library::resolve::resolve(&models, &rest).map_err(|error| {
-                print_error(&error, error.hint().as_deref());
-                Exit::NotFound
-            });
-        }
-        Some(machines::Found::Failed { reason, hint }) => {
-            print_error(&reason, hint.as_deref());
-            return Err(Exit::Failed);
-        }
-        None => {}
+    if let Some(found) = cli::machine_agent::find(argument, settings) {
+        return found;
     }
     let settings = &settings.library;
     let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));

@@ -40,7 +40,6 @@ pub mod welcome;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -381,12 +380,6 @@ impl App {
         self.handle(ui::Event::Action(action));
     }
 
-    /// Put the models into the state without a scan, as a command does that needs one of them only.
-    pub fn adopt(&mut self, models: Vec<Arc<domain::model::Model>>) {
-        self.connect(models.iter().filter_map(|model| model.machine.clone()).collect());
-        self.handle(Event::Library(LibraryEvent::Found(models)));
-    }
-
     /// Ask the hub for the files of a repository at a revision; answered by an event.
     pub fn ask_files(&mut self, repository: &str, revision: &str) {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
@@ -471,13 +464,13 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
+            Effect::Spawn { worker, model, load, scheduling } if model.machine.is_some() => {
+                self.spawn_there(worker, &model, *load, scheduling);
+            }
             Effect::Spawn { worker, model, mut load, scheduling } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
                 let n_gpu_layers = load.n_gpu_layers;
-                if model.machine.is_some() {
-                    return self.spawn_there(worker, &model, *load, scheduling);
-                }
                 self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
             }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
@@ -488,7 +481,6 @@ impl App {
                 }
             }
             Effect::WatchOn { machine, pids } => self.machines.watch(&machine, pids),
-            // Another machine's files are its own to remember.
             Effect::SaveTry { model, .. } if model.machine.is_some() => {}
             Effect::SaveTry { model, tried } => self.remember_try(model, tried),
             Effect::Scan => self.scan(),

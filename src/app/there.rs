@@ -2,15 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{App, machines};
 use domain::Event;
-use domain::event::WorkerEvent;
+use domain::event::{LibraryEvent, WorkerEvent};
 use domain::model::Model;
 use domain::session::WorkerId;
 use domain::settings::SchedulingPolicy;
 
 impl App {
+    /// Put the models into the state without a scan, as a command does that needs one of them only.
+    pub fn adopt(&mut self, models: Vec<Arc<Model>>) {
+        self.connect(models.iter().filter_map(|model| model.machine.clone()).collect());
+        self.handle(Event::Library(LibraryEvent::Found(models)));
+    }
+
     /// Connect to all machines of the settings.
     pub fn connect_all(&mut self) {
         self.connect(self.state.domain.settings.machines.keys().cloned().collect());

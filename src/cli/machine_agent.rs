@@ -1,12 +1,16 @@
 //! `taffrail machine-agent`: what another machine's taffrail starts here by ssh.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::Exit;
-use super::failure::Failure;
-use crate::app::machines::Agent;
+use super::failure::{Failure, print_error};
+use super::progress::Progress;
+use crate::app::machines::{self, Agent, Found};
+use crate::library;
+use domain::model::Model;
 use domain::settings::Settings;
 
 /// Tell another machine's taffrail of this one, or run a worker for it.
@@ -40,4 +44,19 @@ pub fn run(arguments: &MachineAgent, settings: Settings, verbose: bool) -> ExitC
         Ok(()) => Exit::Done.into(),
         Err(error) => Failure::new(Exit::Failed, error.to_string()).print().into(),
     }
+}
+
+/// The model of another machine that an argument means; says why there is none. `None` where it begins with no machine's name.
+pub fn find(argument: &str, settings: &Settings) -> Option<Result<Arc<Model>, Exit>> {
+    let (name, _) = argument.split_once('/').filter(|(name, _)| settings.machines.contains_key(*name))?;
+    let asked = format!("asking {name} for its models");
+    let (reason, hint, exit) = match Progress::during(&asked, || machines::find(argument, &settings.machines))? {
+        Found::On(rest, models) => match library::resolve::resolve(&models, &rest) {
+            Ok(model) => return Some(Ok(model)),
+            Err(error) => (error.to_string(), error.hint(), Exit::NotFound),
+        },
+        Found::Failed { reason, hint } => (reason, hint, Exit::Failed),
+    };
+    print_error(&reason, hint.as_deref());
+    Some(Err(exit))
 }

@@ -80,11 +80,11 @@ fn put(machine: &mut Machine, key: &str, value: &Spanned<DeValue<'_>>) -> Result
     match key {
         "ssh" => {
             let host = word().filter(|host| Machine::is_destination(host));
-            machine.ssh = host.ok_or("must be a host as ssh takes it")?.to_owned();
+            host.ok_or("must be a host as ssh takes it")?.clone_into(&mut machine.ssh);
         }
         "program" => {
             let program = word().filter(|program| !program.chars().any(char::is_control));
-            machine.program = program.ok_or("must be the program's name or path there")?.to_owned();
+            program.ok_or("must be the program's name or path there")?.clone_into(&mut machine.program);
         }
         _ => {
             let words = word().and_then(|text| shell_words::split(text).ok()).filter(|words| !words.is_empty());

@@ -118,16 +118,17 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// What ssh ends with where it fails itself.
+const SSH_FAILED: i32 = 255;
+
 /// The end of a worker on another machine, which is that of ssh, in one clause.
 pub(super) fn describe_remote(machine: &str, status: ExitStatus) -> String {
     match status.code() {
-        // ssh's own failures.
-        Some(255) => format!("the connection to {machine} was lost"),
         Some(127) => format!("taffrail is not found on {machine}"),
         // A shell there says a signal so.
         Some(code @ 129..=192) => format!("worker on {machine} killed by signal {}", code - 128),
-        Some(code) => format!("worker on {machine} ended with status {code}"),
-        None => format!("the connection to {machine} was lost"),
+        Some(code) if code != SSH_FAILED => format!("worker on {machine} ended with status {code}"),
+        Some(_) | None => format!("the connection to {machine} was lost"),
     }
 }
 

@@ -51,7 +51,8 @@ impl Stage {
             std::fs::write(&path, wire::encode(&frame).unwrap()).unwrap();
             text = format!("{text}{name}='{}'\n", path.display());
         }
-        let program = Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), (text + script).into()], machine: None };
+        let program =
+            Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), (text + script).into()], machine: None };
         Self::with(program, folder)
     }
 

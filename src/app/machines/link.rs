@@ -37,7 +37,13 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 type News = mpsc::Sender<(String, RemoteEvent)>;
 
 /// Keep a connection to a machine until nobody listens any more.
-pub(super) async fn keep(name: String, machine: Machine, clock: Clock, mut pids: watch::Receiver<Vec<u32>>, news: News) {
+pub(super) async fn keep(
+    name: String,
+    machine: Machine,
+    clock: Clock,
+    mut pids: watch::Receiver<Vec<u32>>,
+    news: News,
+) {
     let mut pause = PAUSES.0;
     loop {
         if news.send((name.clone(), RemoteEvent::Connecting)).await.is_err() {

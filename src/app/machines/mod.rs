@@ -30,7 +30,7 @@ const MAX_NEWS: usize = 64;
 /// The connections to all machines.
 #[derive(Debug)]
 pub(super) struct Links {
-    links: BTreeMap<String, Link>,
+    by_name: BTreeMap<String, Link>,
     sender: mpsc::Sender<(String, RemoteEvent)>,
     news: mpsc::Receiver<(String, RemoteEvent)>,
 }
@@ -53,22 +53,22 @@ impl Links {
     /// No connections yet.
     pub(super) fn new() -> Self {
         let (sender, news) = mpsc::channel(MAX_NEWS);
-        Self { links: BTreeMap::new(), sender, news }
+        Self { by_name: BTreeMap::new(), sender, news }
     }
 
     /// Connect to a machine, and again whenever the connection is lost. It is told of by events.
     pub(super) fn connect(&mut self, name: &str, machine: &Machine, clock: Clock) {
-        if self.links.contains_key(name) {
+        if self.by_name.contains_key(name) {
             return;
         }
         let (pids, watched) = watch::channel(Vec::new());
         let task = tokio::spawn(link::keep(name.to_owned(), machine.clone(), clock, watched, self.sender.clone()));
-        self.links.insert(name.to_owned(), Link { pids, task });
+        self.by_name.insert(name.to_owned(), Link { pids, task });
     }
 
     /// Watch these processes on a machine from now on.
     pub(super) fn watch(&self, machine: &str, pids: Vec<u32>) {
-        if let Some(link) = self.links.get(machine) {
+        if let Some(link) = self.by_name.get(machine) {
             link.pids.send_replace(pids);
         }
     }

@@ -88,14 +88,14 @@ pub fn list(name: &str, machine: &Machine) -> Result<Vec<Arc<Model>>, (String, O
         let mut said = String::new();
         let mut stderr = stderr.take(16 << 10);
         let both = async { tokio::join!(read(name, stdout), stderr.read_to_string(&mut said)).0 };
-        let late = || (format!("it does not answer within {} s", LIST_TIMEOUT.as_secs()), None);
-        match timeout_at(until, both).await.map_err(|_| late())? {
-            Some(models) => models.map_err(|reason| (reason, None)),
-            None => {
-                let code = child.wait().await.ok().and_then(|status| status.code());
-                Err(ssh::why(machine, code, &said))
-            }
+        let Ok(models) = timeout_at(until, both).await else {
+            return Err((format!("it does not answer within {} s", LIST_TIMEOUT.as_secs()), None));
+        };
+        if let Some(models) = models {
+            return models.map_err(|reason| (reason, None));
         }
+        let code = child.wait().await.ok().and_then(|status| status.code());
+        Err(ssh::why(machine, code, &said))
     })
 }
 

@@ -50,11 +50,8 @@ impl Hello {
             return None;
         }
         let theirs = gguf::clean(&self.version, 40);
-        let protocols = match self.version == own.version {
-            true => " of another build",
-            false => "",
-        };
-        Some(format!("{name} runs taffrail {theirs}{protocols}, and this is {}: update one of them", own.version))
+        let build = if self.version == own.version { " of another build" } else { "" };
+        Some(format!("{name} runs taffrail {theirs}{build}, and this is {}: update one of them", own.version))
     }
 }
 

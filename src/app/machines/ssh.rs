@@ -5,16 +5,8 @@ use std::path::Path;
 use domain::settings::Machine;
 
 /// What ssh is always told: it asks nothing, gives up on a host that does not answer, and notices one that has gone.
-const OPTIONS: [&str; 8] = [
-    "-o",
-    "BatchMode=yes",
-    "-o",
-    "ConnectTimeout=10",
-    "-o",
-    "ServerAliveInterval=5",
-    "-o",
-    "ServerAliveCountMax=3",
-];
+const OPTIONS: [&str; 8] =
+    ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"];
 
 /// The words of the command that runs the machine's taffrail with these words. ssh joins them and gives them to the shell
 /// there.
@@ -49,7 +41,8 @@ pub(super) fn why(machine: &Machine, code: Option<i32>, said: &str) -> (String, 
     let by_hand = shell_words::join(machine.ssh_command.iter().chain([host]));
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") || has("host key has changed") {
         let reason = format!("the host key of {host} has changed: somebody may be listening in");
-        let hint = format!("find out why; if it is right, `ssh-keygen -R {host}` forgets the old one, then run `{by_hand}`");
+        let hint =
+            format!("find out why; if it is right, `ssh-keygen -R {host}` forgets the old one, then run `{by_hand}`");
         return (reason, Some(hint));
     }
     if has("Host key verification failed") || has("host key is known for") {
@@ -89,7 +82,13 @@ mod tests {
     fn ssh_asks_nothing_whatever_is_set() {
         let machine = Machine { ssh: "desk".into(), ..Machine::default() };
         let all = words(&machine, &["machine-agent".to_owned()]);
-        assert_eq!((&all[..3], &all[9..]), (&["ssh", "-o", "BatchMode=yes"].map(str::to_owned)[..], &["-T", "--", "desk", "taffrail", "machine-agent"].map(str::to_owned)[..]));
+        assert_eq!(
+            (&all[..3], &all[9..]),
+            (
+                &["ssh", "-o", "BatchMode=yes"].map(str::to_owned)[..],
+                &["-T", "--", "desk", "taffrail", "machine-agent"].map(str::to_owned)[..]
+            )
+        );
         let own = ["/usr/bin/ssh", "-F", "c", "-o", "BatchMode=no"].map(str::to_owned).to_vec();
         let all = words(&Machine { ssh_command: own, ..machine }, &[]);
         let at = |word: &str| all.iter().position(|found| found == word).unwrap();
@@ -101,8 +100,18 @@ mod tests {
         let machine = Machine { ssh: "desk".into(), ..Machine::default() };
         for (code, said, reason, hint) in [
             (255, "u@desk: Permission denied (publickey,password).", "wants a password", "ssh-copy-id desk"),
-            (255, "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "has changed", "find out"),
-            (255, "No ED25519 host key is known for desk\nHost key verification failed.", "is not known", "fingerprint"),
+            (
+                255,
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                "has changed",
+                "find out",
+            ),
+            (
+                255,
+                "No ED25519 host key is known for desk\nHost key verification failed.",
+                "is not known",
+                "fingerprint",
+            ),
             (255, "ssh: connect to host desk port 22: Connection refused", "Connection refused", "shows more"),
             (255, "ssh: Could not resolve hostname desk: Name or service not known", "Could not resolve", "shows more"),
             (127, "bash: line 1: taffrail: command not found", "taffrail is not found on desk", "`program`"),

@@ -48,21 +48,26 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     };
     let n_own = state.domain.library.models.iter().filter(|model| model.machine.is_none()).count();
     let detail = format!("{} · {n_own} models · {} sessions", own.processor, n_live(None));
-    rest = card(canvas, rest, ("here", Meaning::Good), figures(canvas, &own), (&detail, Meaning::Muted), height);
+    rest = card(canvas, rest, ("here", Meaning::Good), &figures(canvas, &own), (&detail, Meaning::Muted), height);
     for machine in &state.domain.machines {
         let name = machine.name.as_str();
         let (head, detail) = match (&machine.link, machine.figures.as_deref()) {
             (LinkState::Connecting, _) => (vec![canvas.span(Meaning::Muted, "connecting …")], String::new()),
             (LinkState::Lost { reason, hint, again }, _) => {
                 let hint = hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
-                (vec![canvas.span(Meaning::Bad, reason.clone())], format!("{hint}tried again every {} s", again.as_secs()))
+                (
+                    vec![canvas.span(Meaning::Bad, reason.clone())],
+                    format!("{hint}tried again every {} s", again.as_secs()),
+                )
             }
             (LinkState::Connected, None) => (vec![canvas.span(Meaning::Muted, "reading its sensors …")], String::new()),
             (LinkState::Connected, Some(figures_there)) => {
                 let n_sessions = n_live(Some(name)) + machine.sessions.len();
                 let detail = match &machine.differs {
                     Some(differs) => differs.clone(),
-                    None => format!("{} · {} models · {n_sessions} sessions", figures_there.processor, machine.n_models),
+                    None => {
+                        format!("{} · {} models · {n_sessions} sessions", figures_there.processor, machine.n_models)
+                    }
                 };
                 (figures(canvas, figures_there), detail)
             }
@@ -74,7 +79,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
             (LinkState::Lost { .. }, _) => Meaning::Bad,
         };
         let of_detail = if machine.differs.is_some() { Meaning::Warn } else { Meaning::Muted };
-        rest = card(canvas, rest, (name, meaning), head, (&detail, of_detail), height);
+        rest = card(canvas, rest, (name, meaning), &head, (&detail, of_detail), height);
     }
 }
 
@@ -82,7 +87,7 @@ fn card(
     canvas: &mut Canvas<'_>,
     area: Rect,
     (name, meaning): (&str, Meaning),
-    head: Spans<'_>,
+    head: &Spans<'_>,
     (detail, of_detail): (&str, Meaning),
     height: u16,
 ) -> Rect {
@@ -91,7 +96,7 @@ fn card(
     }
     canvas.say(area.x + 1, area.y, NAME, name, meaning);
     let (x, width) = (area.x + 2 + NAME, area.width.saturating_sub(NAME + 2));
-    canvas.put_spans(x, area.y, width, &head);
+    canvas.put_spans(x, area.y, width, head);
     if card_rows(height) > 1 {
         if area.height > 1 {
             canvas.say(x, area.y + 1, width, detail, of_detail);
@@ -99,7 +104,7 @@ fn card(
         return below(area, 2);
     }
     // Without a second row it stands behind, as far as there is room.
-    let used = spans_width(&head) as u16 + 2;
+    let used = spans_width(head) as u16 + 2;
     canvas.say(x + used.min(width), area.y, width.saturating_sub(used), detail, of_detail);
     below(area, 1)
 }
@@ -117,15 +122,12 @@ fn figures<'a>(canvas: &Canvas<'_>, figures: &RemoteFigures) -> Spans<'a> {
         spans.push(canvas.span(Meaning::Muted, "  gpu "));
         spans.push(canvas.span(Meaning::Text, or_dash(memory)));
     }
-    match &figures.power {
-        Some(RemotePower { watts: Figure::Known { value, grade, .. }, boundary }) => {
-            spans.push(canvas.span(Meaning::Text, format!("  {}{value}", grade.mark())));
-            spans.push(canvas.span(Meaning::Muted, format!(" {boundary}")));
-        }
-        _ => {
-            let why = figures.why_no_power.clone().unwrap_or_else(|| "not reported".to_owned());
-            spans.push(canvas.span(Meaning::Muted, format!("  power — {why}")));
-        }
+    if let Some(RemotePower { watts: Figure::Known { value, grade, .. }, boundary }) = &figures.power {
+        spans.push(canvas.span(Meaning::Text, format!("  {}{value}", grade.mark())));
+        spans.push(canvas.span(Meaning::Muted, format!(" {boundary}")));
+    } else {
+        let why = figures.why_no_power.clone().unwrap_or_else(|| "not reported".to_owned());
+        spans.push(canvas.span(Meaning::Muted, format!("  power — {why}")));
     }
     spans
 }
@@ -177,9 +179,11 @@ fn sessions(state: &State) -> Vec<(&str, &RemoteSession)> {
         return Vec::new();
     }
     let filter = Filter::parse(state.ui.fleet.filter.text(), FIELDS);
-    let all = state.domain.machines.iter().flat_map(|machine| {
-        machine.sessions.iter().map(move |session| (machine.name.as_str(), session))
-    });
+    let all = state
+        .domain
+        .machines
+        .iter()
+        .flat_map(|machine| machine.sessions.iter().map(move |session| (machine.name.as_str(), session)));
     all.filter(|(machine, session)| filter.fits(&There(machine, session))).collect()
 }
 

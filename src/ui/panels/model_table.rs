@@ -100,7 +100,7 @@ fn columns(state: &State, area: Rect) -> Vec<Column> {
 /// Whether a model fits on its own machine, as far as its sensors tell.
 fn fit_there<'a>(canvas: &Canvas<'_>, state: &State, model: &Model) -> Spans<'a> {
     let machine = model.machine.as_deref();
-    let settings = admission::settings_for(model, state.domain.settings.session.clone());
+    let settings = admission::settings_for(model, state.domain.settings.session);
     let needed = admission::memory_estimate(model, &settings);
     if state.domain.sample_on(machine).is_none() {
         return vec![canvas.span(Meaning::Muted, "—")];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How another machine is reached: by the user's own ssh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// What ssh is given as the destination: a host, `user@host`, or a `Host` of the user's ssh_config.
+    /// What ssh is given as the destination: a host, `user@host`, or a `Host` of the user's own settings of ssh.
     pub ssh: String,
     /// The program there.
     pub program: String,
