@@ -129,7 +129,6 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
-    /// The connections to other machines.
     machines: machines::Links,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
