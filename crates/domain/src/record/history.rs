@@ -267,7 +267,7 @@ mod tests {
             ("why", None),
             ("kind:", None),
             ("kind:nonsense", Some("`kind` is one of run, race, vote, suite, bench")),
-            ("sise:5gb", Some("no field `sise`; there are kind, model, tok/s, j/tok")),
+            ("sise:5gb", Some("no field `sise`; there are kind, on, model, tok/s, j/tok")),
             (">7b", Some("`>7b` of what? Put tok/s, j/tok before it")),
         ] {
             assert_eq!(Filter::problem(text).as_deref(), problem, "{text}");
