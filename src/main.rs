@@ -82,6 +82,7 @@ fn main() -> ExitCode {
             let source = source(&arguments.trace, Source::RunningServer);
             dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
+        Some(Command::MachineAgent(own)) => return cli::machine_agent::run(&own, loaded.settings, cli.verbose),
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(Command::Launch(arguments)) => {
             print_problems(&loaded);
@@ -178,6 +179,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Worker
         | Command::RpcWorker(_)
         | Command::WorkerNode { .. }
+        | Command::MachineAgent(_)
         | Command::Attach(_)
         | Command::Serve(_)
         | Command::Launch(_)
@@ -221,7 +223,7 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
 }
 
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
-    match find(&arguments.model, &settings.library) {
+    match find(&arguments.model, &settings) {
         Ok(model) => {
             let table = judgements(&settings.library);
             // Its base model may be here as well, and say under which licence.
@@ -320,7 +322,11 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
 }
 
 /// The model that an argument means; says why there is none.
-fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
+fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
+    if let Some(found) = cli::machine_agent::find(argument, settings) {
+        return found;
+    }
+    let settings = &settings.library;
     let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));
     found.map_err(|error| {
         print_error(&error, error.hint().as_deref());
@@ -329,7 +335,7 @@ fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
 }
 
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -339,7 +345,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 }
 
 fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -355,9 +361,9 @@ fn suite(
     mut settings: Settings,
     run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Find<'_>) -> Exit,
 ) -> Exit {
-    let library = settings.library.clone();
-    let find = |name: &str| find(name, &library);
-    let (models, exit_of) = match find_those(names, &library) {
+    let own = settings.clone();
+    let find = |name: &str| find(name, &own);
+    let (models, exit_of) = match find_those(names, &own) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -370,7 +376,7 @@ type ExitOf = fn(Exit) -> Exit;
 
 /// The models of these names that are found, with what becomes of an exit code where some are not: they are named, and
 /// what is done with the others is no whole success.
-fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
+fn find_those(names: &[String], settings: &Settings) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
     let (mut models, mut missing) = (Vec::new(), None);
     for name in names {
         match find(name, settings) {
@@ -386,7 +392,7 @@ fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, 
 }
 
 fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
-    let (models, exit_of) = match find_those(&arguments.models, &settings.library) {
+    let (models, exit_of) = match find_those(&arguments.models, &settings) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -398,7 +404,7 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
-    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings)).collect();
     let models = match found {
         Ok(models) => models,
         Err(exit) => return exit,
@@ -440,11 +446,11 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
 }
 
 fn perplexity(arguments: &cli::perplexity::Perplexity, settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => model,
         Err(exit) => return exit,
     };
-    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings)).transpose() {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };

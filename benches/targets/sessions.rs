@@ -126,7 +126,7 @@ fn drive<T>(play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let path = env!("CARGO_BIN_EXE_taffrail").into();
-        let program = Program { path, arguments: vec!["worker".into()] };
+        let program = Program { path, arguments: vec!["worker".into()], machine: None };
         let mut stage = Stage { app: App::new(Settings::default(), Vec::new(), program).unwrap() };
         // Admission needs to know the memory.
         stage.wait(|state| state.domain.machine.sample.is_some()).await;

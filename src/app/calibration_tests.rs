@@ -41,7 +41,7 @@ impl Machine {
         std::fs::write(zone.join("name"), "package-0").unwrap();
         std::fs::write(zone.join("max_energy_range_uj"), "262143328850").unwrap();
         let clock = Clock::fast(RATE);
-        let program = Program { path: "/bin/false".into(), arguments: Vec::new() };
+        let program = Program { path: "/bin/false".into(), arguments: Vec::new(), machine: None };
         let mut app = App::over(root.to_owned(), clock, settings, Vec::new(), program).unwrap();
         // By the clock that flies a tick is this long.
         app.state.domain.settings.telemetry.interval *= RATE;

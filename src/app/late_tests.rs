@@ -76,7 +76,7 @@ fn talker(folder: &Path) -> Program {
         std::fs::write(folder.join(name), wire::encode(&event).unwrap()).unwrap();
     }
     let script = format!("cd '{}'; cat hello loaded; while cat token; do sleep 0.01; done", folder.display());
-    Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] }
+    Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()], machine: None }
 }
 
 /// What the loop has seen.

@@ -22,6 +22,7 @@ mod hub;
 mod jobs;
 pub mod log;
 pub mod machine;
+pub mod machines;
 pub mod node;
 pub mod open;
 mod prepare;
@@ -39,11 +40,11 @@ pub mod socket;
 pub mod start;
 mod stuck;
 pub mod suites;
+mod there;
 pub mod welcome;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -135,6 +136,7 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
+    machines: machines::Links,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
     history_writer: history::HistoryWriter,
@@ -226,6 +228,7 @@ impl App {
             ended_queries: Vec::new(),
             clipboard: None,
             external_edit: None,
+            machines: machines::Links::new(),
             asides,
             aside_sender,
             clock,
@@ -254,6 +257,7 @@ impl App {
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event).into(),
                 Some(event) = self.library.recv() => return Event::Library(event).into(),
                 event = self.hub.next() => return event.into(),
+                Some((machine, event)) = self.machines.next() => return Event::Remote(machine, event).into(),
                 Some(event) = self.asides.recv() => return event,
                 event = played(&mut self.replay) => return event.into(),
                 Some(event) = self.writer.next() => return event.into(),
@@ -289,6 +293,7 @@ impl App {
             .map(Event::Library)
             .or_else(|| self.hub.try_next())
             .map(Into::into)
+            .or_else(|| self.machines.try_next().map(|(machine, event)| Event::Remote(machine, event).into()))
             .or_else(|| self.asides.try_recv().ok())
             .or_else(|| self.writer.try_next().map(Into::into))
             .or_else(|| self.recorder.try_next().map(Into::into))
@@ -384,11 +389,6 @@ impl App {
         self.handle(ui::Event::Action(action));
     }
 
-    /// Put the models into the state without a scan, as a command does that needs one of them only.
-    pub fn adopt(&mut self, models: Vec<Arc<domain::model::Model>>) {
-        self.handle(Event::Library(LibraryEvent::Found(models)));
-    }
-
     /// Ask the hub for the files of a repository at a revision; answered by an event.
     pub fn ask_files(&mut self, repository: &str, revision: &str) {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
@@ -460,6 +460,9 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
+            Effect::Spawn { worker, model, load, scheduling, .. } if model.machine.is_some() => {
+                self.spawn_there(worker, &model, *load, scheduling);
+            }
             Effect::Spawn { worker, model, mut load, scheduling, job } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
@@ -475,6 +478,8 @@ impl App {
                     sampler.watch(pids);
                 }
             }
+            Effect::WatchOn { machine, pids } => self.machines.watch(&machine, pids),
+            Effect::SaveTry { model, .. } if model.machine.is_some() => {}
             Effect::SaveTry { model, tried } => self.remember_try(model, tried),
             Effect::Scan => self.scan(),
             Effect::RateOpenness { generation, models, table } => {

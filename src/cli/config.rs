@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::Exit;
-use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, models, settings};
+use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, machines, models, settings};
 
 /// Show the settings in force and where each comes from.
 #[derive(Debug, Args)]
@@ -100,6 +100,13 @@ fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         let line = format!("address = \"{address}\"");
         writeln!(out, "{line:<40} # {}", loaded.origin(&format!("rpc.{name}.address")))?;
     }
+    for (name, machine) in &loaded.settings.machines {
+        writeln!(out, "\n[machine.{name}]")?;
+        for (key, value) in machines::entries(machine) {
+            let line = format!("{key} = {value}");
+            writeln!(out, "{line:<40} # {}", loaded.origin(&format!("machine.{name}.{key}")))?;
+        }
+    }
     Ok(())
 }
 
@@ -137,15 +144,23 @@ fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         };
         (name.clone(), Json::Object(models::entries(alias).into_iter().map(entry).collect()))
     };
-    let machine = |(name, address): (&String, &std::net::SocketAddrV4)| {
+    let rpc = |(name, address): (&String, &std::net::SocketAddrV4)| {
         let origin = loaded.origin(&format!("rpc.{name}.address"));
         (name.clone(), json!({ "address": { "value": address.to_string(), "origin": origin.to_string() } }))
+    };
+    let machine = |(name, machine): (&String, &domain::settings::Machine)| {
+        let entry = |(key, value): (String, Value)| {
+            let origin = loaded.origin(&format!("machine.{name}.{key}"));
+            (key, json!({ "value": value.to_json(), "origin": origin.to_string() }))
+        };
+        (name.clone(), Json::Object(machines::entries(machine).into_iter().map(entry).collect()))
     };
     print(
         &json!({
             "schema": SCHEMA,
+            "machines": loaded.settings.machines.iter().map(machine).collect::<serde_json::Map<_, _>>(),
             "file": file(loaded),
-            "rpc": loaded.settings.rpc.iter().map(machine).collect::<serde_json::Map<_, _>>(),
+            "rpc": loaded.settings.rpc.iter().map(rpc).collect::<serde_json::Map<_, _>>(),
             "models": loaded.settings.models.iter().map(alias).collect::<serde_json::Map<_, _>>(),
             "settings": SECTIONS.iter().map(section).collect::<serde_json::Map<_, _>>(),
             "problems": loaded.problems.iter().map(problem).collect::<Vec<_>>(),

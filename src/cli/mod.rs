@@ -20,6 +20,7 @@ mod input;
 pub mod keys;
 pub mod launch;
 pub mod ls;
+pub mod machine_agent;
 mod mistake;
 mod openness_view;
 pub mod output;
@@ -168,6 +169,9 @@ pub enum Command {
         /// The job's folder
         folder: PathBuf,
     },
+    /// Tell another machine's taffrail of this one, or run a worker for it: what it starts by ssh
+    #[command(hide = true)]
+    MachineAgent(machine_agent::MachineAgent),
 }
 
 /// The command line as clap knows it: for help, man pages, completions and the reference.

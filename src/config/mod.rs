@@ -6,6 +6,7 @@
 //! wrong is reported, and the value of the layer below stays.
 
 pub mod edit;
+pub mod machines;
 pub mod models;
 mod openness;
 mod problem;
@@ -35,6 +36,9 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config.toml");
 
 /// The theme without colours, which `NO_COLOR` takes.
 pub const MONOCHROME: &str = "mono";
+
+/// Sections whose keys are sections of the user's own.
+const OF_SECTIONS: [&str; 3] = [schema::MODELS, schema::RPC, machines::MACHINE];
 
 /// Names a file to be read instead of the user's.
 const FILE_VARIABLE: &str = "TAFFRAIL_CONFIG";
@@ -170,15 +174,16 @@ impl Merge {
         for (section, value) in document.get_ref() {
             let name: &str = section.get_ref();
             let origin = Origin::in_file(path, text, section.span().start);
-            match (SECTIONS.contains(&name) || [schema::MODELS, schema::RPC].contains(&name), value.get_ref()) {
+            match (SECTIONS.contains(&name) || OF_SECTIONS.contains(&name), value.get_ref()) {
                 (true, DeValue::Table(table)) if name == schema::MODELS => self.models(table, path, text),
                 (true, DeValue::Table(table)) if name == schema::RPC => self.rpc(table, path, text),
+                (true, DeValue::Table(table)) if name == machines::MACHINE => self.machines(table, path, text),
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {
                     self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")));
                 }
                 (false, DeValue::Table(_)) => {
-                    let known = SECTIONS.iter().copied().chain([schema::MODELS, schema::RPC]);
+                    let known = SECTIONS.iter().copied().chain(OF_SECTIONS);
                     let hint = nearest(name, known).map(|near| format!("did you mean [{near}]?"));
                     self.report(origin, format!("unknown section [{name}]"), hint);
                 }

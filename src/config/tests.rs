@@ -72,6 +72,7 @@ fn every_field_is_a_setting() {
         slurm,
         models: _,
         rpc: _,
+        machines: _,
         keys: _,
     } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;

@@ -77,6 +77,19 @@ impl Engine {
     pub fn spawn(
         &mut self,
         worker: WorkerId,
+        load: wire::Load,
+        scheduling: settings::SchedulingPolicy,
+        job: Option<JobRequest>,
+        prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
+    ) {
+        self.spawn_by(self.program.clone(), worker, load, scheduling, job, prepare);
+    }
+
+    /// The same by another program than the engine's own.
+    pub fn spawn_by(
+        &mut self,
+        program: Program,
+        worker: WorkerId,
         mut load: wire::Load,
         scheduling: settings::SchedulingPolicy,
         job: Option<JobRequest>,
@@ -90,7 +103,7 @@ impl Engine {
             Some((self.cluster.clone()?, queue, job))
         });
         let news = self.news.clone();
-        let (program, settings) = (self.program.clone(), self.settings.clone());
+        let settings = self.settings.clone();
         tokio::spawn(async move {
             let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(StartError::panicked()));
             tracing::info!(worker = worker.0, "starts");

@@ -15,11 +15,17 @@ pub(super) fn spawn(program: &Program, scheduling: SchedulingPolicy) -> std::io:
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    // The user's own ssh needs the user's own environment, and hands none of it on. It opens no window for a password.
+    if program.machine.is_some() {
+        command.env("SSH_ASKPASS_REQUIRE", "never").process_group(0);
+        return command.spawn();
+    }
+    command
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| is_for_worker(&name.to_string_lossy())))
         // ggml would fork a debugger when it aborts.
-        .env("GGML_NO_BACKTRACE", "1")
-        .kill_on_drop(true);
+        .env("GGML_NO_BACKTRACE", "1");
     wait_policy(&mut command, scheduling.wait_policy);
     huge_pages(&mut command);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
@@ -109,6 +115,20 @@ pub(super) fn describe(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("worker ended with status {code}"),
         None => "worker ended".to_owned(),
+    }
+}
+
+/// What ssh ends with where it fails itself.
+const SSH_FAILED: i32 = 255;
+
+/// The end of a worker on another machine, which is that of ssh, in one clause.
+pub(super) fn describe_remote(machine: &str, status: ExitStatus) -> String {
+    match status.code() {
+        Some(127) => format!("taffrail is not found on {machine}"),
+        // A shell there says a signal so.
+        Some(code @ 129..=192) => format!("worker on {machine} killed by signal {}", code - 128),
+        Some(code) if code != SSH_FAILED => format!("worker on {machine} ended with status {code}"),
+        Some(_) | None => format!("the connection to {machine} was lost"),
     }
 }
 

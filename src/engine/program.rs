@@ -10,6 +10,8 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// The other machine that it runs the worker on, by its name; `None` where it is the worker itself.
+    pub machine: Option<String>,
 }
 
 impl Program {
@@ -18,6 +20,6 @@ impl Program {
         // The running image, also where an update has replaced the file meanwhile.
         let own = PathBuf::from("/proc/self/exe");
         let path = if own.exists() { own } else { std::env::current_exe()? };
-        Ok(Self { path, arguments: vec!["worker".into()] })
+        Ok(Self { path, arguments: vec!["worker".into()], machine: None })
     }
 }

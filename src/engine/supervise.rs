@@ -39,7 +39,7 @@ pub(super) async fn supervise(
     news: &News,
 ) -> WorkerEvent {
     match process::spawn(program, scheduling) {
-        Ok(child) => run(worker, child, settings, load, inbox, news).await,
+        Ok(child) => run(worker, child, (settings, program.machine.as_deref()), load, inbox, news).await,
         Err(error) => ended(format!("worker did not start: {error}")),
     }
 }
@@ -60,7 +60,7 @@ enum Wake {
 async fn run(
     worker: WorkerId,
     mut child: Child,
-    settings: &Settings,
+    (settings, machine): (&Settings, Option<&str>),
     load: Load,
     mut inbox: mpsc::Receiver<Command>,
     news: &News,
@@ -98,9 +98,12 @@ async fn run(
         }
         (None, _) if asked_to_stop => WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None },
         (None, Ok(status)) => WorkerEvent::Exited {
-            reason: process::describe(status),
+            reason: machine
+                .map_or_else(|| process::describe(status), |machine| process::describe_remote(machine, status)),
             expected: false,
-            hint: out_of_memory(&last_words).or_else(|| process::hint(status)).or_else(|| last_words.back().cloned()),
+            hint: out_of_memory(&last_words)
+                .or_else(|| process::hint(status).filter(|_| machine.is_none()))
+                .or_else(|| last_words.back().cloned()),
         },
         (None, Err(error)) => ended(format!("worker was lost: {error}")),
     }

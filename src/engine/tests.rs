@@ -52,7 +52,8 @@ impl Stage {
             std::fs::write(&path, wire::encode(&frame).unwrap()).unwrap();
             text = format!("{text}{name}='{}'\n", path.display());
         }
-        let program = Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), (text + script).into()] };
+        let program =
+            Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), (text + script).into()], machine: None };
         Self::with(program, folder)
     }
 
@@ -166,7 +167,7 @@ async fn the_log_is_cleaned_and_its_last_line_explains() {
 
 #[tokio::test]
 async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
-    let missing = Program { path: "/nonexistent/taffrail".into(), arguments: Vec::new() };
+    let missing = Program { path: "/nonexistent/taffrail".into(), arguments: Vec::new(), machine: None };
     let mut stage = Stage::with(missing, tempfile::tempdir().unwrap());
     stage.spawn();
     assert!(stage.end().await.0.starts_with("worker did not start: "));

@@ -157,6 +157,7 @@ pub enum FleetField {
     Model,
     Quant,
     License,
+    On,
     Size,
     Parameters,
     Figure(FleetSort),
@@ -173,6 +174,7 @@ pub const FIELDS: &[Field<FleetField>] = &[
     field(FleetField::Model, &["model"], Kind::Text),
     field(FleetField::Quant, &["quant"], Kind::Text),
     field(FleetField::License, &["license", "licence"], Kind::Text),
+    field(FleetField::On, &["on", "machine"], Kind::Text),
     field(FleetField::Size, &["size"], Kind::Number(Unit::Bytes)),
     field(FleetField::Parameters, &["params", "parameters"], Kind::Number(Unit::Count)),
     asked(FleetSort::Context, &["ctx", "context"], Unit::Tokens),
@@ -209,6 +211,10 @@ impl filter::Row<FleetField> for Row<'_> {
             FleetField::License => match self {
                 Self::Session(session) => has(&[session.model.license().unwrap_or_default()], part),
                 Self::Foreign(..) => false,
+            },
+            FleetField::On => match self {
+                Self::Session(session) => has(&[session.model.on()], part),
+                Self::Foreign(..) => "here".contains(part),
             },
             FleetField::Size | FleetField::Parameters | FleetField::Figure(_) => false,
         }

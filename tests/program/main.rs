@@ -21,6 +21,8 @@ mod history;
 #[cfg(all(target_os = "linux", feature = "llama"))]
 mod json;
 #[cfg(all(target_os = "linux", feature = "llama"))]
+mod machines;
+#[cfg(all(target_os = "linux", feature = "llama"))]
 #[path = "../../examples/make_cache.rs"]
 #[expect(dead_code, reason = "it is a program too")]
 mod make_cache;

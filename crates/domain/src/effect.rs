@@ -76,6 +76,13 @@ pub enum Effect {
         /// Process ids of all live workers.
         pids: Vec<u32>,
     },
+    /// The same for the processes on another machine.
+    WatchOn {
+        /// The machine.
+        machine: String,
+        /// Process ids of the workers there.
+        pids: Vec<u32>,
+    },
     /// Remember what became of a model's files, which something spoke against.
     SaveTry {
         /// The model.

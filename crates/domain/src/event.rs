@@ -36,6 +36,8 @@ pub enum Event {
     Random(u64),
     /// The sensors were read.
     Sample(#[serde(with = "crate::machine::snapshot::sample")] Box<Sample>),
+    /// Another machine has news.
+    Remote(String, crate::machine::remote::RemoteEvent),
     /// An earlier run kept these baselines.
     Baselines(Vec<crate::energy::Baseline>),
     /// A process of another program was told to end, or that failed.

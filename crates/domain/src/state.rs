@@ -12,6 +12,7 @@ use crate::lab::race::Race;
 use crate::lab::race::rating::Vote;
 use crate::lab::suite::run::SuiteRun;
 use crate::machine::readings::Readings;
+use crate::machine::remote::RemoteMachine;
 use crate::machine::{Bandwidth, Sample};
 use crate::model::{Library, Model};
 use crate::moment::Moment;
@@ -56,6 +57,8 @@ pub struct Domain {
     pub held: Vec<PendingRecord>,
     /// The machine.
     pub machine: Machine,
+    /// The other machines, in the order of their names.
+    pub machines: Vec<RemoteMachine>,
     /// Where its energy goes.
     pub attribution: Attribution,
     /// Models whose workers have died.
@@ -152,6 +155,7 @@ impl Domain {
                 measuring: false,
                 released: Bytes(0),
             },
+            machines: settings.machines.keys().map(|name| RemoteMachine::new(name)).collect(),
             attribution: Attribution::default(),
             bench: Bench::default(),
             suite: None,
@@ -193,6 +197,27 @@ impl Domain {
     /// Whether a race runs.
     pub fn is_racing(&self) -> bool {
         self.race.as_ref().is_some_and(|race| race.is_running())
+    }
+
+    /// The other machine of this name.
+    pub fn remote(&self, name: &str) -> Option<&RemoteMachine> {
+        self.machines.iter().find(|machine| machine.name == name)
+    }
+
+    /// The last sample of a machine: of this one, or of the other one of this name.
+    pub fn sample_on(&self, machine: Option<&str>) -> Option<&Sample> {
+        match machine {
+            None => self.machine.sample.as_deref(),
+            Some(name) => self.remote(name)?.sample.as_deref(),
+        }
+    }
+
+    /// Threads that all sessions on a machine may use together. What is set is for this one.
+    pub fn thread_limit_on(&self, machine: Option<&str>) -> u32 {
+        match machine {
+            None => self.thread_limit(),
+            Some(_) => self.sample_on(machine).map_or(1, Sample::threads),
+        }
     }
 
     /// Threads that all sessions together may use.

@@ -4,6 +4,7 @@
 //! process when its input closes, whatever llama.cpp is doing. The engine's thread, the first one, does the rest in order.
 
 use std::io::{self, Read as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -66,9 +67,10 @@ fn start(options: &Options) -> io::Result<ExitCode> {
         devices: backend::devices(),
     }));
     let (to_engine, tasks) = sync_channel(MAX_WAITING);
+    let path = options.path.clone();
     std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
         let _stop = StopAtEnd;
-        read(out, &to_engine);
+        read(out, &to_engine, path.as_deref());
     })?;
     Ok(work(&llama, out, &tasks))
 }
@@ -83,7 +85,7 @@ impl Drop for StopAtEnd {
 }
 
 /// Read requests until the input ends, and then end the process.
-fn read(out: &Out, to_engine: &SyncSender<Task>) {
+fn read(out: &Out, to_engine: &SyncSender<Task>, path: Option<&Path>) {
     let mut decoder = wire::Decoder::default();
     let mut buffer = vec![0; 1 << 16];
     let mut input = io::stdin().lock();
@@ -101,6 +103,10 @@ fn read(out: &Out, to_engine: &SyncSender<Task>) {
         }
         loop {
             match decoder.next() {
+                Ok(Some(Request::Load(load))) => {
+                    let path = path.map_or(load.path, Path::to_owned);
+                    take(Request::Load(Load { path, ..load }), out, to_engine);
+                }
                 Ok(Some(request)) => take(request, out, to_engine),
                 Ok(None) => break,
                 Err(error) => {

@@ -10,6 +10,7 @@ pub(super) mod graphs;
 pub(super) mod heatmap;
 pub(super) mod hub_table;
 pub(super) mod machine_figures;
+pub(super) mod machines;
 pub(super) mod mark;
 pub(super) mod memory_bar;
 pub(super) mod model_card;

@@ -10,6 +10,7 @@ use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::text;
+use domain::admission;
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;
 use domain::model::{Model, Status};
@@ -20,7 +21,7 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
     Column { head, width, align, rank }
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     column("Model", 18, Align::Grow(38), 0),
     column("Params", 7, Align::Right, 2),
     column("Quant", 7, Align::Left, 0),
@@ -32,6 +33,7 @@ const COLUMNS: [Column; 11] = [
     column("tok/s", 6, Align::Right, 5),
     column("J/tok", 6, Align::Right, 8),
     column("Fits", 9, Align::Grow(20), 1),
+    column("On", 6, Align::Grow(12), 2),
 ];
 
 /// The columns of what is measured here.
@@ -84,13 +86,29 @@ fn columns(state: &State, area: Rect) -> Vec<Column> {
     let longest = names.map(|model| text::width(&text::clean(&model.name))).max().unwrap_or(0);
     // The marks of a running and of a marked model stand before it.
     let marks = 2 * usize::from(!state.ui.race.entries.is_empty()) + 2 * usize::from(!state.domain.sessions.is_empty());
-    let mut columns = table::with_name(&COLUMNS, 0, longest + marks, area.width);
+    // All are here where no other machine is set.
+    let n_columns = if state.domain.machines.is_empty() { COLUMNS.len() - 1 } else { COLUMNS.len() };
+    let mut columns = table::with_name(&COLUMNS[..n_columns], 0, longest + marks, area.width);
     for (index, is_empty) in [(SPEED, library.measured.is_empty()), (ENERGY, library.measured_joules.is_empty())] {
         if is_empty {
             (columns[index].width, columns[index].rank) = (u16::MAX, u8::MAX);
         }
     }
     columns
+}
+
+/// Whether a model fits on its own machine, as far as its sensors tell.
+fn fit_there<'a>(canvas: &Canvas<'_>, state: &State, model: &Model) -> Spans<'a> {
+    let machine = model.machine.as_deref();
+    let settings = admission::settings_for(model, state.domain.settings.session);
+    let needed = admission::memory_estimate(model, &settings);
+    if state.domain.sample_on(machine).is_none() {
+        return vec![canvas.span(Meaning::Muted, "—")];
+    }
+    match admission::admit_on(&state.domain, machine, needed) {
+        Ok(()) => vec![canvas.span(Meaning::Good, "fits there")],
+        Err(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " too large")],
+    }
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
@@ -127,8 +145,11 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         match &model.status {
             // Which format it is, the column of its quantisation says.
             Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],
+            // What another machine has room for, its worker says.
+            _ if model.machine.is_some() && model.is_runnable() => fit_there(canvas, state, model),
             _ => fit_cell(canvas, &fit(&state.domain, model)),
         },
+        one(Meaning::Muted, model.on().to_owned()),
     ];
     let instead = match &model.status {
         Status::Damaged(_) | Status::NotAModel(_) | Status::Unreadable(_) if summary.is_none() => {

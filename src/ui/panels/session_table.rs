@@ -20,7 +20,7 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
     Column { head, width, align, rank }
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     column("Session", 14, Align::Grow(30), 0),
     column("State", 10, Align::Left, 0),
     column("Context", 9, Align::Right, 3),
@@ -32,7 +32,13 @@ const COLUMNS: [Column; 11] = [
     column("J/tok", 7, Align::Right, 2),
     column("J/answer", 8, Align::Right, 7),
     column("Thr", 3, Align::Right, 8),
+    column("On", 6, Align::Left, 1),
 ];
+
+/// The columns: all sessions are here where no other machine is set.
+fn columns(state: &State) -> &'static [Column] {
+    if state.domain.machines.is_empty() { &COLUMNS[..COLUMNS.len() - 1] } else { &COLUMNS }
+}
 
 const NAME: usize = 0;
 const STATE: usize = 1;
@@ -59,7 +65,7 @@ pub(crate) fn width(state: &State) -> u16 {
     let names = state.ui.fleet.rows.iter().filter_map(|id| state.domain.session(*id));
     let longest = names.map(|session| text::width(&text::clean(&session.name))).max().unwrap_or_default();
     let longest = longest.max(text::width(OWN)) as u16;
-    table::width(&COLUMNS, longest)
+    table::width(columns(state), longest)
 }
 
 /// Draw the sessions that pass the filter.
@@ -88,7 +94,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     table::draw(
         canvas,
         area,
-        &COLUMNS,
+        columns(state),
         sorted.map(|index| (index, sign)),
         // The last row is taffrail itself.
         (count + 1, chosen, focused),
@@ -135,6 +141,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
         figure(canvas, per_token.value().map(|joules| joules.0), per_token.grade(), 2, live),
         figure(canvas, per_answer.value().map(|joules| joules.0), per_answer.grade(), 0, live),
         if session.threads > 0 { one(Meaning::Text, session.threads.to_string()) } else { unknown() },
+        one(Meaning::Muted, session.model.on().to_owned()),
     ];
     Row { cells, instead: instead(canvas, session) }
 }

@@ -14,7 +14,7 @@ use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
 use crate::ui::hits::Target;
-use crate::ui::panels::{chat, chat_rule, foreign_table, graphs, prompt, session_table, session_tabs};
+use crate::ui::panels::{chat, chat_rule, foreign_table, graphs, machines, prompt, session_table, session_tabs};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
@@ -42,14 +42,15 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
-    if state.domain.sessions.is_empty() && !has_foreign {
+    let n_there = machines::fleet_rows(state, area.height / 3);
+    if state.domain.sessions.is_empty() && !has_foreign && n_there == 0 {
         return empty(canvas, area, state);
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 && !canvas.plain {
         // The chat takes what the table doesn't need.
         let least = area.width - (area.width * 36 / 100).max(40);
         let (left, right) = split_columns(area, least.min(session_table::width(state) + 1));
-        let n_rows = session_rows(state) + n_foreign;
+        let n_rows = session_rows(state) + n_foreign + n_there;
         let least = (left.height / 3).max(8);
         // The graphs have all the room that the table doesn't need.
         let graph_rows = left.height.saturating_sub(n_rows + 2).max(least);
@@ -61,7 +62,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let right = Rect { x: right.x + 1, width: right.width - 1, ..right };
         return chosen(canvas, right, state, view_state);
     }
-    let n_rows = session_rows(state) + n_foreign;
+    let n_rows = session_rows(state) + n_foreign + n_there;
     let (table, rest) = split_rows(area, n_rows.max(2).min((area.height / 3).max(2)));
     list(canvas, table, state, view_state);
     let graph_rows = if rest.height >= 28 { 9 } else { u16::from(rest.height >= 8) };
@@ -80,6 +81,9 @@ fn session_rows(state: &State) -> u16 {
 
 /// The sessions, and below them what other programs run.
 fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let n_there = machines::fleet_rows(state, area.height / 3);
+    let (area, there) = split_rows(area, area.height - n_there);
+    machines::draw_fleet(canvas, there, state);
     let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));
     let wanted = session_rows(state).min(area.height - n_foreign);
     let (sessions, foreign) = split_rows(area, if n_foreign > 0 { wanted } else { area.height });

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use crate::ui::Screen;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
-use crate::ui::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
+use crate::ui::panels::{cores, energy, graphs, machine_figures, machines, memory_bar, sources};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::bar;
@@ -25,6 +25,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     };
     host(canvas, area, state, sample);
     let area = below(area, 1);
+    let (cards, rest) = split_rows(area, machines::rows(state, area.height));
+    machines::draw(canvas, cards, state, sample, area.height);
+    let area = rest;
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE && !canvas.plain {
         let (left, right) = split_columns(area, area.width * 52 / 100);

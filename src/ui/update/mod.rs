@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
+use domain::machine::remote::RemoteEvent;
 use domain::settings::GraphStyle;
 use domain::{Moment, Notification};
 
@@ -122,7 +123,7 @@ fn give(state: &mut State, now: Moment, event: domain::Event, done: &mut Vec<Eff
 
 /// Something happened to the domain: it takes it first, then the screen.
 fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &mut Vec<Effect>) -> Vec<Effect> {
-    let is_library = matches!(event, domain::Event::Library(_));
+    let is_library = matches!(event, domain::Event::Library(_) | domain::Event::Remote(_, RemoteEvent::Models(_)));
     let is_scanned = matches!(event, domain::Event::Library(LibraryEvent::Finished { .. }));
     let is_sample = matches!(event, domain::Event::Sample(_));
     let is_tick = is_sample || matches!(event, domain::Event::Frame(_));

@@ -50,12 +50,13 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
     };
     let is_gone = |session: &&Session| without.contains(&session.id);
     let gpus: Bytes = sample.gpus.iter().filter_map(crate::machine::Gpu::free_memory).filter(|_| with_gpus).sum();
-    let freed: Bytes = domain.sessions.iter().filter(is_gone).map(held).sum();
+    let here = domain.sessions.iter().filter(|session| session.machine().is_none());
+    let freed: Bytes = here.filter(is_gone).map(held).sum();
     let available = sample.available_memory() + gpus + domain.machine.released + freed;
     let live = domain
         .sessions
         .iter()
-        .filter(|session| session.is_here())
+        .filter(|session| session.is_here() && session.machine().is_none())
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
     for session in live.filter(|session| !is_gone(session)) {
@@ -86,7 +87,7 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
 fn others(domain: &Domain) -> Bytes {
     let Some(sample) = &domain.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = domain.sessions.iter().filter(|session| session.is_live() && session.is_here());
+        let live = domain.sessions.iter().filter(|session| session.is_live() && session.is_here() && session.machine().is_none());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();
@@ -107,8 +108,33 @@ pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionErr
     Err(AdmissionError { needed, free, available, promised, others, reserve })
 }
 
+/// Whether one more session fits on a machine. Of another one only its sensors tell; where they have not, its worker will.
+pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) -> Result<(), AdmissionError> {
+    if machine.is_none() {
+        return admit(domain, needed);
+    }
+    let Some(sample) = domain.sample_on(machine) else { return Ok(()) };
+    let live = domain.sessions.iter().filter(|session| session.machine() == machine && session.is_live());
+    let promised = live.map(|session| {
+        let held = session.process.map_or(Bytes(0), |process| process.anonymous);
+        session.planned.total().saturating_sub(held + session.gpu_memory.unwrap_or_default())
+    });
+    let promised: Bytes = promised.sum();
+    let gpus: Bytes = sample.gpus.iter().filter_map(crate::machine::Gpu::free_memory).sum();
+    let available = sample.available_memory() + gpus;
+    let (others, reserve) = (Bytes(0), reserve(domain.settings.budget.reserve, sample));
+    let free = available.saturating_sub(promised).saturating_sub(reserve);
+    if needed.total() <= free {
+        return Ok(());
+    }
+    Err(AdmissionError { needed, free, available, promised, others, reserve })
+}
+
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
+    if session.machine().is_some() {
+        return Ok(());
+    }
     let counts = session.is_here() && !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
     let own = if counts { session.planned.here() } else { Bytes(0) };
     if needed.here() <= own {

@@ -4,6 +4,7 @@ mod bandwidth;
 pub mod other_processes;
 mod process;
 pub mod readings;
+pub mod remote;
 mod rpc;
 pub(crate) mod snapshot;
 

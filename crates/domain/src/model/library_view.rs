@@ -61,6 +61,7 @@ pub enum LibraryField {
     Quant,
     License,
     Store,
+    On,
     Is,
     Open,
     Size,
@@ -78,6 +79,7 @@ pub const FIELDS: &[Field<LibraryField>] = &[
     field(LibraryField::Quant, &["quant", "quantization"], Kind::Text),
     field(LibraryField::License, &["license", "licence"], Kind::Text),
     field(LibraryField::Store, &["store"], Kind::Text),
+    field(LibraryField::On, &["on", "machine"], Kind::Text),
     field(LibraryField::Is, &["is"], Kind::Words(STATES)),
     field(LibraryField::Open, &["open"], Kind::Words(OPEN)),
     field(LibraryField::Size, &["size"], Kind::Number(Unit::Bytes)),
@@ -211,6 +213,7 @@ pub(crate) fn contains(model: &Model, field: LibraryField, part: &str) -> bool {
         LibraryField::Architecture => summary.and_then(|summary| summary.architecture.as_deref()),
         LibraryField::Quant => model.quant(),
         LibraryField::License => model.license(),
+        LibraryField::On => Some(model.on()),
         _ => None,
     };
     text.is_some_and(|text| has(text, part))
@@ -271,6 +274,7 @@ mod tests {
             overridden: None,
             tried: None,
             also: Vec::new(),
+            machine: None,
         };
         let mut models = vec![
             model("qwen3-8b", Store::HuggingFace, Some("Qwen/Qwen3-8B-GGUF"), 5_030_000_000, Status::Runnable),

@@ -316,6 +316,13 @@ impl Card {
     }
 }
 
+/// The other machine that a model's id names: `desk` of `desk/hf:…`. Ids of this machine have a colon before their first slash, or
+/// none before it.
+pub fn machine_of(id: &str) -> Option<&str> {
+    let (name, _) = id.split_once('/')?;
+    crate::settings::Machine::is_name(name).then_some(name)
+}
+
 /// One model: in one store, with its copies in others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
@@ -349,6 +356,9 @@ pub struct Model {
     pub tried: Option<Tried>,
     /// The same model in other places, the place to prefer first; none of these has copies of its own.
     pub also: Vec<Arc<Model>>,
+    /// The other machine that it is on, by its name in config.toml; `None` is this one.
+    #[serde(default)]
+    pub machine: Option<String>,
 }
 
 impl Model {
@@ -376,6 +386,11 @@ impl Model {
             }
         }
         names.join(" ")
+    }
+
+    /// The machine that it is on, as filters call it: `here` is this one.
+    pub fn on(&self) -> &str {
+        self.machine.as_deref().unwrap_or("here")
     }
 
     /// Whether it makes vectors of texts and nothing else.

@@ -172,6 +172,7 @@ pub enum RecordFigure {
 enum RecordField {
     Kind,
     Model,
+    On,
     Figure(RecordFigure),
 }
 
@@ -182,6 +183,7 @@ const FIELDS: &[Field<RecordField>] = &[
         names: &["kind"],
         kind: filter::Kind::Words(&["run", "race", "vote", "suite", "bench"]),
     },
+    Field { field: RecordField::On, names: &["on", "machine"], kind: filter::Kind::Text },
     Field { field: RecordField::Model, names: &["model", "name"], kind: filter::Kind::Text },
     Field {
         field: RecordField::Figure(RecordFigure::Rate),
@@ -208,6 +210,13 @@ impl Filter {
                         (Some(kind), true) => filter.not_kinds.push(kind),
                         (kind, _) => filter.kind = kind.or(filter.kind),
                     }
+                }
+                // Every record has been run from here.
+                Asked::Text(RecordField::On, "here") => {}
+                Asked::Text(RecordField::On, name) => {
+                    let words = if is_negated { &mut filter.not_words } else { &mut filter.words };
+                    // As ids of models begin there.
+                    words.push(format!("{name}/"));
                 }
                 Asked::Part(word) | Asked::Text(_, word) => {
                     let words = if is_negated { &mut filter.not_words } else { &mut filter.words };
@@ -258,7 +267,7 @@ mod tests {
             ("why", None),
             ("kind:", None),
             ("kind:nonsense", Some("`kind` is one of run, race, vote, suite, bench")),
-            ("sise:5gb", Some("no field `sise`; there are kind, model, tok/s, j/tok")),
+            ("sise:5gb", Some("no field `sise`; there are kind, on, model, tok/s, j/tok")),
             (">7b", Some("`>7b` of what? Put tok/s, j/tok before it")),
         ] {
             assert_eq!(Filter::problem(text).as_deref(), problem, "{text}");

@@ -121,6 +121,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The machine that it ran on, as filters call it: `here` is this one. A model of another one has its name before its id.
+    pub fn on(&self) -> &'a str {
+        crate::model::machine_of(self.model_id).unwrap_or("here")
+    }
+
     /// Of a session's request.
     pub fn of(session: &'a Session, request: &'a Request) -> Self {
         Self {

@@ -163,6 +163,11 @@ impl Phase {
 }
 
 impl Session {
+    /// The other machine that its worker runs on; `None` is this one.
+    pub fn machine(&self) -> Option<&str> {
+        self.model.machine.as_deref()
+    }
+
     /// Generated tokens per second: of the last tick while it answers, else of the last answer.
     pub fn rate(&self) -> Option<f64> {
         let whole = self.figures().counters.generation_rate();

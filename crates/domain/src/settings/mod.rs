@@ -3,6 +3,7 @@
 mod alias;
 mod chat;
 mod devices;
+mod machine;
 mod place;
 mod scope;
 mod server;
@@ -12,6 +13,7 @@ mod slurm;
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
 pub use devices::{DeviceName, Devices, MAX_RPC_SERVERS, RPC_NAME_RULE, RpcServers, is_rpc_name};
+pub use machine::Machine;
 pub use place::{MAX_PARTITION, Partition, Place, partition};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
@@ -63,6 +65,8 @@ pub struct Settings {
     /// Machines whose devices sessions may use, by the user's names for them.
     #[serde(default)]
     pub rpc: RpcServers,
+    /// Other machines with taffrail, by name.
+    pub machines: BTreeMap<String, Machine>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }

@@ -11,7 +11,7 @@ use wire::{Event as Said, Measure, Request};
 use super::common::{next_id, now_ms};
 use super::load::load;
 use super::session::{has_devices, job_request, watch};
-use super::{history, job, tries};
+use super::{history, job, remote, tries};
 use crate::admission::{self, estimate};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
@@ -175,7 +175,10 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
     let lane = &mut bench.lanes[index];
     match event {
         WorkerEvent::Spawned { pid } => {
-            lane.pid = Some(pid);
+            // That of another machine says it itself: this is ssh.
+            if lane.model.machine.is_none() {
+                lane.pid = Some(pid);
+            }
             return vec![watch(domain)];
         }
         WorkerEvent::Logged(_) => {}
@@ -203,6 +206,10 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
             Said::Hello(hello) => {
                 lane.engine = hello.engine;
                 lane.devices = hello.devices;
+                if let Some(machine) = lane.model.machine.clone() {
+                    lane.pid = Some(hello.pid);
+                    return vec![remote::watch(domain, machine)];
+                }
             }
             Said::Loading { fraction } if matches!(lane.phase, LanePhase::Loading(_)) => {
                 lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
@@ -380,7 +387,7 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
 }
 
 /// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
-pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
+pub(super) fn consumers(bench: &mut Bench, machine: Option<&str>, now: Duration) -> Vec<Consumer> {
     let elsewhere = !bench.plan.settings.on.is_here();
     let lane = |lane: &mut Lane| {
         let done = lane.timer.take(now);
@@ -389,7 +396,7 @@ pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
         // What it takes elsewhere, no meter of this machine has measured.
         (is_there && !elsewhere).then_some(Consumer { session, pid: lane.pid, is_loaded, done })
     };
-    bench.lanes.iter_mut().filter_map(lane).collect()
+    bench.lanes.iter_mut().filter(|lane| lane.model.machine.as_deref() == machine).filter_map(lane).collect()
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.

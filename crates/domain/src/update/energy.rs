@@ -7,7 +7,7 @@ use super::bench;
 use super::common::notify;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::energy::{Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
+use crate::energy::{Attribution, Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
 use crate::request::{Figures, RequestId};
@@ -20,10 +20,31 @@ use crate::units::{Joules, Watts};
 /// Turns back from the last in which an answer may stand that a tick still pays for: two answers, each with its prompt.
 const RECENT_TURNS: usize = 6;
 
-/// Book the tick's energy to the sessions and their answers.
+/// Book the tick's energy to the sessions on this machine, and their answers.
 pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> Vec<Effect> {
+    let (ended, _) = attribute_on(domain, None, sample, now);
+    match ended {
+        None => Vec::new(),
+        Some(Ended::Complete) => {
+            notify(domain, "the idle baseline is calibrated", false);
+            vec![Effect::SaveBaselines(domain.attribution.baselines.calibrated())]
+        }
+        Some(Ended::Broken(reason)) => {
+            notify(domain, format!("the calibration ended: {reason}"), true);
+            Vec::new()
+        }
+    }
+}
+
+/// The same for a machine: `None` is this one. Gives how a calibration ended, and whether there is such a machine.
+pub(super) fn attribute_on(
+    domain: &mut Domain,
+    machine: Option<&str>,
+    sample: &Sample,
+    now: Duration,
+) -> (Option<Ended>, bool) {
     let mut consumers = Vec::new();
-    for session in &mut domain.sessions {
+    for session in domain.sessions.iter_mut().filter(|session| session.machine() == machine) {
         let done = session.timer.take(now);
         // What it takes is drawn elsewhere.
         if let Some(reason) = session.why_no_energy() {
@@ -39,8 +60,10 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
     }
     // A bench's workers are ours as well: their load is no idle power, and no stranger's.
     let benched = consumers.len();
-    consumers.extend(bench::consumers(&mut domain.bench, now));
-    let (shared, ended) = domain.attribution.tick(sample, &consumers, domain.settings.telemetry.interval);
+    consumers.extend(bench::consumers(&mut domain.bench, machine, now));
+    let period = domain.settings.telemetry.interval;
+    let Some(attribution) = attribution_of(domain, machine) else { return (None, false) };
+    let (shared, ended) = attribution.tick(sample, &consumers, period);
     for (index, (consumer, shared)) in consumers.into_iter().zip(shared).enumerate() {
         if index >= benched {
             bench::charge(domain, &consumer, &shared);
@@ -53,18 +76,21 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
             let model = session.model.id.clone();
-            domain.attribution.keep(model, shared.standby);
+            if let Some(attribution) = attribution_of(domain, machine) {
+                attribution.keep(model, shared.standby);
+            }
         }
     }
-    match ended {
-        None => Vec::new(),
-        Some(Ended::Complete) => {
-            notify(domain, "the idle baseline is calibrated", false);
-            vec![Effect::SaveBaselines(domain.attribution.baselines.calibrated())]
-        }
-        Some(Ended::Broken(reason)) => {
-            notify(domain, format!("the calibration ended: {reason}"), true);
-            Vec::new()
+    (ended, true)
+}
+
+/// Where a machine's energy goes.
+fn attribution_of<'a>(domain: &'a mut Domain, machine: Option<&str>) -> Option<&'a mut Attribution> {
+    match machine {
+        None => Some(&mut domain.attribution),
+        Some(name) => {
+            let there = domain.machines.iter_mut().find(|machine| machine.name == name);
+            there.map(|machine| &mut machine.attribution)
         }
     }
 }

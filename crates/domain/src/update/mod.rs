@@ -24,6 +24,7 @@ mod perplexity;
 mod query;
 mod query_admission;
 mod race;
+mod remote;
 mod replay;
 mod sample;
 mod session;
@@ -77,6 +78,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             effects.extend(start::share_threads(domain));
             effects
         }
+        Event::Remote(machine, event) => remote::on_event(domain, &machine, event),
         Event::History(event) => {
             history_events::on_event(domain, event);
             Vec::new()
@@ -162,7 +164,10 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             effects.extend(judge(library, Some(&models)));
         }
         LibraryEvent::Finished { models, stores, took } => {
+            let there = library.models.extract_if(.., |model| model.machine.is_some());
+            let there: Vec<_> = there.collect();
             library.models = models;
+            library.models.extend(there);
             library.openness.keep(&library.models);
             effects.extend(judge(library, None));
             library.stores = stores;
@@ -175,7 +180,7 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
 }
 
 /// Make the cards of these models, or of all of them. Those of many are made on a thread of their own, since everything would wait for them.
-fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect> {
+pub(crate) fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect> {
     let Library { models: all, openness, .. } = library;
     openness.generation += 1;
     if all.len() <= MAX_JUDGED {

@@ -19,9 +19,9 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
     for session in &mut domain.sessions {
-        let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
-        session.process = process.copied();
-        session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
+        if session.machine().is_none() {
+            take_process(session, &sample);
+        }
         let new = session.n_generated - session.tokens_at_tick;
         session.tokens_at_tick = session.n_generated;
         let mean = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
@@ -36,6 +36,13 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     domain.machine.released = Bytes(0);
     effects.extend(bench::sampled(domain));
     effects
+}
+
+/// What a machine's sensors say of a session's worker.
+pub(super) fn take_process(session: &mut Session, sample: &Sample) {
+    let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
+    session.process = process.copied();
+    session.gpu_memory = session.pid.and_then(|pid| gpu_memory(sample, pid));
 }
 
 /// Tokens per second while it generated in this tick, of all its answers together: an answer begins and ends within a

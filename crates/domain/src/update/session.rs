@@ -69,18 +69,19 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     let planned = admission::planned(domain, &model, &settings);
     // Elsewhere the memory of this machine counts for nothing.
     let is_here = settings.on.is_here();
-    if is_here && force != Force::All {
+    if is_here && model.machine.is_none() && force != Force::All {
         admission::fits_elsewhere(domain, &model, &settings)
             .map_err(|error| Refused::new(Cause::MemoryTogether, error.to_string()).with_hint(error.remedy()))?;
     }
-    let measured = domain.machine.sample.is_some() || !is_here;
+    // Of another machine's memory its worker tells, where its sensors have not.
+    let measured = domain.machine.sample.is_some() || model.machine.is_some();
     if measured
         && is_here
         && force != Force::All
-        && let Err(refusal) = admission::admit(domain, planned)
+        && let Err(refusal) = admission::admit_on(domain, model.machine.as_deref(), planned)
     {
         // It waits until what makes room for it has been unloaded.
-        if makes_room(domain, planned, &settings) {
+        if model.machine.is_none() && makes_room(domain, planned, &settings) {
             return Ok((Value::Session(create(domain, model, settings)), Vec::new()));
         }
         let reason = format!("{} {refusal}", model.name);
@@ -144,11 +145,12 @@ pub(super) fn job_request(model: &Model, settings: SessionSettings, memory: Byte
 
 /// Threads that a session begins with: what it would get if it began to answer now.
 fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
-    let mut claims = claims(domain);
-    if let Some(session) = domain.session(id).filter(|session| session.is_here()) {
+    let Some(session) = domain.session(id) else { return 1 };
+    let mut claims = claims(domain, session.machine());
+    if session.settings.on.is_here() {
         claims.push(ThreadRequest { session: id, fixed: session.settings.threads });
     }
-    admission::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
+    admission::share_threads(domain.thread_limit_on(session.machine()), &claims).last().map_or(1, |share| share.1)
 }
 
 /// Add a prompt to a session's conversation and have it answered. A session that still loads answers when it is ready.
@@ -266,7 +268,8 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     let request_id = RequestId(next_id(domain));
     let now = domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
-    let unmetered = match domain.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
+    let machine = domain.session(id).and_then(|session| session.machine());
+    let unmetered = match domain.sample_on(machine).filter(|sample| sample.total_power().is_none()) {
         Some(sample) => {
             let (reason, remedy) = sample.why_no_power();
             Figure::Unknown { reason, remedy }
@@ -495,7 +498,13 @@ pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -
 pub(super) fn remove(domain: &mut Domain, id: SessionId) {
     // What it did since the last tick is no stranger's.
     let is_pending = domain.session(id).is_some_and(|session| session.timer.is_pending());
-    domain.attribution.lost_consumer |= is_pending;
+    match domain.session(id).and_then(|session| session.machine()).map(str::to_owned) {
+        None => domain.attribution.lost_consumer |= is_pending,
+        Some(name) => {
+            let there = domain.machines.iter_mut().filter(|machine| machine.name == name);
+            there.for_each(|machine| machine.attribution.lost_consumer |= is_pending);
+        }
+    }
     let Domain { sessions, ended_requests, .. } = domain;
     for session in sessions.extract_if(.., |session| session.id == id) {
         session.requests.iter().for_each(|request| ended_requests.push(&session, request));
@@ -505,7 +514,8 @@ pub(super) fn remove(domain: &mut Domain, id: SessionId) {
 
 /// The processes to be sampled.
 pub(super) fn watch(domain: &Domain) -> Effect {
-    let sessions = domain.sessions.iter().filter_map(|session| session.pid);
+    let here = domain.sessions.iter().filter(|session| session.machine().is_none());
+    let sessions = here.filter_map(|session| session.pid);
     Effect::Watch { pids: sessions.chain(domain.bench.pids()).collect() }
 }
 

@@ -13,14 +13,20 @@ use wire::QueryJob;
 /// The most queries of a session that its worker has: the next ones, while it tells of the last.
 const MAX_RUNNING: usize = 8;
 
-pub(super) fn claims(domain: &Domain) -> Vec<ThreadRequest> {
-    let busy = domain.sessions.iter().filter(|session| session.is_busy() && session.is_here());
+/// What the busy sessions on a machine ask of its threads. Those of a job of Slurm ask nothing.
+pub(super) fn claims(domain: &Domain, machine: Option<&str>) -> Vec<ThreadRequest> {
+    let asks = |session: &&Session| session.is_busy() && session.machine() == machine && session.settings.on.is_here();
+    let busy = domain.sessions.iter().filter(asks);
     busy.map(|session| ThreadRequest { session: session.id, fixed: session.settings.threads }).collect()
 }
 
 /// Share the threads anew among the sessions that answer, and tell those whose share has changed.
 pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
-    let shares = admission::share_threads(domain.thread_limit(), &claims(domain));
+    let mut shares = admission::share_threads(domain.thread_limit(), &claims(domain, None));
+    for machine in domain.machines.iter().map(|machine| machine.name.as_str()) {
+        let limit = domain.thread_limit_on(Some(machine));
+        shares.extend(admission::share_threads(limit, &claims(domain, Some(machine))));
+    }
     let mut effects = Vec::new();
     for session in &mut domain.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);

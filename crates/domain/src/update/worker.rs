@@ -42,7 +42,10 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
     let Some(session) = find(domain, id) else { return Vec::new() };
     match event {
         WorkerEvent::Spawned { pid } => {
-            session.pid = Some(pid);
+            // That of another machine says it itself: this is ssh.
+            if session.machine().is_none() {
+                session.pid = Some(pid);
+            }
             vec![watch(domain)]
         }
         WorkerEvent::Logged(line) => {
@@ -66,6 +69,10 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
         Message::Hello(hello) => {
             session.note(format!("engine {}", hello.engine));
             session.engine = hello.engine;
+            if let Some(machine) = session.machine().map(str::to_owned) {
+                session.pid = Some(hello.pid);
+                return vec![super::remote::watch(domain, machine)];
+            }
         }
         Message::Loading { fraction } => {
             if let Phase::Loading { fraction: shown } = &mut session.phase {

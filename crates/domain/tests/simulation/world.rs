@@ -252,6 +252,7 @@ impl World {
             | Effect::EndQuery { .. }
             | Effect::RemoveTempDir
             | Effect::Watch { .. }
+            | Effect::WatchOn { .. }
             | Effect::SaveTry { .. }
             | Effect::Discard(_)
             | Effect::PersistQueue(_)

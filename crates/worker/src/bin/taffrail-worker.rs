@@ -8,5 +8,5 @@ fn main() -> ExitCode {
     if std::env::var_os("TAFFRAIL_WORKER_RPC").is_some() {
         return worker::rpc::serve(&worker::rpc::ServeOptions { n_threads: 1, verbose, ..Default::default() });
     }
-    worker::run(&worker::Options { memory_limit, verbose })
+    worker::run(&worker::Options { memory_limit, verbose, path: None })
 }

@@ -376,7 +376,7 @@ impl Bench {
 
     /// Workers that are to be watched.
     pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lanes.iter().filter_map(|lane| lane.pid)
+        self.lanes.iter().filter(|lane| lane.model.machine.is_none()).filter_map(|lane| lane.pid)
     }
 
     /// The row that is measured next: of those that wait and whose model is ready, the one that was tried least, so that

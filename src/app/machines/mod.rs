@@ -1,0 +1,97 @@
+//! Other machines with taffrail: a connection to each over the user's own ssh, and what is said on it.
+//!
+//! Owned here: the connections with their deadlines and pauses, the protocol, and its far end. A machine that hangs holds up
+//! its own connection alone. Absent: what follows from what a machine says, which is the domain's; the workers there, which
+//! the engine runs like its own, by ssh.
+
+mod agent;
+mod link;
+mod models;
+mod protocol;
+mod ssh;
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Clock;
+use crate::engine::Program;
+use domain::machine::remote::RemoteEvent;
+use domain::model::Model;
+use domain::settings::Machine;
+
+pub use agent::Agent;
+pub use models::{Found, find, list};
+
+/// News of machines that may wait; behind it their connections wait.
+const MAX_NEWS: usize = 64;
+
+/// The connections to all machines.
+#[derive(Debug)]
+pub(super) struct Links {
+    by_name: BTreeMap<String, Link>,
+    sender: mpsc::Sender<(String, RemoteEvent)>,
+    news: mpsc::Receiver<(String, RemoteEvent)>,
+}
+
+/// A connection, and the processes that are watched by it.
+#[derive(Debug)]
+struct Link {
+    pids: watch::Sender<Vec<u32>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Its ssh is killed with it.
+        self.task.abort();
+    }
+}
+
+impl Links {
+    /// No connections yet.
+    pub(super) fn new() -> Self {
+        let (sender, news) = mpsc::channel(MAX_NEWS);
+        Self { by_name: BTreeMap::new(), sender, news }
+    }
+
+    /// Connect to a machine, and again whenever the connection is lost. It is told of by events.
+    pub(super) fn connect(&mut self, name: &str, machine: &Machine, clock: Clock) {
+        if self.by_name.contains_key(name) {
+            return;
+        }
+        let (pids, watched) = watch::channel(Vec::new());
+        let task = tokio::spawn(link::keep(name.to_owned(), machine.clone(), clock, watched, self.sender.clone()));
+        self.by_name.insert(name.to_owned(), Link { pids, task });
+    }
+
+    /// Watch these processes on a machine from now on.
+    pub(super) fn watch(&self, machine: &str, pids: Vec<u32>) {
+        if let Some(link) = self.by_name.get(machine) {
+            link.pids.send_replace(pids);
+        }
+    }
+
+    /// Wait for the next news.
+    pub(super) async fn next(&mut self) -> Option<(String, RemoteEvent)> {
+        self.news.recv().await
+    }
+
+    /// News that have come already.
+    pub(super) fn try_next(&mut self) -> Option<(String, RemoteEvent)> {
+        self.news.try_recv().ok()
+    }
+}
+
+/// The program that is a worker for a model on another machine.
+pub(super) fn worker(name: &str, machine: &Machine, model: &Model) -> Program {
+    let id = models::id_there(name, model);
+    let mut remote = vec!["machine-agent".to_owned(), "--worker".to_owned(), ssh::quoted(id)];
+    if model.overridden.is_some() {
+        remote.push("--force".to_owned());
+    }
+    let mut words = ssh::words(machine, &remote).into_iter();
+    let path = words.next().unwrap_or_default().into();
+    Program { path, arguments: words.map(Into::into).collect(), machine: Some(name.to_owned()) }
+}

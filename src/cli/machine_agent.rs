@@ -1,0 +1,62 @@
+//! `taffrail machine-agent`: what another machine's taffrail starts here by ssh.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Exit;
+use super::failure::{Failure, print_error};
+use super::progress::Progress;
+use crate::app::machines::{self, Agent, Found};
+use crate::library;
+use domain::model::Model;
+use domain::settings::Settings;
+
+/// Tell another machine's taffrail of this one, or run a worker for it.
+#[derive(Debug, Args)]
+pub struct MachineAgent {
+    /// Tell the models once, and end
+    #[arg(long)]
+    list: bool,
+    /// Be a worker for the model of this id
+    #[arg(long, value_name = "ID", conflicts_with = "list")]
+    worker: Option<String>,
+    /// Run a file that the check refuses
+    #[arg(long, requires = "worker")]
+    force: bool,
+}
+
+/// Do what the other machine wants.
+pub fn run(arguments: &MachineAgent, settings: Settings, verbose: bool) -> ExitCode {
+    let agent = Agent::new(settings);
+    if let Some(id) = &arguments.worker {
+        return match agent.file(id, arguments.force) {
+            Ok(path) => worker::run(&worker::Options { verbose, path: Some(path), ..worker::Options::default() }),
+            Err(reason) => Failure::new(Exit::Failed, reason).print().into(),
+        };
+    }
+    if arguments.list {
+        agent.list();
+        return Exit::Done.into();
+    }
+    match agent.run() {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => Failure::new(Exit::Failed, error.to_string()).print().into(),
+    }
+}
+
+/// The model of another machine that an argument means; says why there is none. `None` where it begins with no machine's name.
+pub fn find(argument: &str, settings: &Settings) -> Option<Result<Arc<Model>, Exit>> {
+    let (name, _) = argument.split_once('/').filter(|(name, _)| settings.machines.contains_key(*name))?;
+    let asked = format!("asking {name} for its models");
+    let (reason, hint, exit) = match Progress::during(&asked, || machines::find(argument, &settings.machines))? {
+        Found::On(rest, models) => match library::resolve::resolve(&models, &rest) {
+            Ok(model) => return Some(Ok(model)),
+            Err(error) => (error.to_string(), error.hint(), Exit::NotFound),
+        },
+        Found::Failed { reason, hint } => (reason, hint, Exit::Failed),
+    };
+    print_error(&reason, hint.as_deref());
+    Some(Err(exit))
+}
