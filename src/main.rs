@@ -18,7 +18,7 @@ use taffrail::app::{App, Clock, bundle, dashboard, log, machine, probe, socket, 
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
-use taffrail::engine::Program;
+use taffrail::engine::{Program, remote};
 use taffrail::ui::Screen as Shown;
 use taffrail::{config, library, ui};
 
@@ -181,12 +181,17 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
 }
 
 fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
+    let asked = settings.clone();
+    let remotes = std::thread::spawn(move || remote::find_blocking(&asked));
     let (aliases, settings) = (settings.models, &settings.library);
     // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
     let sessions = std::thread::spawn(socket::sessions);
-    let listing = Progress::during(SCANNING, || library::list(settings, &library::Env::read()));
+    let mut listing = Progress::during(SCANNING, || library::list(settings, &library::Env::read()));
+    let found = remotes.join().unwrap_or_default();
+    listing.models.extend(found.models);
+    listing.stores.extend(found.stores);
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
         return Ok(failure.print());
@@ -210,7 +215,7 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
 }
 
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
-    match find(&arguments.model, &settings.library) {
+    match find(&arguments.model, &settings) {
         Ok(model) => {
             let table = judgements(&settings.library);
             // Its base model may be here as well, and say under which licence.
@@ -308,9 +313,26 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
     cli::doctor::run(arguments, &findings, out).map(|()| Exit::Done)
 }
 
-/// The model that an argument means; says why there is none.
-fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
-    let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));
+/// The model that an argument means, a file before one that an engine elsewhere has; says why there is none.
+fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
+    let found = Progress::during(SCANNING, || library::find(argument, &settings.library, &library::Env::read()));
+    let found = found.or_else(|error| {
+        let remotes = Progress::during("asking other engines", || remote::find_blocking(settings));
+        match library::resolve::resolve(&remotes.models, argument) {
+            Ok(model) => Ok(model),
+            Err(ambiguous @ library::Unresolved::Ambiguous { .. }) => Err(ambiguous),
+            Err(_) => {
+                // What is wrong with an engine that is named is the reason.
+                let is_named = |problem: &&String| {
+                    let name = argument.split_once(':').map(|(name, _)| name);
+                    name.is_some_and(|name| problem.starts_with(&format!("{name}: ")))
+                };
+                let problems = remotes.stores.iter().flat_map(|store| &store.problems);
+                problems.filter(is_named).for_each(|problem| print_error(problem, None));
+                Err(error)
+            }
+        }
+    });
     found.map_err(|error| {
         print_error(&error, error.hint().as_deref());
         Exit::NotFound
@@ -318,7 +340,7 @@ fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
 }
 
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -328,7 +350,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 }
 
 fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
@@ -344,9 +366,9 @@ fn suite(
     mut settings: Settings,
     run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Find<'_>) -> Exit,
 ) -> Exit {
-    let library = settings.library.clone();
-    let find = |name: &str| find(name, &library);
-    let (models, exit_of) = match find_those(names, &library) {
+    let own = settings.clone();
+    let find = |name: &str| find(name, &own);
+    let (models, exit_of) = match find_those(names, &own) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -359,7 +381,7 @@ type ExitOf = fn(Exit) -> Exit;
 
 /// The models of these names that are found, with what becomes of an exit code where some are not: they are named, and
 /// what is done with the others is no whole success.
-fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
+fn find_those(names: &[String], settings: &Settings) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
     let (mut models, mut missing) = (Vec::new(), None);
     for name in names {
         match find(name, settings) {
@@ -375,7 +397,7 @@ fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, 
 }
 
 fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
-    let (models, exit_of) = match find_those(&arguments.models, &settings.library) {
+    let (models, exit_of) = match find_those(&arguments.models, &settings) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -387,7 +409,7 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
-    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings)).collect();
     let models = match found {
         Ok(models) => models,
         Err(exit) => return exit,
@@ -429,11 +451,11 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
 }
 
 fn perplexity(arguments: &cli::perplexity::Perplexity, settings: Settings) -> Exit {
-    let model = match find(&arguments.model, &settings.library) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => model,
         Err(exit) => return exit,
     };
-    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings)).transpose() {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };

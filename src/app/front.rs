@@ -86,6 +86,7 @@ impl Front {
             && app.state().ui.screen != Screen::Top
         {
             app.scan();
+            app.watch_remotes();
         }
     }
 

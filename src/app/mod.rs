@@ -22,6 +22,7 @@ pub mod log;
 pub mod machine;
 pub mod open;
 mod prepare;
+mod remotes;
 pub mod prompts;
 pub mod recording;
 pub mod replay;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use self::history::HistoryCommand;
-use crate::engine::{Engine, Program, Stuck};
+use crate::engine::{self, Engine, Program, Stuck};
 use crate::library;
 use crate::telemetry;
 use crate::ui::{self, Action, State, update};
@@ -463,6 +464,12 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
+            Effect::Spawn { worker, model, load, .. } if model.remote.is_some() => {
+                if let Some(remote) = &model.remote {
+                    let access = engine::remote::Access::of(remote, &self.state.domain.settings);
+                    self.engine.spawn_remote(worker, *load, access, remote.model.clone());
+                }
+            }
             Effect::Spawn { worker, model, mut load, scheduling } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
@@ -477,7 +484,10 @@ impl App {
                 }
             }
             Effect::SaveTry { model, tried } => self.remember_try(model, tried),
-            Effect::Scan => self.scan(),
+            Effect::Scan => {
+                self.scan();
+                self.find_remotes();
+            }
             Effect::RateOpenness { generation, models, table } => {
                 let judge = move || {
                     let cards = openness::cards(&models, &models, &table);

@@ -80,6 +80,7 @@ pub async fn run(
     let (handle, calls) = Handle::channel();
     let mut serving = Serving::new(calls);
     app.scan();
+    app.watch_remotes();
     app.shown();
     app.recall_all();
     bound()?;

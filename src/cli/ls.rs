@@ -250,6 +250,7 @@ mod tests {
             overridden: None,
             tried: None,
             also: Vec::new(),
+            remote: None,
         };
         let broken = Model {
             id: "folder:/models/broken.gguf".to_owned(),
@@ -267,6 +268,7 @@ mod tests {
             overridden: None,
             tried: None,
             also: Vec::new(),
+            remote: None,
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {
             store,

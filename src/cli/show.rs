@@ -428,7 +428,7 @@ impl<'a> Document<'a> {
 pub(super) struct ModelView<'a> {
     id: &'a str,
     name: &'a str,
-    store: &'static str,
+    store: &'a str,
     repository: Option<&'a str>,
     /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
@@ -492,7 +492,7 @@ impl<'a> From<&'a Tried> for TriedView<'a> {
 struct PlaceView<'a> {
     id: &'a str,
     name: &'a str,
-    store: &'static str,
+    store: &'a str,
     repository: Option<&'a str>,
     files: Vec<FileView<'a>>,
     card: Option<&'a Card>,
@@ -527,7 +527,7 @@ impl<'a> ModelView<'a> {
         Self {
             id: &model.id,
             name: &model.name,
-            store: model.store.name(),
+            store: model.store_name(),
             repository: model.repository.as_deref(),
             status: match model.status {
                 Status::Runnable => "runnable",
@@ -562,7 +562,7 @@ impl<'a> ModelView<'a> {
                 .map(|copy| PlaceView {
                     id: &copy.id,
                     name: &copy.name,
-                    store: copy.store.name(),
+                    store: copy.store_name(),
                     repository: copy.repository.as_deref(),
                     files: FileView::of(copy),
                     card: copy.card.as_deref(),

@@ -48,6 +48,9 @@ const MAX_QUEUED: u32 = 100_000;
 /// The section with names of the user's own for models, each a section of its own.
 pub(super) const MODELS: &str = "models";
 
+/// The section with engines of other programs, each a section of its own.
+pub(super) const REMOTE: &str = "remote";
+
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
 
@@ -165,6 +168,12 @@ static OTHERS: &[Setting] = &[
         |settings, _| show_place(&settings.library.docker),
         |settings, _, value| put(&mut settings.library.docker, place(value)),
     ),
+    Setting {
+        section: "library",
+        key: "discover",
+        get: |settings, _| Value::Flag(settings.library.discover),
+        set: |settings, _, value| put(&mut settings.library.discover, value.flag()),
+    },
     Setting {
         section: "library",
         key: "use_starter",

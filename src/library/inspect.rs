@@ -129,6 +129,7 @@ fn found(candidate: Candidate, looks: &[(u32, Look)], tries: &Tries) -> Option<F
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     };
     tries.apply(&mut model);
     let is_dangling = looks.iter().all(|(_, look)| look.is_dangling);

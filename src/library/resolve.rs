@@ -257,6 +257,7 @@ mod tests {
             overridden: None,
             tried: None,
             also: Vec::new(),
+            remote: None,
         })
     }
 

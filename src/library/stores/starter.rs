@@ -78,6 +78,7 @@ fn model(starter: &Starter, env: &Env) -> Model {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     }
 }
 

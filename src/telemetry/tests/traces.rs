@@ -111,6 +111,7 @@ fn model(name: &str) -> Arc<Model> {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     })
 }
 

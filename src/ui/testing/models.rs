@@ -29,6 +29,7 @@ pub(super) fn models() -> Vec<Model> {
             overridden: None,
             tried: None,
             also: Vec::new(),
+            remote: None,
         };
         if let Some(summary) = &mut model.summary {
             summary.thinks = name.contains("r1") || name.contains("qwen3");
@@ -67,6 +68,7 @@ pub(super) fn models() -> Vec<Model> {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     };
     let mut starter = good("ishmael-4m", "starter", 4_200_000, 0, "F16", 4, 192);
     "starter:ishmael-4m".clone_into(&mut starter.id);

@@ -6,6 +6,7 @@ mod library;
 pub mod library_view;
 mod parameters;
 pub mod preset;
+pub mod remote;
 
 pub use library::{Library, StoreStatus};
 
@@ -46,11 +47,13 @@ pub enum Store {
     Docker,
     /// A plain folder from config.toml, or a path on the command line.
     Folder,
+    /// An engine of another program, behind an address: [`Model::remote`] has its name.
+    Remote,
 }
 
 impl Store {
     /// All stores, in the order in which one is preferred for a model that lies in several.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Starter,
         Self::HuggingFace,
         Self::Ollama,
@@ -62,6 +65,7 @@ impl Store {
         Self::RamaLama,
         Self::Docker,
         Self::Folder,
+        Self::Remote,
     ];
 
     /// The short name, which is also the prefix in `store:name`.
@@ -78,6 +82,7 @@ impl Store {
             Self::RamaLama => "ramalama",
             Self::Docker => "docker",
             Self::Folder => "folder",
+            Self::Remote => "remote",
         }
     }
 
@@ -349,6 +354,9 @@ pub struct Model {
     pub tried: Option<Tried>,
     /// The same model in other places, the place to prefer first; none of these has copies of its own.
     pub also: Vec<Arc<Model>>,
+    /// The engine that runs it, where that is another program's.
+    #[serde(default)]
+    pub remote: Option<Box<remote::Remote>>,
 }
 
 impl Model {
@@ -367,12 +375,17 @@ impl Model {
         std::iter::once(self).chain(self.also.iter().map(Arc::as_ref))
     }
 
+    /// What its store is called: its short name, or that of the engine which runs it.
+    pub fn store_name(&self) -> &str {
+        self.remote.as_ref().map_or_else(|| self.store.name(), |remote| &remote.engine)
+    }
+
     /// The short names of the stores that have it, each once, the one to prefer first: `hf ollama`.
     pub fn store_names(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for place in self.places() {
-            if !names.contains(&place.store.name()) {
-                names.push(place.store.name());
+            if !names.contains(&place.store_name()) {
+                names.push(place.store_name());
             }
         }
         names.join(" ")

@@ -25,6 +25,7 @@ fn model(store: Store, repository: &str, name: &str, license: &str, bases: &[&st
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod alias;
 mod chat;
+mod remote;
 mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
+pub use remote::{KeySource, RemoteEngine};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
@@ -52,6 +54,9 @@ pub struct Settings {
     pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
+    /// Engines of other programs, by name.
+    #[serde(default)]
+    pub remotes: BTreeMap<String, RemoteEngine>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -119,6 +124,8 @@ pub struct Library {
     pub rama_lama: StoreFolder,
     /// Docker Model Runner's store.
     pub docker: StoreFolder,
+    /// Whether engines of other programs are looked for on this machine's usual ports.
+    pub discover: bool,
     /// Whether the starter models are shown.
     pub use_starter: bool,
     /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
@@ -319,6 +326,7 @@ impl Default for Library {
             local_ai: StoreFolder::Auto,
             rama_lama: StoreFolder::Auto,
             docker: StoreFolder::Auto,
+            discover: true,
             use_starter: true,
             openness: None,
             trash_days: 30,

@@ -21,5 +21,6 @@ pub fn model(name: &str) -> Model {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     }
 }

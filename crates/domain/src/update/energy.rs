@@ -25,6 +25,14 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
     let mut consumers = Vec::new();
     for session in &mut domain.sessions {
         let done = session.timer.take(now);
+        // What runs elsewhere draws nothing that a meter of this machine sees.
+        if let Some(remote) = &session.model.remote {
+            session.watts = match remote.watts.filter(|_| session.is_busy()) {
+                Some(_) => remote.energy(1.0).map(|joules| Watts(joules.0)),
+                None => Figure::unknown(crate::model::remote::NO_WATTS),
+            };
+            continue;
+        }
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
         }

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::event::{Event, LibraryEvent};
-use crate::model::{Library, Model};
+use crate::model::{Library, Model, Store};
 use crate::moment::Moment;
 use crate::openness::Openness;
 use crate::state::Domain;
@@ -162,12 +162,24 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             effects.extend(judge(library, Some(&models)));
         }
         LibraryEvent::Finished { models, stores, took } => {
+            // A scan knows nothing of engines, which tell of themselves.
+            let remote: Vec<_> = library.models.drain(..).filter(|model| model.remote.is_some()).collect();
             library.models = models;
+            library.models.extend(remote);
             library.openness.keep(&library.models);
             effects.extend(judge(library, None));
-            library.stores = stores;
+            library.stores.retain(|status| status.store == Store::Remote);
+            library.stores.splice(0..0, stores);
             library.took = Some(took);
             library.scanning = false;
+        }
+        LibraryEvent::Remotes { models, stores } => {
+            library.models.retain(|model| model.remote.is_none());
+            library.models.extend(models);
+            library.stores.retain(|status| status.store != Store::Remote);
+            library.stores.extend(stores);
+            library.openness.keep(&library.models);
+            effects.extend(judge(library, None));
         }
         LibraryEvent::Storage(news) => return storage::on_event(domain, *news),
     }

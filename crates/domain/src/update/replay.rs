@@ -63,6 +63,7 @@ fn begin(seen: &SessionSnapshot, history: usize, now: Duration) -> Session {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     };
     let settings = SessionSettings { context: seen.n_ctx, ..SessionSettings::default() };
     let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);

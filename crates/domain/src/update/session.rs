@@ -60,6 +60,7 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     let measured = domain.machine.sample.is_some();
     if measured
         && force != Force::All
+        && model.remote.is_none()
         && let Err(refusal) = admission::admit(domain, planned)
     {
         // It waits until what makes room for it has been unloaded.
@@ -246,6 +247,10 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         None => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
     let Some(session) = find(domain, id) else { return (request_id, Vec::new()) };
+    let unmetered = session.model.remote.as_ref().map_or(unmetered, |remote| match remote.energy(0.0) {
+        Figure::Known { .. } => Figure::unknown("no answer yet"),
+        unknown => unknown,
+    });
     let turns = if client == Client::Chat { session.turns.clone() } else { request::turns(&prompt) };
     let mut request = Request::new(request_id, client, turns, now);
     request.is_raw = matches!(prompt, Prompt::Raw(_));

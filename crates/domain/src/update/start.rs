@@ -14,7 +14,7 @@ use wire::QueryJob;
 const MAX_RUNNING: usize = 8;
 
 pub(super) fn claims(domain: &Domain) -> Vec<ThreadRequest> {
-    let busy = domain.sessions.iter().filter(|session| session.is_busy());
+    let busy = domain.sessions.iter().filter(|session| session.is_busy() && session.model.remote.is_none());
     busy.map(|session| ThreadRequest { session: session.id, fixed: session.settings.threads }).collect()
 }
 

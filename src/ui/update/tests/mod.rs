@@ -145,6 +145,7 @@ fn model(name: &str, size: u64) -> Arc<Model> {
         overridden: None,
         tried: None,
         also: Vec::new(),
+        remote: None,
     })
 }
 
