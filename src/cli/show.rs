@@ -93,7 +93,10 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("status", Some(model.status.to_string())),
         ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
-        ("size", Some(model.size.to_string())),
+        ("size", Some(model.size_text())),
+        ("kind", model.remote.as_ref().map(|remote| remote.kind.name().to_owned())),
+        ("address", model.remote.as_ref().map(|remote| remote.url.clone())),
+        ("context", model.remote.as_ref().map(|remote| remote.context.map_or_else(|| "—, not reported".to_owned(), |n| format!("{n} tokens")))),
         (
             "last used",
             Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),

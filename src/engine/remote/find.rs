@@ -132,6 +132,12 @@ async fn is_own(client: &Client) -> bool {
     })
 }
 
+/// What a person calls it: of a file its stem, as with files here.
+fn short(name: &str) -> String {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    file.strip_suffix(".gguf").filter(|stem| !stem.is_empty()).unwrap_or(name).to_owned()
+}
+
 /// A row of the library.
 fn model(settings: &Settings, access: &Access, engine: &str, kind: EngineKind, entry: Entry) -> Model {
     let Entry { name, size, context, is_loaded, quant, instance: _ } = entry;
@@ -140,7 +146,7 @@ fn model(settings: &Settings, access: &Access, engine: &str, kind: EngineKind, e
     let quant = quant.map(|quant| gguf::clean(&quant, 32)).filter(|quant| !quant.is_empty());
     Model {
         id: Remote::id(engine, &shown),
-        name: shown,
+        name: short(&shown),
         store: Store::Remote,
         repository: None,
         files: Vec::new(),

@@ -380,6 +380,17 @@ impl Model {
         self.remote.as_ref().map_or_else(|| self.store.name(), |remote| &remote.engine)
     }
 
+    /// What an answer of it cost, in the currency of the settings; `None` where its engine has no price.
+    pub fn cost(&self, figures: &crate::request::Figures) -> Option<f64> {
+        let n_prompt = u64::from(figures.counters.n_prompt) + u64::from(figures.n_cached);
+        self.remote.as_ref()?.price.cost(n_prompt, u64::from(figures.counters.n_generated))
+    }
+
+    /// Its size as it is shown: a dash where an engine elsewhere does not tell it.
+    pub fn size_text(&self) -> String {
+        if self.remote.is_some() && self.size == Bytes(0) { "—".to_owned() } else { self.size.to_string() }
+    }
+
     /// The short names of the stores that have it, each once, the one to prefer first: `hf ollama`.
     pub fn store_names(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
@@ -457,7 +468,8 @@ impl Model {
 
     /// Quantisation, as a person knows it.
     pub fn quant(&self) -> Option<&str> {
-        self.summary.as_ref()?.quant.as_deref()
+        let told = || self.card.as_deref().filter(|_| self.remote.is_some())?.file_type.as_deref();
+        self.summary.as_ref().and_then(|summary| summary.quant.as_deref()).or_else(told)
     }
 }
 

@@ -249,7 +249,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     let Some(session) = find(domain, id) else { return (request_id, Vec::new()) };
     let unmetered = session.model.remote.as_ref().map_or(unmetered, |remote| match remote.energy(0.0) {
         Figure::Known { .. } => Figure::unknown("no answer yet"),
-        unknown => unknown,
+        unknown @ Figure::Unknown { .. } => unknown,
     });
     let turns = if client == Client::Chat { session.turns.clone() } else { request::turns(&prompt) };
     let mut request = Request::new(request_id, client, turns, now);
