@@ -18,7 +18,7 @@ use taffrail::app::{App, Clock, bundle, dashboard, log, machine, node, probe, so
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
-use taffrail::engine::Program;
+use taffrail::engine::{Program, remote};
 use taffrail::ui::Screen as Shown;
 use taffrail::{config, library, ui};
 
@@ -194,12 +194,17 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
 }
 
 fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
+    let asked = settings.clone();
+    let remotes = std::thread::spawn(move || remote::find_blocking(&asked));
     let (aliases, settings) = (settings.models, &settings.library);
     // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
     let sessions = std::thread::spawn(socket::sessions);
-    let listing = Progress::during(SCANNING, || library::list(settings, &library::Env::read()));
+    let mut listing = Progress::during(SCANNING, || library::list(settings, &library::Env::read()));
+    let found = remotes.join().unwrap_or_default();
+    listing.models.extend(found.models);
+    listing.stores.extend(found.stores);
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
         return Ok(failure.print());
@@ -321,13 +326,29 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
     cli::doctor::run(arguments, &findings, out).map(|()| Exit::Done)
 }
 
-/// The model that an argument means; says why there is none.
+/// The model that an argument means, a file before one that an engine elsewhere has; says why there is none.
 fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
     if let Some(found) = cli::machine_agent::find(argument, settings) {
         return found;
     }
-    let settings = &settings.library;
-    let found = Progress::during(SCANNING, || library::find(argument, settings, &library::Env::read()));
+    let found = Progress::during(SCANNING, || library::find(argument, &settings.library, &library::Env::read()));
+    let found = found.or_else(|error| {
+        let remotes = Progress::during("asking other engines", || remote::find_blocking(settings));
+        match library::resolve::resolve(&remotes.models, argument) {
+            Ok(model) => Ok(model),
+            Err(ambiguous @ library::Unresolved::Ambiguous { .. }) => Err(ambiguous),
+            Err(_) => {
+                // What is wrong with an engine that is named is the reason.
+                let is_named = |problem: &&String| {
+                    let name = argument.split_once(':').map(|(name, _)| name);
+                    name.is_some_and(|name| problem.starts_with(&format!("{name}: ")))
+                };
+                let problems = remotes.stores.iter().flat_map(|store| &store.problems);
+                problems.filter(is_named).for_each(|problem| print_error(problem, None));
+                Err(error)
+            }
+        }
+    });
     found.map_err(|error| {
         print_error(&error, error.hint().as_deref());
         Exit::NotFound
@@ -345,7 +366,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 }
 
 fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
-    let model = match find(&arguments.model, settings) {
+    let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };

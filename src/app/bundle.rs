@@ -19,7 +19,7 @@ const MAX_SETTINGS: u64 = 1 << 20;
 /// What stands for a secret.
 const REDACTED: &str = "(redacted)";
 /// Parts of the names of settings whose values are secrets.
-const SECRET: [&str; 6] = ["token", "secret", "password", "passwd", "api_key", "authorization"];
+const SECRET: [&str; 7] = ["token", "secret", "password", "passwd", "api_key", "key_command", "authorization"];
 
 /// Write the archive: doctor's document, the settings without secrets, and the log files. It must not exist yet.
 pub fn write(path: &Path, document: &str, settings: Option<&Path>) -> io::Result<()> {
@@ -105,6 +105,7 @@ mod tests {
             ("[hub]\ntoken = \"hf_abc\"", "(redacted)", "hf_abc"),
             ("[hub]\nendpoint = \"https://me:pw@mirror/x\"", "https://(redacted)@mirror/x", "pw"),
             ("[a]\nb = [{ API_KEY = \"k9\" }]", "(redacted)", "k9"),
+            ("[remote.lab]\nkey_command = \"echo k9\"", "(redacted)", "k9"),
             ("[session]\nmax_tokens = 7", "max_tokens = 7", "redacted"),
             ("broken = = hf_abc", "left out", "hf_abc"),
         ] {

@@ -87,6 +87,7 @@ impl Front {
         {
             app.scan();
             app.connect_all();
+            app.watch_remotes();
         }
     }
 

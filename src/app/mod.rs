@@ -26,6 +26,7 @@ pub mod machines;
 pub mod node;
 pub mod open;
 mod prepare;
+mod remotes;
 pub mod prompts;
 pub mod recording;
 pub mod replay;
@@ -49,7 +50,7 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, watch};
 
 use self::history::HistoryCommand;
-use crate::engine::{Engine, Program};
+use crate::engine::{self, Engine, Program};
 use crate::library;
 use crate::telemetry;
 use crate::ui::{self, Action, State, update};
@@ -463,6 +464,12 @@ impl App {
             Effect::Spawn { worker, model, load, scheduling, .. } if model.machine.is_some() => {
                 self.spawn_there(worker, &model, *load, scheduling);
             }
+            Effect::Spawn { worker, model, load, .. } if model.remote.is_some() => {
+                if let Some(remote) = &model.remote {
+                    let access = engine::remote::Access::of(remote, &self.state.domain.settings);
+                    self.engine.spawn_remote(worker, *load, access, remote.model.clone());
+                }
+            }
             Effect::Spawn { worker, model, mut load, scheduling, job } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
@@ -481,7 +488,10 @@ impl App {
             Effect::WatchOn { machine, pids } => self.machines.watch(&machine, pids),
             Effect::SaveTry { model, .. } if model.machine.is_some() => {}
             Effect::SaveTry { model, tried } => self.remember_try(model, tried),
-            Effect::Scan => self.scan(),
+            Effect::Scan => {
+                self.scan();
+                self.find_remotes();
+            }
             Effect::RateOpenness { generation, models, table } => {
                 let judge = move || {
                     let cards = openness::cards(&models, &models, &table);

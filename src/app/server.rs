@@ -81,6 +81,7 @@ pub async fn run(
     let mut serving = Serving::new(calls);
     app.scan();
     app.connect_all();
+    app.watch_remotes();
     app.shown();
     app.recall_all();
     bound()?;

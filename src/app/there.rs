@@ -50,6 +50,6 @@ impl App {
         // Folders of this machine.
         load.kept_prompts = None;
         // The worker there takes the path that its own machine has for the model.
-        self.engine.spawn_by(program, worker, load, scheduling, || Ok(PathBuf::new()));
+        self.engine.spawn_by(program, worker, load, scheduling, None, || Ok(PathBuf::new()));
     }
 }

@@ -152,7 +152,7 @@ fn cells(
     cells.extend([
         or_dash(summary.map(|summary| summary.parameters).filter(|count| *count > 0).map(units::parameters)),
         or_dash(model.quant().map(str::to_owned)),
-        model.size.to_string(),
+        model.size_text(),
         or_dash(summary.and_then(|summary| summary.context_length).map(units::tokens)),
         or_dash(card.licence_cell()),
         model.store_names(),
@@ -251,6 +251,7 @@ mod tests {
             tried: None,
             also: Vec::new(),
             machine: None,
+            remote: None,
         };
         let broken = Model {
             id: "folder:/models/broken.gguf".to_owned(),
@@ -269,6 +270,7 @@ mod tests {
             tried: None,
             also: Vec::new(),
             machine: None,
+            remote: None,
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {
             store,

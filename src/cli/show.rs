@@ -93,7 +93,10 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("status", Some(model.status.to_string())),
         ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
-        ("size", Some(model.size.to_string())),
+        ("size", Some(model.size_text())),
+        ("kind", model.remote.as_ref().map(|remote| remote.kind.name().to_owned())),
+        ("address", model.remote.as_ref().map(|remote| remote.url.clone())),
+        ("context", model.remote.as_ref().map(|remote| remote.context.map_or_else(|| "—, not reported".to_owned(), |n| format!("{n} tokens")))),
         (
             "last used",
             Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),
@@ -428,7 +431,7 @@ impl<'a> Document<'a> {
 pub(super) struct ModelView<'a> {
     id: &'a str,
     name: &'a str,
-    store: &'static str,
+    store: &'a str,
     repository: Option<&'a str>,
     /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
@@ -492,7 +495,7 @@ impl<'a> From<&'a Tried> for TriedView<'a> {
 struct PlaceView<'a> {
     id: &'a str,
     name: &'a str,
-    store: &'static str,
+    store: &'a str,
     repository: Option<&'a str>,
     files: Vec<FileView<'a>>,
     card: Option<&'a Card>,
@@ -527,7 +530,7 @@ impl<'a> ModelView<'a> {
         Self {
             id: &model.id,
             name: &model.name,
-            store: model.store.name(),
+            store: model.store_name(),
             repository: model.repository.as_deref(),
             status: match model.status {
                 Status::Runnable => "runnable",
@@ -562,7 +565,7 @@ impl<'a> ModelView<'a> {
                 .map(|copy| PlaceView {
                     id: &copy.id,
                     name: &copy.name,
-                    store: copy.store.name(),
+                    store: copy.store_name(),
                     repository: copy.repository.as_deref(),
                     files: FileView::of(copy),
                     card: copy.card.as_deref(),

@@ -10,6 +10,7 @@ pub mod machines;
 pub mod models;
 mod openness;
 mod problem;
+pub mod remotes;
 mod rpc;
 mod schema;
 mod value;
@@ -38,7 +39,7 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config.toml");
 pub const MONOCHROME: &str = "mono";
 
 /// Sections whose keys are sections of the user's own.
-const OF_SECTIONS: [&str; 3] = [schema::MODELS, schema::RPC, machines::MACHINE];
+const OF_SECTIONS: [&str; 4] = [schema::MODELS, schema::RPC, schema::REMOTE, machines::MACHINE];
 
 /// Names a file to be read instead of the user's.
 const FILE_VARIABLE: &str = "TAFFRAIL_CONFIG";
@@ -177,6 +178,7 @@ impl Merge {
             match (SECTIONS.contains(&name) || OF_SECTIONS.contains(&name), value.get_ref()) {
                 (true, DeValue::Table(table)) if name == schema::MODELS => self.models(table, path, text),
                 (true, DeValue::Table(table)) if name == schema::RPC => self.rpc(table, path, text),
+                (true, DeValue::Table(table)) if name == schema::REMOTE => self.remotes(table, path, text),
                 (true, DeValue::Table(table)) if name == machines::MACHINE => self.machines(table, path, text),
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {

@@ -70,6 +70,8 @@ pub(super) const MODELS: &str = "models";
 
 /// The section with other machines whose devices sessions may use, each a section of its own.
 pub(super) const RPC: &str = "rpc";
+/// The section with engines of other programs, each a section of its own.
+pub(super) const REMOTE: &str = "remote";
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -188,6 +190,12 @@ static OTHERS: &[Setting] = &[
         |settings, _| show_place(&settings.library.docker),
         |settings, _, value| put(&mut settings.library.docker, place(value)),
     ),
+    Setting {
+        section: "library",
+        key: "discover",
+        get: |settings, _| Value::Flag(settings.library.discover),
+        set: |settings, _, value| put(&mut settings.library.discover, value.flag()),
+    },
     Setting {
         section: "library",
         key: "use_starter",

@@ -7,6 +7,7 @@ mod command;
 mod lost;
 mod process;
 mod program;
+pub mod remote;
 pub mod rpc;
 pub mod slurm;
 mod start_error;
@@ -104,10 +105,11 @@ impl Engine {
         });
         let news = self.news.clone();
         let settings = self.settings.clone();
-        tokio::spawn(async move {
+        let told = news.clone();
+        let life = async move {
             let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(StartError::panicked()));
             tracing::info!(worker = worker.0, "starts");
-            let end = match path {
+            match path {
                 Ok(path) => {
                     load.path = path;
                     match cluster {
@@ -120,16 +122,19 @@ impl Engine {
                     }
                 }
                 Err(StartError { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
-            };
-            if let WorkerEvent::Exited { reason, expected, .. } = &end {
-                if *expected {
-                    tracing::info!(worker = worker.0, reason, "ended");
-                } else {
-                    tracing::warn!(worker = worker.0, reason, "ended against its will");
-                }
             }
-            let _ = news.send((worker, end)).await;
-        });
+        };
+        tell_end(worker, life, told);
+    }
+
+    /// Have an engine of another program serve a session as a worker would. Its news end likewise.
+    pub fn spawn_remote(&mut self, worker: WorkerId, load: wire::Load, access: remote::Access, model: String) {
+        let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
+        self.workers.retain(|_, worker| !worker.commands.is_closed());
+        self.workers.insert(worker, Worker { commands, is_job: false });
+        let news = self.news.clone();
+        let told = news.clone();
+        tell_end(worker, async move { remote::serve(worker, access, model, load, inbox, &news).await }, told);
     }
 
     /// Kill a worker that does nothing that it is asked to.
@@ -181,6 +186,21 @@ impl Engine {
             worker.commands.closed().await;
         }
     }
+}
+
+/// Live a worker's life, and tell its end.
+fn tell_end(worker: WorkerId, life: impl Future<Output = WorkerEvent> + Send + 'static, news: News) {
+    tokio::spawn(async move {
+        let end = life.await;
+        if let WorkerEvent::Exited { reason, expected, .. } = &end {
+            if *expected {
+                tracing::info!(worker = worker.0, reason, "ended");
+            } else {
+                tracing::warn!(worker = worker.0, reason, "ended against its will");
+            }
+        }
+        let _ = news.send((worker, end)).await;
+    });
 }
 
 #[cfg(test)]

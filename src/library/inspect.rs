@@ -130,6 +130,7 @@ fn found(candidate: Candidate, looks: &[(u32, Look)], tries: &Tries) -> Option<F
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     };
     tries.apply(&mut model);
     let is_dangling = looks.iter().all(|(_, look)| look.is_dangling);

@@ -59,7 +59,7 @@ fn layout(store: Store) -> Store {
 
 fn of_store(store: Store, settings: &settings::Library, env: &Env) -> Vec<StoreLocation> {
     let (setting, own): (&settings::StoreFolder, fn(&Env) -> Vec<PathBuf>) = match store {
-        Store::Starter => return Vec::new(),
+        Store::Starter | Store::Remote => return Vec::new(),
         Store::Folder => {
             let folders = settings.folders.iter().map(|folder| env.expand(folder));
             let named = folders.map(|root| StoreLocation { store, root, is_named: true });
@@ -96,7 +96,7 @@ impl StoreLocation {
     pub(super) fn walk(&self, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
         let root: &Path = &self.root;
         match self.store {
-            Store::Starter => Vec::new(),
+            Store::Starter | Store::Remote => Vec::new(),
             Store::HuggingFace => hugging_face::walk(root, walk),
             Store::Ollama => ollama::walk(root, walk),
             Store::LmStudio => lm_studio::walk(root, walk),

@@ -131,6 +131,19 @@ pub fn resolve(models: &[Arc<Model>], argument: &str) -> Result<Arc<Model>, Unre
             return Ok(Arc::clone(model));
         }
     }
+    // An engine's name says whose it is.
+    if let Some((engine, rest)) = argument.trim_start_matches("remote.").split_once(':') {
+        let is_there = |model: &&Arc<Model>| model.remote.as_ref().is_some_and(|remote| remote.engine == engine);
+        let there: Vec<_> = models.iter().filter(is_there).collect();
+        match &fitting(&there, &rest.to_lowercase())[..] {
+            [model] => return Ok(Arc::clone(model)),
+            [] => {}
+            several => {
+                let candidates = several.iter().map(|model| model.id.clone()).collect();
+                return Err(Unresolved::Ambiguous { argument: shown(argument), candidates });
+            }
+        }
+    }
     let (store, rest) = split_store(argument);
     let is_in = |model: &&Arc<Model>| store.is_none_or(|store| model.places().any(|place| place.store == store));
     let in_store: Vec<_> = models.iter().filter(is_in).collect();
@@ -258,6 +271,7 @@ mod tests {
             tried: None,
             also: Vec::new(),
             machine: None,
+            remote: None,
         })
     }
 

@@ -254,7 +254,9 @@ pub(super) fn memory(domain: &Domain, session: &Session) -> Memory {
     process(&mut lines, session);
     settled(&mut lines, session);
     lines.0.push(Line::Gap);
-    let (used, all) = (tokens(u64::from(session.n_past)), tokens(u64::from(session.n_ctx())));
+    let all = session.n_ctx();
+    let all = if all == 0 { "—".to_owned() } else { tokens(u64::from(all)) };
+    let used = tokens(u64::from(session.n_past));
     lines.text("context", format!("{used} of {all} tokens in use"));
     if estimate.prompt_cache > Bytes(0) {
         lines.amount("prompt cache", estimate.prompt_cache, "at most");

@@ -60,6 +60,8 @@ impl Home {
             ("XDG_CACHE_HOME", home.join("cache")),
             ("XDG_DATA_HOME", home.join("data")),
             ("XDG_RUNTIME_DIR", home.join("run")),
+            // What else listens on this machine is none of the tests'.
+            ("TAFFRAIL_LIBRARY_DISCOVER", "false".into()),
             ("HF_HUB_CACHE", home.join("hub")),
             // Any free port.
             ("TAFFRAIL_SERVER_LISTEN", "127.0.0.1:0".into()),

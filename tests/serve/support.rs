@@ -47,6 +47,7 @@ impl Home {
             let kind = if name == "RUNTIME" { "DIR" } else { "HOME" };
             command.env(format!("XDG_{name}_{kind}"), home.join(folder));
         }
+        command.env("TAFFRAIL_LIBRARY_DISCOVER", "false");
         command.env("HF_HUB_CACHE", home.join("hub")).stdin(Stdio::null());
         command
     }

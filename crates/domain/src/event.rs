@@ -168,6 +168,13 @@ pub enum LibraryEvent {
         /// How long it took.
         took: Duration,
     },
+    /// What the engines of other programs have, instead of what was known of them.
+    Remotes {
+        /// Their models.
+        models: Vec<Arc<Model>>,
+        /// How each engine is: its place is its name and address.
+        stores: Vec<StoreStatus>,
+    },
     /// Housekeeping has news.
     Storage(Box<crate::storage::StorageEvent>),
 }

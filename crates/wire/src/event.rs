@@ -261,6 +261,10 @@ pub struct Counters {
     /// Tokens that were dropped from the middle of the context, so that the answer could go on.
     #[serde(default)]
     pub n_shifted: u32,
+    /// The part of [`Self::ttft_us`] that the engine spent by its own clock, where it is another program's and tells it; the
+    /// rest is the network's and whatever lies between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_ttft_us: Option<u64>,
 }
 
 impl Counters {

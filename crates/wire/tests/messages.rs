@@ -182,6 +182,7 @@ fn events() {
         decode_us: 7,
         n_past: 8,
         n_shifted: 9,
+        engine_ttft_us: None,
     };
     let hello = Hello {
         version: 1,

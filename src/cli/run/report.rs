@@ -36,8 +36,16 @@ pub(in crate::cli) fn line(session: &Session, answer: &Request, settings: &setti
             format!("energy — ({reason}{remedy})")
         }
     };
+    let cost = session.model.cost(&answer.figures);
+    let cost = cost.map_or_else(String::new, |cost| format!(" · cost {} {}", digits(cost), settings.currency));
+    let network = match (counters.ttft_us, counters.engine_ttft_us) {
+        (Some(all), Some(own)) => {
+            format!(" ({} without the network)", span(Duration::from_micros(own.min(all))))
+        }
+        _ => String::new(),
+    };
     format!(
-        "prompt {} tok{cached} at {} tok/s · generated {} tok{reasoning} at {} tok/s · first token {} · memory {} · {energy}{}",
+        "prompt {} tok{cached} at {} tok/s · generated {} tok{reasoning} at {} tok/s · first token {}{network} · memory {} · {energy}{cost}{}",
         counters.n_prompt,
         rate(counters.prompt_rate()),
         counters.n_generated,

@@ -67,6 +67,10 @@ fn remove(cleanup: &CleanupContext, models: &[Arc<Model>], kind: Kind, plan: &mu
     let mut taken = HashSet::new();
     for model in models.iter().flat_map(|model| model.places()) {
         let place = ModelFiles { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
+        if let Some(remote) = &model.remote {
+            plan.refuse(&model.name, &format!("it is {}'s: delete it there", remote.engine), None);
+            continue;
+        }
         let Some(first) = place.files.first().filter(|path| !path.as_os_str().is_empty()) else {
             plan.refuse(&model.name, "it ships with taffrail and takes no space of its own", None);
             continue;

@@ -79,6 +79,7 @@ fn model(starter: &Starter, env: &Env) -> Model {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     }
 }
 

@@ -112,6 +112,7 @@ fn model(name: &str) -> Arc<Model> {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     })
 }
 

@@ -187,7 +187,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             lines.push(("trained on", summary.datasets.join(", ")));
         }
         if !model.also.is_empty() {
-            let places: Vec<_> = model.also.iter().map(|place| place.store.name()).collect();
+            let places: Vec<_> = model.also.iter().map(|place| place.store_name()).collect();
             lines.push(("also in", places.join(", ")));
         }
         for (label, text) in lines {

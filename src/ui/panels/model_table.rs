@@ -135,7 +135,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         title,
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
-        one(Meaning::Text, model.size.to_string()),
+        one(Meaning::Text, model.size_text()),
         or_dash(summary.and_then(|summary| summary.context_length).map(tokens)),
         licence,
         one(Meaning::Muted, stores(model)),

@@ -137,6 +137,9 @@ fn answer(
     rows
 }
 
+/// The width of a column in which the first token's time stands with and without the network.
+const WITH_NETWORK: u16 = 46;
+
 /// The figures of a column: times and rates, tokens, energy and memory. A blind race shows none that tell the model.
 fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Column) {
     let figures = lane.figures(&state.domain);
@@ -155,7 +158,11 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
         canvas.say(note.x, note.y, note.width, "figures hidden until the vote", Meaning::Muted);
         return;
     }
-    let ttft = or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros))));
+    let mut ttft = or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros))));
+    // Without the network's part, where the engine tells its own.
+    if let Some(own) = counters.engine_ttft_us.filter(|_| area.width >= WITH_NETWORK) {
+        ttft = format!("{ttft} (own {})", span(Duration::from_micros(own)));
+    }
     let speed = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
     let [first, second, third] = [row(area, 0), row(area, 1), row(area, 2)];
     pairs(canvas, first, &[("first ", ttft, "  "), ("prompt ", speed(counters.prompt_rate()), " tok/s")]);
@@ -163,6 +170,12 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     pairs(canvas, second, &[("", speed(counters.generation_rate()), " tok/s  "), n_tokens, thinking]);
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
+    // What is paid for an answer takes the place of memory that nobody here has.
+    if let Some(cost) = figures.and_then(|figures| lane.model.cost(figures)) {
+        let cost = format!("{} {}", digits(cost), state.domain.settings.energy.currency);
+        pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("cost ", cost, "")]);
+        return;
+    }
     let memory = or_dash(lane.memory().or_else(|| lane.live(&state.domain).and_then(super::session_table::memory)));
     pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }

@@ -30,6 +30,7 @@ pub(super) fn models() -> Vec<Model> {
             tried: None,
             also: Vec::new(),
             machine: None,
+            remote: None,
         };
         if let Some(summary) = &mut model.summary {
             summary.thinks = name.contains("r1") || name.contains("qwen3");
@@ -69,6 +70,7 @@ pub(super) fn models() -> Vec<Model> {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     };
     let mut starter = good("ishmael-4m", "starter", 4_200_000, 0, "F16", 4, 192);
     "starter:ishmael-4m".clone_into(&mut starter.id);

@@ -45,6 +45,10 @@ impl MemoryEstimate {
 /// What a header does not tell counts as nothing, since refusing on a guess would be worse; without a header it is the size
 /// of the files, for a model that is started all the same takes about that.
 pub fn memory_estimate(model: &Model, settings: &SessionSettings) -> MemoryEstimate {
+    // It takes memory elsewhere.
+    if model.remote.is_some() {
+        return MemoryEstimate::default();
+    }
     let Some(estimate) = estimate(model, settings) else {
         return MemoryEstimate { weights: model.size, by_size: model.size > Bytes(0), ..MemoryEstimate::default() };
     };

@@ -204,7 +204,7 @@ pub(crate) fn contains(model: &Model, field: LibraryField, part: &str) -> bool {
             let text = match field {
                 LibraryField::Name => Some(place.name.as_str()),
                 LibraryField::Repository => place.repository.as_deref(),
-                _ => Some(place.store.name()),
+                _ => Some(place.store_name()),
             };
             text.is_some_and(|text| has(text, part))
         });
@@ -275,6 +275,7 @@ mod tests {
             tried: None,
             also: Vec::new(),
             machine: None,
+            remote: None,
         };
         let mut models = vec![
             model("qwen3-8b", Store::HuggingFace, Some("Qwen/Qwen3-8B-GGUF"), 5_030_000_000, Status::Runnable),

@@ -6,6 +6,7 @@ mod library;
 pub mod library_view;
 mod parameters;
 pub mod preset;
+pub mod remote;
 
 pub use library::{Library, StoreStatus};
 
@@ -46,11 +47,13 @@ pub enum Store {
     Docker,
     /// A plain folder from config.toml, or a path on the command line.
     Folder,
+    /// An engine of another program, behind an address: [`Model::remote`] has its name.
+    Remote,
 }
 
 impl Store {
     /// All stores, in the order in which one is preferred for a model that lies in several.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Starter,
         Self::HuggingFace,
         Self::Ollama,
@@ -62,6 +65,7 @@ impl Store {
         Self::RamaLama,
         Self::Docker,
         Self::Folder,
+        Self::Remote,
     ];
 
     /// The short name, which is also the prefix in `store:name`.
@@ -78,6 +82,7 @@ impl Store {
             Self::RamaLama => "ramalama",
             Self::Docker => "docker",
             Self::Folder => "folder",
+            Self::Remote => "remote",
         }
     }
 
@@ -359,6 +364,9 @@ pub struct Model {
     /// The other machine that it is on, by its name in config.toml; `None` is this one.
     #[serde(default)]
     pub machine: Option<String>,
+    /// The engine that runs it, where that is another program's.
+    #[serde(default)]
+    pub remote: Option<Box<remote::Remote>>,
 }
 
 impl Model {
@@ -377,12 +385,28 @@ impl Model {
         std::iter::once(self).chain(self.also.iter().map(Arc::as_ref))
     }
 
+    /// What its store is called: its short name, or that of the engine which runs it.
+    pub fn store_name(&self) -> &str {
+        self.remote.as_ref().map_or_else(|| self.store.name(), |remote| &remote.engine)
+    }
+
+    /// What an answer of it cost, in the currency of the settings; `None` where its engine has no price.
+    pub fn cost(&self, figures: &crate::request::Figures) -> Option<f64> {
+        let n_prompt = u64::from(figures.counters.n_prompt) + u64::from(figures.n_cached);
+        self.remote.as_ref()?.price.cost(n_prompt, u64::from(figures.counters.n_generated))
+    }
+
+    /// Its size as it is shown: a dash where an engine elsewhere does not tell it.
+    pub fn size_text(&self) -> String {
+        if self.remote.is_some() && self.size == Bytes(0) { "—".to_owned() } else { self.size.to_string() }
+    }
+
     /// The short names of the stores that have it, each once, the one to prefer first: `hf ollama`.
     pub fn store_names(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for place in self.places() {
-            if !names.contains(&place.store.name()) {
-                names.push(place.store.name());
+            if !names.contains(&place.store_name()) {
+                names.push(place.store_name());
             }
         }
         names.join(" ")
@@ -459,7 +483,8 @@ impl Model {
 
     /// Quantisation, as a person knows it.
     pub fn quant(&self) -> Option<&str> {
-        self.summary.as_ref()?.quant.as_deref()
+        let told = || self.card.as_deref().filter(|_| self.remote.is_some())?.file_type.as_deref();
+        self.summary.as_ref().and_then(|summary| summary.quant.as_deref()).or_else(told)
     }
 }
 

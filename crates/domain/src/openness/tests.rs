@@ -26,6 +26,7 @@ fn model(store: Store, repository: &str, name: &str, license: &str, bases: &[&st
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     }
 }
 

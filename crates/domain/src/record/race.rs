@@ -63,6 +63,12 @@ pub struct RaceColumn {
     pub tokens: TokenCounts,
     pub load_ms: Option<f64>,
     pub ttft_ms: Option<f64>,
+    /// The part of it that the engine spent by its own clock, where that is another program's and tells it: without the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_engine_ms: Option<f64>,
+    /// What the answer cost, in the currency of the settings, where its engine has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     pub prompt_tokens_per_second: Option<f64>,
     pub generation_tokens_per_second: Option<f64>,
     pub memory: Option<Bytes>,

@@ -179,6 +179,8 @@ fn complete() -> RaceRecord {
         tokens: TokenCounts { prompt: Some(1), cached: Some(1), generated: Some(1), reasoning: Some(1) },
         load_ms: Some(1.0),
         ttft_ms: Some(1.0),
+        ttft_engine_ms: None,
+        cost: None,
         prompt_tokens_per_second: Some(1.0),
         generation_tokens_per_second: Some(1.0),
         memory: Some(Bytes(1)),

@@ -5,6 +5,7 @@ mod chat;
 mod devices;
 mod machine;
 mod place;
+mod remote;
 mod scope;
 mod server;
 mod session;
@@ -15,6 +16,7 @@ pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
 pub use devices::{DeviceName, Devices, MAX_RPC_SERVERS, RPC_NAME_RULE, RpcServers, is_rpc_name};
 pub use machine::Machine;
 pub use place::{MAX_PARTITION, Partition, Place, partition};
+pub use remote::{KeySource, RemoteEngine};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
@@ -67,6 +69,9 @@ pub struct Settings {
     pub rpc: RpcServers,
     /// Other machines with taffrail, by name.
     pub machines: BTreeMap<String, Machine>,
+    /// Engines of other programs, by name.
+    #[serde(default)]
+    pub remotes: BTreeMap<String, RemoteEngine>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -134,6 +139,8 @@ pub struct Library {
     pub rama_lama: StoreFolder,
     /// Docker Model Runner's store.
     pub docker: StoreFolder,
+    /// Whether engines of other programs are looked for on this machine's usual ports.
+    pub discover: bool,
     /// Whether the starter models are shown.
     pub use_starter: bool,
     /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
@@ -334,6 +341,7 @@ impl Default for Library {
             local_ai: StoreFolder::Auto,
             rama_lama: StoreFolder::Auto,
             docker: StoreFolder::Auto,
+            discover: true,
             use_starter: true,
             openness: None,
             trash_days: 30,

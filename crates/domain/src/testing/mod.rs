@@ -22,5 +22,6 @@ pub fn model(name: &str) -> Model {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     }
 }

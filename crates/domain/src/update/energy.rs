@@ -51,6 +51,14 @@ pub(super) fn attribute_on(
             session.watts = Figure::unknown(reason);
             continue;
         }
+        // What runs elsewhere draws nothing that a meter of this machine sees.
+        if let Some(remote) = &session.model.remote {
+            session.watts = match remote.watts.filter(|_| session.is_busy()) {
+                Some(_) => remote.energy(1.0).map(|joules| Watts(joules.0)),
+                None => Figure::unknown(crate::model::remote::NO_WATTS),
+            };
+            continue;
+        }
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
         }

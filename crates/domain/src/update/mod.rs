@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::event::{Event, LibraryEvent};
-use crate::model::{Library, Model};
+use crate::model::{Library, Model, Store};
 use crate::moment::Moment;
 use crate::openness::Openness;
 use crate::state::Domain;
@@ -164,15 +164,25 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             effects.extend(judge(library, Some(&models)));
         }
         LibraryEvent::Finished { models, stores, took } => {
-            let there = library.models.extract_if(.., |model| model.machine.is_some());
-            let there: Vec<_> = there.collect();
+            // A scan knows nothing of other machines and engines, which tell of themselves.
+            let elsewhere = |model: &mut Arc<Model>| model.machine.is_some() || model.remote.is_some();
+            let elsewhere: Vec<_> = library.models.extract_if(.., elsewhere).collect();
             library.models = models;
-            library.models.extend(there);
+            library.models.extend(elsewhere);
             library.openness.keep(&library.models);
             effects.extend(judge(library, None));
-            library.stores = stores;
+            library.stores.retain(|status| status.store == Store::Remote);
+            library.stores.splice(0..0, stores);
             library.took = Some(took);
             library.scanning = false;
+        }
+        LibraryEvent::Remotes { models, stores } => {
+            library.models.retain(|model| model.remote.is_none());
+            library.models.extend(models);
+            library.stores.retain(|status| status.store != Store::Remote);
+            library.stores.extend(stores);
+            library.openness.keep(&library.models);
+            effects.extend(judge(library, None));
         }
         LibraryEvent::Storage(news) => return storage::on_event(domain, *news),
     }

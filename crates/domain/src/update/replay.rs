@@ -64,6 +64,7 @@ fn begin(seen: &SessionSnapshot, history: usize, now: Duration) -> Session {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     };
     let settings = SessionSettings { context: seen.n_ctx, ..SessionSettings::default() };
     let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);

@@ -68,7 +68,7 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     let settings = admission::settings_for(&model, settings);
     let planned = admission::planned(domain, &model, &settings);
     // Elsewhere the memory of this machine counts for nothing.
-    let is_here = settings.on.is_here();
+    let is_here = settings.on.is_here() && model.remote.is_none();
     if is_here && model.machine.is_none() && force != Force::All {
         admission::fits_elsewhere(domain, &model, &settings)
             .map_err(|error| Refused::new(Cause::MemoryTogether, error.to_string()).with_hint(error.remedy()))?;
@@ -277,6 +277,10 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         None => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
     let Some(session) = find(domain, id) else { return (request_id, Vec::new()) };
+    let unmetered = session.model.remote.as_ref().map_or(unmetered, |remote| match remote.energy(0.0) {
+        Figure::Known { .. } => Figure::unknown("no answer yet"),
+        unknown @ Figure::Unknown { .. } => unknown,
+    });
     let turns = if client == Client::Chat { session.turns.clone() } else { request::turns(&prompt) };
     let mut request = Request::new(request_id, client, turns, now);
     request.is_raw = matches!(prompt, Prompt::Raw(_));

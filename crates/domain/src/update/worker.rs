@@ -323,8 +323,14 @@ impl Session {
 
     fn count(&mut self, id: u64, counters: wire::Counters, now: Moment) {
         self.timer.count(id, &counters, now.uptime);
+        let remote = self.model.remote.clone();
         let Some(request) = self.request_mut(RequestId(id)) else { return };
         let before = std::mem::replace(&mut request.figures.counters, counters);
+        if let Some(remote) = remote {
+            let took = request.started.map(|started| now.uptime.saturating_sub(started.uptime)).unwrap_or_default();
+            request.figures.energy = remote.energy(took.as_secs_f64());
+            request.figures.is_settled = true;
+        }
         let client = queue::client(request).to_owned();
         self.demand.served.charge(&client, &before, &counters);
         self.n_generated += u64::from(counters.n_generated.saturating_sub(before.n_generated));

@@ -146,6 +146,7 @@ fn model(name: &str, size: u64) -> Arc<Model> {
         tried: None,
         also: Vec::new(),
         machine: None,
+        remote: None,
     })
 }
 
