@@ -48,6 +48,9 @@ const MAX_QUEUED: u32 = 100_000;
 /// The section with names of the user's own for models, each a section of its own.
 pub(super) const MODELS: &str = "models";
 
+/// The section with other machines whose devices sessions may use, each a section of its own.
+pub(super) const RPC: &str = "rpc";
+
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
 

@@ -70,6 +70,7 @@ fn every_field_is_a_setting() {
         history,
         server,
         models: _,
+        rpc: _,
         keys: _,
     } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;

@@ -4,8 +4,10 @@
 //! should happen next; those are the core's. Callers say what they want and read nothing back but events.
 
 mod command;
+mod lost;
 mod process;
 mod program;
+pub mod rpc;
 mod supervise;
 
 use std::collections::HashMap;

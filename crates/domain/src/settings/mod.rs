@@ -2,12 +2,14 @@
 
 mod alias;
 mod chat;
+mod devices;
 mod scope;
 mod server;
 mod session;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
+pub use devices::{DeviceName, Devices, MAX_RPC_SERVERS, RPC_NAME_RULE, RpcServers, is_rpc_name};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
 pub use session::{
@@ -52,6 +54,9 @@ pub struct Settings {
     pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
+    /// Machines whose devices sessions may use, by the user's names for them.
+    #[serde(default)]
+    pub rpc: RpcServers,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
