@@ -75,7 +75,7 @@ impl Agent {
             Some(hint) => format!("{}: {hint}", error.reason),
             None => error.reason,
         };
-        prepare::prepare(&model, None).map_err(fault)
+        prepare::prepare(&model, !library::HAS_GPU_ENGINE).map_err(fault)
     }
 
     /// Say who this is, then what happens on this machine, until whoever asks has gone.
@@ -89,7 +89,7 @@ impl Agent {
         let (told, energy) = (out.clone(), self.settings.energy.clone());
         let sampler = telemetry::spawn(
             "/".into(),
-            self.settings.telemetry.interval,
+            (self.settings.telemetry.interval, &self.settings.rpc),
             move || clock.now(),
             move |mut sample| {
                 sample.power.extend(estimated(&sample, &energy));

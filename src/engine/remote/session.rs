@@ -33,7 +33,7 @@ pub(in crate::engine) async fn serve(
                 biased;
                 command = inbox.recv() => match command {
                     Some(Command::Tell(_)) => {}
-                    Some(Command::Stop | Command::Kill) | None => return stopped(),
+                    Some(Command::Stop | Command::Kill | Command::Leave) | None => return stopped(),
                 },
                 ready = &mut open => break ready,
             }
@@ -116,7 +116,7 @@ async fn converse(
                     Request::Shutdown => return,
                     request => refuse(worker, &request, news).await,
                 },
-                Some(Command::Stop | Command::Kill) | None => return,
+                Some(Command::Stop | Command::Kill | Command::Leave) | None => return,
             },
             Some(_) = running.join_next() => {}
         }

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::model::preset::conversation;
 use crate::queue;
 use crate::request::{self, Step};
-use crate::session::{Phase, SessionId};
+use crate::session::{Phase, Session, SessionId};
 use crate::state::Domain;
 use wire::QueryJob;
 
