@@ -71,6 +71,7 @@ fn every_field_is_a_setting() {
         server,
         models: _,
         keys: _,
+        remotes: _,
     } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;
     let Library {
@@ -85,6 +86,7 @@ fn every_field_is_a_setting() {
         rama_lama: _,
         docker: _,
         use_starter: _,
+        discover: _,
         openness: _,
         trash_days: _,
     } = library;
