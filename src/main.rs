@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             return written.unwrap_or_else(|error| cli::output::ended(Err(error), Exit::Done)).into();
         }
         Some(Command::Man(arguments)) => return cli::completions::man(arguments, cli::command()).into(),
+        Some(Command::RpcWorker(arguments)) => return arguments.run(cli.verbose),
         _ => {}
     }
     log::catch_panics();
@@ -162,11 +163,16 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return perplexity(&arguments, loaded.settings);
         }
+        Command::RpcServe(arguments) => {
+            drop(out);
+            return in_runtime(cli::rpc_serve::run(&arguments, &loaded.settings));
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
         Command::Worker
+        | Command::RpcWorker(_)
         | Command::Attach(_)
         | Command::Serve(_)
         | Command::Launch(_)

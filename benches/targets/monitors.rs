@@ -112,7 +112,13 @@ pub(crate) fn sampling(_: &Given) {
             true
         };
         let interval = Duration::from_millis(milliseconds);
-        let thread = taffrail::telemetry::spawn(folder.path().to_owned(), interval, clock, emit).unwrap();
+        let thread = taffrail::telemetry::spawn(
+            folder.path().to_owned(),
+            (interval, &std::collections::BTreeMap::default()),
+            clock,
+            emit,
+        )
+        .unwrap();
         thread.watch(vec![4242]);
         // What is done once is not what sampling costs.
         watch(Duration::from_secs(2));

@@ -143,6 +143,7 @@ pub(crate) fn load(model: &Path, n_threads: u32, n_parallel: u32) -> Load {
         n_ubatch: 512,
         n_threads,
         n_gpu_layers: Some(0),
+        devices: None,
         cache_type_k: CacheType::F16,
         cache_type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,

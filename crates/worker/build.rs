@@ -3,6 +3,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=src/ledger.cpp");
     println!("cargo:rerun-if-changed=src/chat/common.cpp");
+    println!("cargo:rustc-check-cfg=cfg(has_rpc)");
     #[cfg(feature = "llama")]
     {
         let source = llama::source();
@@ -48,6 +49,17 @@ mod llama {
             cache.lines().filter(is_on).filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
         let cpu = if on.contains(&"GGML_NATIVE") { "native".to_owned() } else { on.join(" ") };
         println!("cargo:rustc-env=TAFFRAIL_LLAMA_CPU={cpu}");
+        // A build folder that was made before RPC was wanted has no library of it until it is made again.
+        if on.contains(&"GGML_RPC") {
+            let header = std::fs::read_to_string(source.join("ggml/include/ggml-rpc.h")).unwrap_or_default();
+            let part = |name: &str| {
+                let define = format!("#define RPC_PROTO_{name}_VERSION");
+                let line = header.lines().find_map(|line| line.trim().strip_prefix(define.as_str()));
+                line.and_then(|rest| rest.trim().parse::<u8>().ok()).expect("llama.cpp says which RPC it speaks")
+            };
+            println!("cargo:rustc-cfg=has_rpc");
+            println!("cargo:rustc-env=TAFFRAIL_RPC={}.{}.{}", part("MAJOR"), part("MINOR"), part("PATCH"));
+        }
     }
 
     /// What `CMake` was told and found.

@@ -146,6 +146,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         n_ubatch: 512,
         n_threads: 1,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: wire::CacheType::F16,
         cache_type_v: wire::CacheType::F16,
         flash_attention: wire::FlashAttention::Auto,

@@ -28,7 +28,7 @@ const SHORTEST: Duration = Duration::from_millis(500);
 pub fn sample(settings: Settings) -> StateMachine {
     let clock = Clock::start();
     let interval = settings.telemetry.interval;
-    let mut sampler = Sampler::new("/".into(), interval).patient(PATIENCE);
+    let mut sampler = Sampler::new("/".into(), interval).with_rpc(&settings.rpc).patient(PATIENCE);
     let mut domain = begin(settings);
     let mut look = || take(&mut domain, clock.now(), sampler.sample(clock.now(), &[]));
     look();
@@ -60,7 +60,8 @@ pub fn watch(settings: Settings, mut show: impl FnMut(&Domain) -> io::Result<()>
     let clock = Clock::start();
     let (send, samples) = sync_channel(1);
     let emit = move |sample| send.send(sample).is_ok();
-    let _thread = telemetry::spawn("/".into(), settings.telemetry.interval, move || clock.now(), emit)?;
+    let what = (settings.telemetry.interval, &settings.rpc);
+    let _thread = telemetry::spawn("/".into(), what, move || clock.now(), emit)?;
     let mut domain = begin(settings);
     for (index, sample) in samples.iter().enumerate() {
         take(&mut domain, sample.at, sample);

@@ -22,10 +22,11 @@ pub mod log;
 pub mod machine;
 pub mod open;
 mod prepare;
-mod remotes;
 pub mod prompts;
 pub mod recording;
+mod remotes;
 pub mod replay;
+pub mod rpc;
 pub mod running;
 mod save;
 mod scan;
@@ -80,7 +81,7 @@ pub fn terminal_width() -> Option<usize> {
 /// The domain of a command that reads the machine once, and runs nothing.
 pub fn probe(settings: Settings) -> StateMachine {
     let clock = Clock::start();
-    let mut sampler = telemetry::Sampler::new("/".into(), settings.telemetry.interval);
+    let mut sampler = telemetry::Sampler::new("/".into(), settings.telemetry.interval).with_rpc(&settings.rpc);
     let mut domain = StateMachine::new(settings);
     // GPUs are read from the second sample on.
     let _ = sampler.sample(clock.now(), &[]);
@@ -168,7 +169,7 @@ impl App {
         let (newest, readings) = watch::channel(None);
         let sampler = telemetry::spawn(
             root,
-            settings.telemetry.interval,
+            (settings.telemetry.interval, &settings.rpc),
             move || clock.now(),
             move |sample| {
                 // Only the newest counts: a program that was held up has no use for the ones between.
@@ -473,8 +474,9 @@ impl App {
             Effect::Spawn { worker, model, mut load, scheduling } => {
                 load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 load.amx &= self.state.domain.settings.engine.amx;
-                let n_gpu_layers = load.n_gpu_layers;
-                self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, n_gpu_layers));
+                let has_device = load.devices.as_ref().map_or(library::HAS_GPU_ENGINE, |devices| !devices.is_empty());
+                let on_cpu = !has_device || load.n_gpu_layers == Some(0);
+                self.engine.spawn(worker, *load, scheduling, move || prepare::prepare(&model, on_cpu));
             }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),

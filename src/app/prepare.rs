@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 
 use crate::engine::StartError;
-use crate::library::{self, HAS_GPU_ENGINE};
+use crate::library;
 use domain::model::Model;
 
 /// What can be done about a file that the check refuses.
 const FORCE: &str = "`--force`, or starting it from the Library once more, tries it anyway";
 
-/// The file to load with so many layers on a GPU, where it is known. Runs on a thread where it may block.
-pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBuf, StartError> {
+/// The file to load; whether all layers are computed by this machine's processor. Runs on a thread where it may block.
+pub(super) fn prepare(model: &Model, on_cpu: bool) -> Result<PathBuf, StartError> {
     let path = library::materialise(model).map_err(|error| StartError {
         reason: format!("{} could not be written out: {error}", model.name),
         hint: Some("the starter models need some megabytes in the data folder".to_owned()),
@@ -25,7 +25,6 @@ pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBu
     if model.overridden.is_some() {
         return Ok(path);
     }
-    let on_cpu = !HAS_GPU_ENGINE || n_gpu_layers == Some(0);
     for file in model.files.iter().map(|file| &file.path).filter(|file| !file.as_os_str().is_empty()) {
         check(file, on_cpu)?;
     }

@@ -95,6 +95,11 @@ fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "{line:<40} # {}", loaded.origin(&format!("models.{name}.{key}")))?;
         }
     }
+    for (name, address) in &loaded.settings.rpc {
+        writeln!(out, "\n[rpc.{}]", key(name))?;
+        let line = format!("address = \"{address}\"");
+        writeln!(out, "{line:<40} # {}", loaded.origin(&format!("rpc.{name}.address")))?;
+    }
     Ok(())
 }
 
@@ -132,10 +137,15 @@ fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         };
         (name.clone(), Json::Object(models::entries(alias).into_iter().map(entry).collect()))
     };
+    let machine = |(name, address): (&String, &std::net::SocketAddrV4)| {
+        let origin = loaded.origin(&format!("rpc.{name}.address"));
+        (name.clone(), json!({ "address": { "value": address.to_string(), "origin": origin.to_string() } }))
+    };
     print(
         &json!({
             "schema": SCHEMA,
             "file": file(loaded),
+            "rpc": loaded.settings.rpc.iter().map(machine).collect::<serde_json::Map<_, _>>(),
             "models": loaded.settings.models.iter().map(alias).collect::<serde_json::Map<_, _>>(),
             "settings": SECTIONS.iter().map(section).collect::<serde_json::Map<_, _>>(),
             "problems": loaded.problems.iter().map(problem).collect::<Vec<_>>(),

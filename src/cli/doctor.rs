@@ -74,6 +74,7 @@ pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io:
     sensors(&findings.sample, out)?;
     bandwidth(findings.bandwidth.as_ref(), out)?;
     engine(&findings.engine, out)?;
+    machines(&findings.sample, out)?;
     stores(&findings.stores, out)?;
     settings(findings, out)?;
     terminal(&findings.terminal, out)?;
@@ -190,6 +191,24 @@ fn engine(engine: &Engine, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Other machines whose devices sessions may use; nothing where none is named.
+fn machines(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    if sample.rpc.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nOther machines")?;
+    for machine in &sample.rpc {
+        let mark = if machine.problem.is_some() { Mark::Bad } else { Mark::Good };
+        for (name, text) in machine.lines() {
+            line(out, mark, &name, &text)?;
+        }
+        if let Some(mend) = &machine.remedy {
+            remedy(out, mend)?;
+        }
+    }
+    Ok(())
+}
+
 fn stores(stores: &[StoreStatus], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nModels")?;
     for store in stores {
@@ -298,6 +317,7 @@ pub fn document(findings: &Findings) -> Value {
             "backends": engine.backends,
             "others": engine.others.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         },
+        "rpc": sample.rpc,
         "stores": stores.iter().map(|store| json!({
             "store": store.store.name(),
             "place": store.place,

@@ -31,6 +31,7 @@ pub mod pull;
 pub mod race;
 pub mod requests;
 pub mod rm;
+pub mod rpc_serve;
 pub mod run;
 pub mod serve;
 mod session_options;
@@ -148,6 +149,8 @@ pub enum Command {
     Top(top::Top),
     /// Show what was found, what can't be read, and how to fix it
     Doctor(doctor::Doctor),
+    /// Serve this machine's devices to a model that runs on another one, until Ctrl-C
+    RpcServe(rpc_serve::RpcServe),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Write the man pages into a folder
@@ -156,6 +159,9 @@ pub enum Command {
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker,
+    /// Be the process that serves one client's part of a model
+    #[command(hide = true)]
+    RpcWorker(rpc_serve::RpcWorker),
 }
 
 /// The command line as clap knows it: for help, man pages, completions and the reference.

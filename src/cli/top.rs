@@ -16,7 +16,7 @@ use clap::Args;
 use super::table::{self, Column};
 use domain::Domain;
 use domain::figure::Figure;
-use domain::machine::{Power, Sample};
+use domain::machine::{Power, RpcMachine, Sample};
 use domain::units::{self, Bytes, Ratio, or_dash};
 
 /// Show the machine's figures: load, memory, power and heat.
@@ -127,6 +127,9 @@ fn text(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()
             (!gpu.held_by.is_empty()).then(|| format!("held back by {}", gpu.held_by)),
         ];
         line(out, &format!("gpu-{}", gpu.index), &parts)?;
+    }
+    for (name, text) in sample.rpc.iter().flat_map(RpcMachine::lines) {
+        line(out, &name, &[Some(text)])?;
     }
     for disk in &sample.disks {
         let rate = |name: &str, rate: Option<Bytes>| rate.map(|rate| format!("{name} {rate}/s"));

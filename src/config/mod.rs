@@ -10,6 +10,7 @@ pub mod models;
 mod openness;
 mod problem;
 pub mod remotes;
+mod rpc;
 mod schema;
 mod value;
 
@@ -170,15 +171,19 @@ impl Merge {
         for (section, value) in document.get_ref() {
             let name: &str = section.get_ref();
             let origin = Origin::in_file(path, text, section.span().start);
-            match (SECTIONS.contains(&name) || [schema::MODELS, schema::REMOTE].contains(&name), value.get_ref()) {
+            match (
+                SECTIONS.contains(&name) || [schema::MODELS, schema::REMOTE, schema::RPC].contains(&name),
+                value.get_ref(),
+            ) {
                 (true, DeValue::Table(table)) if name == schema::MODELS => self.models(table, path, text),
                 (true, DeValue::Table(table)) if name == schema::REMOTE => self.remotes(table, path, text),
+                (true, DeValue::Table(table)) if name == schema::RPC => self.rpc(table, path, text),
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {
                     self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")));
                 }
                 (false, DeValue::Table(_)) => {
-                    let known = SECTIONS.iter().copied().chain([schema::MODELS, schema::REMOTE]);
+                    let known = SECTIONS.iter().copied().chain([schema::MODELS, schema::REMOTE, schema::RPC]);
                     let hint = nearest(name, known).map(|near| format!("did you mean [{near}]?"));
                     self.report(origin, format!("unknown section [{name}]"), hint);
                 }

@@ -51,6 +51,9 @@ pub(super) const MODELS: &str = "models";
 /// The section with engines of other programs, each a section of its own.
 pub(super) const REMOTE: &str = "remote";
 
+/// The section with other machines whose devices sessions may use, each a section of its own.
+pub(super) const RPC: &str = "rpc";
+
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
 

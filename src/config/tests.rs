@@ -70,6 +70,7 @@ fn every_field_is_a_setting() {
         history,
         server,
         models: _,
+        rpc: _,
         keys: _,
         remotes: _,
     } = Settings::default();
@@ -118,7 +119,7 @@ fn every_field_is_a_setting() {
         max_connections: _,
     } = server;
     let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
-    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
+    assert_eq!(settings().count(), 6 + 14 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9);
 }
 
 #[test]

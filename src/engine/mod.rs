@@ -4,9 +4,11 @@
 //! should happen next; those are the core's. Callers say what they want and read nothing back but events.
 
 mod command;
+mod lost;
 mod process;
 mod program;
 pub mod remote;
+pub mod rpc;
 mod supervise;
 
 use std::collections::HashMap;

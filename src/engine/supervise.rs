@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use wire::{Decoder, Event as Said, Load, Request};
 
 use super::command::{Command, News};
+use super::lost;
 use super::process;
 use super::program::Program;
 use domain::event::WorkerEvent;
@@ -78,6 +79,7 @@ async fn run(
     let mut pings = interval(PING);
     // After a pause of our own (a suspended machine, a stopped terminal) nothing is owed for the time that was missed.
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let servers = lost::servers(&load);
     let mut load = Some(load);
     let mut asked_to_stop = false;
 
@@ -137,8 +139,16 @@ async fn run(
         child.wait().await
     };
     let last_words = timeout(LAST_WORDS, log).await.ok().and_then(Result::ok).unwrap_or_default();
+    if let (None, Ok(_), false) = (&verdict, &status, asked_to_stop)
+        && let Some((reason, hint)) = lost::lost(&servers, &last_words).await
+    {
+        return WorkerEvent::Exited { reason, expected: false, hint: Some(hint) };
+    }
     match (verdict, status) {
-        (Some(reason), _) => WorkerEvent::Exited { reason, expected: asked_to_stop, hint: None },
+        (Some(reason), _) => {
+            let hint = lost::hint(&servers).filter(|_| !asked_to_stop);
+            WorkerEvent::Exited { reason, expected: asked_to_stop, hint }
+        }
         (None, _) if asked_to_stop => WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None },
         (None, Ok(status)) => WorkerEvent::Exited {
             reason: process::describe(status),

@@ -98,6 +98,7 @@ fn load() -> Load {
         n_ubatch: 512,
         n_threads: 1,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: wire::CacheType::F16,
         cache_type_v: wire::CacheType::F16,
         flash_attention: wire::FlashAttention::Auto,

@@ -122,11 +122,12 @@ impl BackgroundSource {
 
 /// Add a part that is so old to the sample.
 fn hand_out(part: Sample, age: Duration, sample: &mut Sample) {
-    let Sample { disks, temperatures, gpus, power, foreign, sources, .. } = part;
+    let Sample { disks, temperatures, gpus, rpc, power, foreign, sources, .. } = part;
     sample.foreign.extend(foreign);
     sample.disks.extend(disks);
     sample.temperatures.extend(temperatures);
     sample.gpus.extend(gpus);
+    sample.rpc.extend(rpc);
     sample.power.extend(power);
     let older = |source: machine::Source| machine::Source { age: source.age + age, ..source };
     sample.sources.extend(sources.into_iter().map(older));

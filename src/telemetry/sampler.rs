@@ -25,10 +25,12 @@ use crate::telemetry::sources::nvidia::{self, Nvidia};
 use crate::telemetry::sources::perf::{self, Events, Perf};
 use crate::telemetry::sources::powercap::Powercap;
 use crate::telemetry::sources::pressure::Pressure;
+use crate::telemetry::sources::rpc::{self, RpcMachines};
 use crate::telemetry::sources::temperatures::{self, Temperatures};
 use crate::telemetry::sources::{amdgpu, intel};
 use domain::machine::{Host, Sample};
 use domain::moment::Moment;
+use domain::settings::RpcServers;
 
 /// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for a
 /// tenth of a second.
@@ -148,6 +150,18 @@ impl Sampler {
         Self { patience, ..self }
     }
 
+    /// Ask these servers of other machines' devices as well.
+    #[must_use]
+    pub fn with_rpc(mut self, servers: &RpcServers) -> Self {
+        if !servers.is_empty() {
+            let source = Box::new(RpcMachines::new(servers.clone()));
+            let files = Arc::clone(&self.files);
+            let source = BackgroundSource::new("rpc", rpc::COVERS, source, files);
+            self.sources.push(Slot::BackgroundSource(Box::new(source)));
+        }
+        self
+    }
+
     /// Read everything. `at` is now, and `pids` are the processes to look at besides this one.
     pub fn sample(&mut self, at: Moment, pids: &[u32]) -> Sample {
         let own = std::process::id();
@@ -222,22 +236,23 @@ impl Drop for Thread {
 }
 
 /// Sample on a thread of its own: at once, then every `interval`, 250 ms at least. `clock` reads the time; `emit` takes
-/// a sample and says whether more are wanted. A tick that is late is not made up for.
+/// a sample and says whether more are wanted; `servers` are other machines whose devices sessions may use. A tick that is late is not made up for.
 ///
 /// # Errors
 ///
 /// The system allows no further thread.
 pub fn spawn(
     root: PathBuf,
-    interval: Duration,
+    (interval, servers): (Duration, &RpcServers),
     clock: impl Fn() -> Moment + Send + 'static,
     mut emit: impl FnMut(Sample) -> bool + Send + 'static,
 ) -> io::Result<Thread> {
     let interval = interval.max(SHORTEST);
     let shared = Arc::new(Shared { orders: Mutex::default(), changed: Condvar::new() });
     let orders = Arc::clone(&shared);
+    let servers = servers.clone();
     std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
-        let mut sampler = Sampler::new(root, interval);
+        let mut sampler = Sampler::new(root, interval).with_rpc(&servers);
         let mut due = Instant::now();
         loop {
             let pids = orders.orders().pids.clone();

@@ -275,6 +275,9 @@ fn settled(lines: &mut Lines, session: &Session) {
     lines.amount("allocated", account.taken, unused);
     // Libraries and the vocabulary are part of it.
     lines.amount("unexplained", account.unexplained, "program");
+    if account.elsewhere > Bytes(0) {
+        lines.amount("other machines", account.elsewhere, "");
+    }
     if let Some(unexplained) = account.unexplained_on_gpus {
         // Its context for this process, and kernels.
         lines.amount("", unexplained, "GPU driver");

@@ -35,6 +35,8 @@ mod real_vocabulary;
 #[cfg(all(target_os = "linux", feature = "llama"))]
 mod requests;
 #[cfg(all(target_os = "linux", feature = "llama"))]
+mod rpc;
+#[cfg(all(target_os = "linux", feature = "llama"))]
 mod server;
 #[cfg(unix)]
 mod settings;

@@ -119,7 +119,7 @@ pub struct Device {
 /// What loading a model with these settings would do now.
 pub fn plan_load(domain: &Domain, model: &Arc<Model>, settings: SessionSettings) -> LoadPlan {
     let settings = admission::settings_for(model, settings);
-    let needed = admission::memory_estimate(model, &settings);
+    let needed = admission::planned(domain, model, &settings);
     let outcome = match serving(domain, &model.id) {
         Some(session) => Outcome::Loaded(session.id),
         None => outcome(domain, needed, &settings),
@@ -146,7 +146,7 @@ pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
 
 /// What a session that needs so much comes to.
 pub(crate) fn outcome(domain: &Domain, needed: MemoryEstimate, settings: &SessionSettings) -> Outcome {
-    let needs = needed.total();
+    let needs = needed.here();
     let free = |without: &[SessionId]| memory(domain, without, settings);
     let Some(now) = free(&[]) else { return Outcome::Unknown };
     if needs <= now.free {
@@ -208,7 +208,7 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
             Phase::Ready => hold(domain, session),
         };
         let measured = session.memory_held();
-        let frees = session.planned.total().max(measured.unwrap_or_default());
+        let frees = session.planned.here().max(measured.unwrap_or_default());
         let idle = session.idle(domain.now);
         let load = session.loaded.as_ref().map(|loaded| Duration::from_micros(loaded.load_us));
         let score = score(idle.unwrap_or_default(), frees, load, session.planned);

@@ -18,9 +18,9 @@ pub use event::{
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
 pub use query::{Input, MAX_INPUTS, Queried, Query, QueryJob, QueryResult};
 pub use request::{
-    CacheType, Distributions, FlashAttention, Generate, Grammar, KeptPrompts, Load, LogitBias, MAX_CACHED_PROMPTS,
-    Measure, Prompt, Request, Sampling, Score,
+    CacheType, Distributions, FlashAttention, Generate, Grammar, KeptPrompts, Load, LoadDevice, LogitBias,
+    MAX_CACHED_PROMPTS, Measure, Prompt, Request, RpcServer, Sampling, Score,
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 11;
+pub const VERSION: u32 = 12;

@@ -1,5 +1,6 @@
 //! What a supervisor asks of a worker.
 
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,10 @@ pub struct Load {
     pub n_threads: u32,
     /// Layers to place on GPUs; `None` leaves it to llama.cpp, which places all that fit.
     pub n_gpu_layers: Option<u32>,
+    /// The devices that these layers are divided among; `None` takes the GPUs of this machine, and no device at all leaves
+    /// everything on the processor.
+    #[serde(default)]
+    pub devices: Option<Vec<LoadDevice>>,
     /// Type of the keys in the KV cache.
     pub cache_type_k: CacheType,
     /// Type of the values in the KV cache.
@@ -116,6 +121,34 @@ pub struct Load {
     /// Where states of prompts are kept on disk; `None` keeps none.
     #[serde(default)]
     pub kept_prompts: Option<KeptPrompts>,
+}
+
+/// A device for layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadDevice {
+    /// Its name on its machine, such as `CUDA0` or `CPU`; a number counts the devices of a server that names none.
+    pub name: String,
+    /// The server that has it; `None` for one of this machine.
+    pub server: Option<RpcServer>,
+}
+
+/// A server of llama.cpp's RPC on another machine, at this end of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RpcServer {
+    /// What the user calls it.
+    pub name: String,
+    /// Where it is reached.
+    pub address: SocketAddrV4,
+}
+
+impl std::fmt::Display for LoadDevice {
+    /// As the user writes it: `CUDA0`, `NAME:CUDA0`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.server {
+            Some(server) => write!(f, "{}:{}", server.name, self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 /// The most states that [`Load::prompt_cache`] keeps in memory, those to roll back to not counted.

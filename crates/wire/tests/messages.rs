@@ -27,7 +27,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 11);
+    assert_eq!(wire::VERSION, 12);
 }
 
 #[test]
@@ -40,6 +40,7 @@ fn requests() {
         n_ubatch: 512,
         n_threads: 2,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: CacheType::Q8_0,
         cache_type_v: CacheType::BF16,
         flash_attention: FlashAttention::Auto,
@@ -55,7 +56,7 @@ fn requests() {
     check(&[
         (
             Request::Load(load),
-            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false,"n_parallel":1,"kv_unified":false,"amx":true,"prompt_cache":0,"kept_prompts":null}"#,
+            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"devices":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false,"n_parallel":1,"kv_unified":false,"amx":true,"prompt_cache":0,"kept_prompts":null}"#,
         ),
         (
             Request::Generate(Generate {

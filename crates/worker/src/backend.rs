@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::{LlamaBackendDevice, LlamaBackendDeviceType};
 use llama_cpp_sys_2 as sys;
-use wire::{Device, DeviceKind, Failure, FailureKind};
+use wire::{Device, DeviceKind, Failure, FailureKind, Load};
 
 /// llama.cpp's version and the processor features it was built with.
 pub(crate) fn version() -> String {
@@ -66,9 +66,10 @@ pub(crate) fn devices() -> Vec<Device> {
     llama_cpp_2::list_llama_ggml_backend_devices().into_iter().map(device).collect()
 }
 
-/// Whether there is a device that layers can be placed on.
-pub(crate) fn has_gpu() -> bool {
-    devices().iter().any(|device| matches!(device.kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu))
+/// Whether a load has a device that layers can be placed on: one that it names, else a GPU of this machine.
+pub(crate) fn can_offload(load: &Load) -> bool {
+    let is_gpu = |device: &Device| matches!(device.kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu);
+    load.devices.as_ref().map_or_else(|| devices().iter().any(is_gpu), |devices| !devices.is_empty())
 }
 
 /// A failure of the worker as a whole.

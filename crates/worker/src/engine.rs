@@ -21,7 +21,7 @@ use crate::batch::Batch;
 use crate::contention::{self, Contention};
 use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::model::{Model, Pooling};
-use crate::{ledger, log};
+use crate::{ledger, log, rpc};
 
 pub(crate) use self::embedding_params::N_CHUNK;
 use self::embedding_params::{N_EMBEDDED, embedding_params};
@@ -135,7 +135,8 @@ impl Engine {
             return Self::for_embeddings(load, (model, context, params), n_longest, is_encoder);
         }
         let n_layers = model.n_layers();
-        let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
+        let n_gpu_layers =
+            if backend::can_offload(load) { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
         // On the processor a larger call gains nothing, and a change of threads would wait for its end.
         let (per_call, at_once) = batch_sizes(load, params.n_ctx / n_parallel);
         let n_chunk = if n_gpu_layers > 0 { per_call } else { at_once };
@@ -442,7 +443,7 @@ fn make_context(model: &Model, params: sys::llama_context_params) -> Result<Cont
     // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
     let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
     Ok(Context(context.ok_or_else(|| {
-        let reason = log::error_or_none_given();
+        let reason = rpc::reworded(log::error_or_none_given());
         let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
         fail(FailureKind::Context, message, context_hint(&reason))
     })?))

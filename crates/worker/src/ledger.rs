@@ -112,7 +112,7 @@ pub(crate) unsafe fn read(context: *const sys::llama_context) -> Ledger {
         let is_mapped = device.ends_with("_Mapped");
         DeviceMemory {
             weights: if is_mapped { mapped.map(|weight| weight.addresses.len() as u64).sum() } else { row.model },
-            device,
+            device: crate::rpc::shown(device),
             context: row.context,
             compute: row.compute,
         }

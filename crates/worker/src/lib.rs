@@ -14,6 +14,7 @@ mod note;
 mod options;
 pub mod probable;
 pub mod residency;
+pub mod rpc;
 pub mod sampler;
 pub mod stop;
 pub mod template;

@@ -17,7 +17,7 @@ use wire::{Failure, FailureKind, Load};
 
 use crate::backend::{self, fail};
 use crate::mapping::Mapping;
-use crate::{ledger, log};
+use crate::{ledger, log, rpc};
 
 /// How the rows of a text's tokens become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Model {
             let message = format!("the model's file can't be opened: {reason}");
             return Err(fail(FailureKind::Load, message, "it may have been moved, or belong to another user"));
         }
-        let mapping = Mapping::new(load, load.n_gpu_layers != Some(0) && backend::has_gpu());
+        let mapping = Mapping::new(load, load.n_gpu_layers != Some(0) && backend::can_offload(load));
         let mut watch = mapping.as_ref().map(Mapping::watch);
         let progress = move |fraction| {
             if let Some(watch) = &mut watch {
@@ -83,11 +83,12 @@ impl Model {
         if let Some(n_layers) = load.n_gpu_layers {
             params = params.with_n_gpu_layers(n_layers);
         }
+        let params = rpc::with_devices(params, load)?;
         backend::allow_amx(load.amx);
         let _ = log::take_error();
         let inner = LlamaModel::load_from_file(llama, &load.path, &params).map_err(|error| {
             let reason = match error {
-                LlamaModelLoadError::NullResult => log::error_or_none_given(),
+                LlamaModelLoadError::NullResult => rpc::reworded(log::error_or_none_given()),
                 error => error.to_string(),
             };
             let hint = load_hint(&reason);

@@ -51,6 +51,19 @@ pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
             "held_by": gpu.held_by,
             "shares": gpu.shares,
         })).collect::<Vec<_>>(),
+        "rpc": sample.rpc.iter().map(|machine| json!({
+            "name": machine.name,
+            "address": machine.address,
+            "version": machine.version,
+            "problem": machine.problem,
+            "remedy": machine.remedy,
+            "devices": machine.devices.iter().map(|device| json!({
+                "name": device.name,
+                "description": known_text(&device.description),
+                "memory_total_bytes": device.total,
+                "memory_free_bytes": device.free,
+            })).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "disks": sample.disks.iter().map(|disk| json!({
             "name": disk.name,
             "mount": disk.mount,

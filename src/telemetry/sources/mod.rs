@@ -17,4 +17,5 @@ pub(super) mod nvidia;
 pub(super) mod perf;
 pub(super) mod powercap;
 pub(super) mod pressure;
+pub(super) mod rpc;
 pub(super) mod temperatures;

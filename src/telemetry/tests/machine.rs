@@ -1,5 +1,6 @@
 //! The processor, the processes, and the sampler on this machine as it is.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
@@ -209,7 +210,8 @@ fn the_thread_follows_its_owner() {
     let start = Instant::now();
     let clock = move || Moment { uptime: start.elapsed(), unix: 0 };
     let (send, samples) = mpsc::channel();
-    let thread = spawn("/".into(), Duration::ZERO, clock, move |sample| send.send(sample).is_ok()).unwrap();
+    let thread =
+        spawn("/".into(), (Duration::ZERO, &BTreeMap::new()), clock, move |sample| send.send(sample).is_ok()).unwrap();
     let first = samples.recv_timeout(patience).unwrap();
     assert_eq!((first.elapsed, first.processes.len()), (Duration::ZERO, 0));
 
@@ -232,7 +234,7 @@ fn the_thread_follows_its_owner() {
 #[test]
 fn the_thread_ends_when_nobody_listens() {
     let (send, samples) = mpsc::channel();
-    let thread = spawn("/".into(), Duration::from_secs(1), Moment::default, move |sample| {
+    let thread = spawn("/".into(), (Duration::from_secs(1), &BTreeMap::new()), Moment::default, move |sample| {
         assert!(send.send(sample).is_ok());
         false
     });

@@ -45,7 +45,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         _ => 1,
     };
     // The graphs have what nothing else needs.
-    let others = PARTS + 2 * u16::from(airy) * PARTS / 3 + (sample.gpus.len() + sample.disks.len()) as u16;
+    let others =
+        PARTS + 2 * u16::from(airy) * PARTS / 3 + (sample.gpus.len() + sample.rpc.len() + sample.disks.len()) as u16;
     let others = others + if sample.total().is_some() { ENERGY } else { 0 };
     let spare = area.height.saturating_sub(others + sources::rows(state, sample, area.width) + 1);
     let graph_rows = spare.clamp(least, (area.height / 2).max(least));
@@ -129,6 +130,14 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     }
     rest = gpus(canvas, rest, sample);
     if !sample.gpus.is_empty() {
+        rest = below(rest, gap);
+    }
+    if airy && !sample.rpc.is_empty() {
+        heading(canvas, row(rest, 0), "Other machines");
+        rest = below(rest, 1);
+    }
+    rest = machines(canvas, rest, sample);
+    if !sample.rpc.is_empty() {
         rest = below(rest, gap);
     }
     // A heading alone says nothing.
@@ -237,6 +246,22 @@ fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
             canvas.pair(row(rest, 0), &format!("gpu {}", gpu.index), LABEL, &spans);
         }
         rest = below(rest, 1);
+    }
+    rest
+}
+
+/// Devices of other machines, each with its memory; or why a machine can't be used.
+fn machines(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
+    let mut rest = area;
+    for machine in &sample.rpc {
+        let meaning = if machine.problem.is_some() { Meaning::Bad } else { Meaning::Text };
+        for (name, text) in machine.lines() {
+            if rest.height > 0 {
+                let spans = [canvas.span(meaning, text)];
+                canvas.pair(row(rest, 0), &name, LABEL, &spans);
+            }
+            rest = below(rest, 1);
+        }
     }
     rest
 }

@@ -23,7 +23,7 @@ pub struct AdmissionError {
 impl AdmissionError {
     /// What would need less, in one clause: a shorter context only where the rest fits.
     pub fn remedy(&self) -> &'static str {
-        if self.needed.weights + self.needed.compute > self.free {
+        if (self.needed.weights + self.needed.compute).saturating_sub(self.needed.elsewhere) > self.free {
             "a smaller model or quantization needs less"
         } else {
             "a smaller context needs less"
@@ -34,7 +34,7 @@ impl AdmissionError {
 impl std::fmt::Display for AdmissionError {
     /// The figures as one sentence without its subject.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let MemoryEstimate { weights, context, compute, program, prompt_cache, by_size } = self.needed;
+        let MemoryEstimate { weights, context, compute, program, prompt_cache, by_size, elsewhere } = self.needed;
         let (total, free) = (self.needed.total(), self.free);
         if by_size {
             write!(f, "would need about {total} (an estimate by the size of its file; its header can't be read)")?;
@@ -47,6 +47,9 @@ impl std::fmt::Display for AdmissionError {
                 write!(f, ", up to {prompt_cache} of cached prompts")?;
             }
             write!(f, ")")?;
+        }
+        if elsewhere > Bytes(0) {
+            write!(f, ", {elsewhere} of it on other machines")?;
         }
         write!(f, ", but {free} are free")?;
         let Self { available, promised, others, reserve, .. } = self;

@@ -24,12 +24,20 @@ pub struct MemoryEstimate {
     /// Without a header that can be read, the weights are the size of the files: an estimate, and the rest is not known.
     #[serde(default)]
     pub by_size: bool,
+    /// What of all this goes to devices of other machines.
+    #[serde(default)]
+    pub elsewhere: Bytes,
 }
 
 impl MemoryEstimate {
     /// All of it.
     pub fn total(self) -> Bytes {
         self.weights + self.context + self.compute + self.program + self.prompt_cache
+    }
+
+    /// What this machine has to have.
+    pub fn here(self) -> Bytes {
+        self.total().saturating_sub(self.elsewhere)
     }
 }
 
@@ -51,6 +59,7 @@ pub fn memory_estimate(model: &Model, settings: &SessionSettings) -> MemoryEstim
         program: Bytes(estimate.program),
         prompt_cache: prompt_cache(settings, estimate.kv.unwrap_or(0)),
         by_size: false,
+        elsewhere: Bytes(0),
     }
 }
 

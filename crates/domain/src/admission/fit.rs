@@ -60,7 +60,7 @@ pub fn fit(domain: &Domain, model: &Model) -> Fit {
     let wanted = context(model, settings.context);
     let mut context = wanted;
     loop {
-        let needed = admission::memory_estimate(model, &SessionSettings { context, ..settings }).total();
+        let needed = admission::planned(domain, model, &SessionSettings { context, ..settings }).here();
         if needed <= free {
             return if context == wanted { Fit::Fits { context } } else { Fit::Shorter { context } };
         }

@@ -59,8 +59,8 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
     for session in live.filter(|session| !is_gone(session)) {
         let held = held(session);
-        promised = promised + session.planned.total().saturating_sub(held);
-        planned = planned + session.planned.total();
+        promised = promised + session.planned.here().saturating_sub(held);
+        planned = planned + session.planned.here();
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
     if domain.bench.phase == crate::lab::bench::Phase::Running {
@@ -100,7 +100,7 @@ fn others(domain: &Domain) -> Bytes {
 /// Whether one more session fits.
 pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionError> {
     let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
-    if needed.total() <= free {
+    if needed.here() <= free {
         return Ok(());
     }
     Err(AdmissionError { needed, free, available, promised, others, reserve })
@@ -109,13 +109,13 @@ pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionErr
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
     let counts = !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
-    let own = if counts { session.planned.total() } else { Bytes(0) };
-    if needed.total() <= own {
+    let own = if counts { session.planned.here() } else { Bytes(0) };
+    if needed.here() <= own {
         return Ok(());
     }
     let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
     let (free, promised) = (free + own, promised.saturating_sub(own));
-    if needed.total() <= free {
+    if needed.here() <= free {
         return Ok(());
     }
     Err(AdmissionError { needed, free, available, promised, others, reserve })

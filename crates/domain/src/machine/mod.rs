@@ -4,10 +4,12 @@ mod bandwidth;
 pub mod other_processes;
 mod process;
 pub mod readings;
+mod rpc;
 pub(crate) mod snapshot;
 
 pub use bandwidth::Bandwidth;
 pub use process::Process;
+pub use rpc::{RpcDevice, RpcMachine};
 
 use std::time::Duration;
 
@@ -49,6 +51,8 @@ pub struct Sample {
     pub temperatures: Vec<Temperature>,
     /// GPUs that a driver tells about.
     pub gpus: Vec<Gpu>,
+    /// Other machines whose devices sessions may use.
+    pub rpc: Vec<RpcMachine>,
     /// Power by domain. Domains overlap (a package holds its cores): never add two unless `adds` says so.
     pub power: Vec<Power>,
     /// The processes that were asked for: our workers, by id.

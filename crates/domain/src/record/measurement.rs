@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::figure::Graded;
 use crate::model::{Model, Store};
-use crate::settings::{SessionSettings, WaitPolicy};
+use crate::settings::{Devices, SessionSettings, WaitPolicy};
 
 /// Under which circumstances a speed was measured: only equal ones compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -108,6 +108,11 @@ pub fn settings_key(settings: &SessionSettings, threads: u32, wait: WaitPolicy) 
         key.push_str(name);
         key.push('=');
         key.push_str(&settings.get(name).unwrap_or_default());
+    }
+    // What was measured before there was a choice has none.
+    if settings.devices != Devices::Auto {
+        key.push_str(" device=");
+        key.push_str(&settings.devices.to_string());
     }
     key
 }

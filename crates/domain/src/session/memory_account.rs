@@ -24,6 +24,9 @@ pub struct Account {
     /// What the driver counts there and llama.cpp does not: the driver's own context and its kernels; `None` where no
     /// driver tells.
     pub unexplained_on_gpus: Option<Bytes>,
+    /// What llama.cpp took on devices of other machines.
+    #[serde(default)]
+    pub elsewhere: Bytes,
 }
 
 /// Settle a session's account; `None` before its model is loaded and its process was read.
@@ -31,7 +34,7 @@ pub fn account(session: &Session) -> Option<Account> {
     let devices = &session.loaded.as_ref()?.ledger.devices;
     let process = session.process?;
     let of_file = process.resident.saturating_sub(process.anonymous);
-    let (mut mapped, mut taken, mut on_gpus) = (Bytes(0), Bytes(0), Bytes(0));
+    let (mut mapped, mut taken, mut on_gpus, mut elsewhere) = (Bytes(0), Bytes(0), Bytes(0), Bytes(0));
     for device in devices {
         let own = Bytes(device.context) + Bytes(device.compute);
         match kind(&device.device) {
@@ -41,6 +44,7 @@ pub fn account(session: &Session) -> Option<Account> {
             }
             Kind::Memory => taken = taken + own + Bytes(device.weights),
             Kind::Gpu => on_gpus = on_gpus + own + Bytes(device.weights),
+            Kind::Elsewhere => elsewhere = elsewhere + own + Bytes(device.weights),
         }
     }
     let held = process.anonymous + process.swapped;
@@ -53,6 +57,7 @@ pub fn account(session: &Session) -> Option<Account> {
         unexplained: held.saturating_sub(taken) + of_file.saturating_sub(in_memory),
         taken_on_gpus: on_gpus,
         unexplained_on_gpus: session.gpu_memory.map(|counted| counted.saturating_sub(on_gpus)),
+        elsewhere,
     })
 }
 
@@ -63,11 +68,16 @@ pub(super) enum Kind {
     /// Main memory, what a GPU's driver pins there included.
     Memory,
     Gpu,
+    /// A device of another machine.
+    Elsewhere,
 }
 
-/// By ggml's names of buffer types: `CPU`, `CPU_Mapped`, `CPU_REPACK`, `CUDA_Host`, `CUDA0`, `Metal_Mapped`.
+/// By ggml's names of buffer types: `CPU`, `CPU_Mapped`, `CPU_REPACK`, `CUDA_Host`, `CUDA0`, `Metal_Mapped`; a device of
+/// another machine has that one's name before it, `box:CUDA0`.
 pub(super) fn kind(device: &str) -> Kind {
-    if device.ends_with("_Mapped") {
+    if device.contains(':') {
+        Kind::Elsewhere
+    } else if device.ends_with("_Mapped") {
         Kind::Mapped
     } else if device.starts_with("CPU") || device.ends_with("_Host") || matches!(device, "AMX" | "BLAS") {
         Kind::Memory
@@ -76,9 +86,16 @@ pub(super) fn kind(device: &str) -> Kind {
     }
 }
 
-/// Whether ggml's buffers of this name are in the memory of a GPU.
+/// Whether ggml's buffers of this name are in the memory of a GPU, or of another machine.
 pub fn is_on_gpu(device: &str) -> bool {
-    kind(device) == Kind::Gpu
+    matches!(kind(device), Kind::Gpu | Kind::Elsewhere)
+}
+
+/// Bytes that llama.cpp took on devices of other machines; 0 before the model is loaded.
+pub fn elsewhere(session: &Session) -> Bytes {
+    let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
+    let there = devices.filter(|device| kind(&device.device) == Kind::Elsewhere);
+    there.map(|device| Bytes(device.weights) + Bytes(device.context) + Bytes(device.compute)).sum()
 }
 
 /// Layers that did not go where they were meant to.
@@ -90,6 +107,9 @@ pub struct Misplaced {
     pub placed: u32,
     /// Layers in all.
     pub n_layers: u32,
+    /// The devices were named, and are not just any GPU.
+    #[serde(default)]
+    pub named: bool,
 }
 
 impl Misplaced {
@@ -101,9 +121,10 @@ impl Misplaced {
     /// One clause for the user.
     pub fn reason(&self) -> String {
         let Self { wanted, placed, .. } = self;
+        let device = if self.named { "the devices that were named" } else { "a GPU" };
         match placed {
-            0 => format!("runs on the processor, though {wanted} layers were meant for a GPU"),
-            _ => format!("only {placed} of {wanted} layers are on a GPU, the others run on the processor"),
+            0 => format!("runs on the processor, though {wanted} layers were meant for {device}"),
+            _ => format!("only {placed} of {wanted} layers are on {device}, the others run on the processor"),
         }
     }
 }
@@ -152,7 +173,7 @@ mod tests {
         type Case = (&'static [(&'static str, [u64; 3])], [u64; 3], Option<u64>, [u64; 6], Option<u64>);
         // Devices; resident, anonymous and swapped; the driver's count; mapped, in memory, taken, untouched, unexplained,
         // taken on GPUs; unexplained there.
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (&[("CPU_Mapped", [100, 0, 0]), ("CPU", [0, 40, 10])], [180, 62, 0], None, [100, 100, 50, 0, 30, 0], None),
             // Half of the weights are dropped, and most of the context was never written to.
             (&[("CPU_Mapped", [100, 0, 0]), ("CPU", [0, 40, 10])], [70, 20, 0], None, [100, 50, 50, 30, 0, 0], None),
@@ -164,6 +185,14 @@ mod tests {
                 Some(400),
                 [10, 10, 5, 0, 45, 150],
                 Some(250),
+            ),
+            // What another machine holds is none of this one's.
+            (
+                &[("CPU_Mapped", [10, 0, 0]), ("CPU", [0, 5, 5]), ("box:CPU", [90, 40, 10])],
+                [40, 30, 0],
+                None,
+                [10, 10, 10, 0, 20, 0],
+                None,
             ),
             (&[("CPU_REPACK", [80, 0, 0]), ("CPU_Mapped", [20, 0, 0])], [90, 80, 0], None, [20, 10, 80, 0, 0, 0], None),
         ];

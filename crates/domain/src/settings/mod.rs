@@ -2,6 +2,7 @@
 
 mod alias;
 mod chat;
+mod devices;
 mod remote;
 mod scope;
 mod server;
@@ -9,6 +10,7 @@ mod session;
 
 pub use alias::Alias;
 pub use chat::{CHAT_FIELDS, ChatSettings, MAX_SYSTEM};
+pub use devices::{DeviceName, Devices, MAX_RPC_SERVERS, RPC_NAME_RULE, RpcServers, is_rpc_name};
 pub use remote::{KeySource, RemoteEngine};
 pub use scope::{Scope, SessionUse};
 pub use server::{DEFAULT_PORT, Server};
@@ -57,6 +59,9 @@ pub struct Settings {
     /// Engines of other programs, by name.
     #[serde(default)]
     pub remotes: BTreeMap<String, RemoteEngine>,
+    /// Machines whose devices sessions may use, by the user's names for them.
+    #[serde(default)]
+    pub rpc: RpcServers,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }

@@ -20,8 +20,8 @@ impl Field {
     pub fn scope(self) -> Scope {
         match self.name {
             "context" => Scope::Context,
-            "threads" | "gpu_layers" | "cache_type_k" | "cache_type_v" | "flash_attention" | "mmap" | "mlock"
-            | "batch" | "ubatch" => Scope::Load,
+            "threads" | "gpu_layers" | "device" | "cache_type_k" | "cache_type_v" | "flash_attention" | "mmap"
+            | "mlock" | "batch" | "ubatch" => Scope::Load,
             "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => Scope::Answer,
             _ => Scope::Serving,
         }

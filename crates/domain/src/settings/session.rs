@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
+use super::devices::Devices;
 use crate::keep_alive::{KeepAlive, NoTime};
 use crate::units::Bytes;
 
@@ -27,6 +28,9 @@ pub struct SessionSettings {
     pub threads: Option<u32>,
     /// Layers on GPUs; `None` puts there what fits.
     pub gpu_layers: Option<u32>,
+    /// The devices that these layers are divided among.
+    #[serde(default)]
+    pub devices: Devices,
     /// Type of the keys in the KV cache.
     pub cache_type_k: CacheType,
     /// Type of the values in the KV cache.
@@ -107,6 +111,7 @@ impl Default for SessionSettings {
             prompt_cache: Bytes(256 << 20),
             threads: None,
             gpu_layers: None,
+            devices: Devices::Auto,
             cache_type_k: CacheType::F16,
             cache_type_v: CacheType::F16,
             flash_attention: FlashAttention::Auto,
@@ -134,6 +139,10 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "context", help: "context length in tokens; 0 takes what the model was trained for" },
     Field { name: "threads", help: "threads; auto uses the session's share of the budget" },
     Field { name: "gpu_layers", help: "layers to offload to the GPU; auto offloads as many as fit" },
+    Field {
+        name: "device",
+        help: "devices for these layers: auto, none, or names such as CUDA0 here and NAME:CPU of [rpc.NAME], with commas",
+    },
     Field { name: "cache_type_k", help: "type of the keys in the KV cache: f16, q8_0, q4_0 …" },
     Field { name: "cache_type_v", help: "type of the values in the KV cache: f16, q8_0, q4_0 …" },
     Field { name: "flash_attention", help: "flash attention: auto, on or off" },
@@ -186,6 +195,7 @@ impl SessionSettings {
             "prompt_cache_mib" => (self.prompt_cache.0 >> 20).to_string(),
             "threads" => auto(self.threads),
             "gpu_layers" => auto(self.gpu_layers),
+            "device" => self.devices.to_string(),
             "cache_type_k" => cache_type_name(self.cache_type_k).to_owned(),
             "cache_type_v" => cache_type_name(self.cache_type_v).to_owned(),
             "flash_attention" => match self.flash_attention {
@@ -228,6 +238,7 @@ impl SessionSettings {
             "prompt_cache_mib" => self.prompt_cache = Bytes(u64::from(whole(text, 0, MAX_PROMPT_CACHE_MIB)?) << 20),
             "threads" => self.threads = or_auto(text, |text| whole(text, 1, 1024))?,
             "gpu_layers" => self.gpu_layers = or_auto(text, |text| whole(text, 0, 10_000))?,
+            "device" => self.devices = text.parse()?,
             "cache_type_k" => self.cache_type_k = cache_type(text)?,
             "cache_type_v" => self.cache_type_v = cache_type(text)?,
             "flash_attention" => {

@@ -10,7 +10,7 @@ use wire::{Event as Said, Measure, Request};
 
 use super::common::{next_id, now_ms};
 use super::load::load;
-use super::session::watch;
+use super::session::{has_devices, watch};
 use super::{history, job, tries};
 use crate::admission::{self, estimate};
 use crate::command::{Cause, Refused};
@@ -42,6 +42,7 @@ pub(super) fn start(domain: &mut Domain, plan: Plan) -> Result<Vec<Effect>, Refu
 
 fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     let cells = plan.cells().map_err(|reason| Refused::new(Cause::Invalid, reason))?;
+    has_devices(domain, &plan.settings)?;
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
         let model =
@@ -155,7 +156,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             let settings = SessionSettings { parallel: 1, ..unused };
-            let load = load(&lane.model, &settings, bench.threads);
+            let load = load(&lane.model, &settings, &domain.settings.rpc, bench.threads);
             effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), scheduling });
         }
     }

@@ -146,6 +146,7 @@ pub(super) fn session_for(
         return Ok(id);
     }
     session::may_start(&model, crate::command::Force::No)?;
+    session::has_devices(domain, &settings.unwrap_or(domain.settings.session))?;
     if let Some((left, crash)) = domain.crashes.left(&model.id, domain.now) {
         let left = whole_seconds(left);
         let (name, count, reason) = (&model.name, crash.count, &crash.reason);
@@ -154,7 +155,7 @@ pub(super) fn session_for(
         return Err(Refused::new(Cause::Busy { retry_after: Some(left) }, reason).with_hint(hint));
     }
     let settings = admission::settings_for(&model, settings.unwrap_or(domain.settings.session));
-    let planned = admission::memory_estimate(&model, &settings);
+    let planned = admission::planned(domain, &model, &settings);
     if let Fit::Refused { refusal, unloaded } = eviction::outcome(domain, planned, &settings) {
         return Err(does_not_fit(&model, refusal, unloaded));
     }
@@ -183,7 +184,7 @@ fn lengthen(domain: &mut Domain, id: SessionId, wanted: Option<SessionSettings>)
     let Some(session) = domain.session(id).filter(|session| session.is_evictable()) else { return };
     let Some(wanted) = wanted.map(|wanted| admission::settings_for(&session.model, wanted)) else { return };
     let has = session.demand.reload.as_deref().unwrap_or(&session.settings).context;
-    let planned = admission::memory_estimate(&session.model, &wanted);
+    let planned = admission::planned(domain, &session.model, &wanted);
     let fits = || !matches!(eviction::outcome(domain, planned, &wanted), Fit::Refused { .. });
     if wanted.context <= has || !fits() {
         return;
@@ -374,7 +375,7 @@ fn waits(domain: &mut Domain, id: SessionId, wait: Wait) {
 
 fn wait_for(domain: &mut Domain, id: SessionId, all: &[Candidate]) {
     let free = admission::free_memory(domain).map(|memory| memory.free).unwrap_or_default();
-    let Some(needed) = domain.session(id).map(|session| session.planned.total()) else { return };
+    let Some(needed) = domain.session(id).map(|session| session.planned.here()) else { return };
     let sessions = all.iter().map(|one| (one.session, one.name.clone())).collect();
     waits(domain, id, Wait::Memory { needed, free, sessions });
 }

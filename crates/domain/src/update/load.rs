@@ -3,11 +3,11 @@
 use wire::Load;
 
 use crate::model::Model;
-use crate::settings::SessionSettings;
+use crate::settings::{RpcServers, SessionSettings};
 
 /// The request to load a model that runs with these settings. The driver fills in the path of a model that is written out
 /// first, and where states of prompts are kept, and takes AMX away where it is set so.
-pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) -> Load {
+pub(super) fn load(model: &Model, settings: &SessionSettings, servers: &RpcServers, n_threads: u32) -> Load {
     Load {
         path: model.path().cloned().unwrap_or_default(),
         n_ctx: settings.context,
@@ -15,6 +15,7 @@ pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) ->
         n_ubatch: settings.ubatch.min(settings.batch),
         n_threads,
         n_gpu_layers: settings.gpu_layers,
+        devices: settings.devices.to_load(servers),
         cache_type_k: settings.cache_type_k,
         cache_type_v: settings.cache_type_v,
         flash_attention: settings.flash_attention,

@@ -75,7 +75,7 @@ fn memory_shortfall(domain: &Domain, entries: &[Entry]) -> Option<String> {
 pub(super) fn memory_shortfall_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
     let free = admission::free_memory(domain)?.free;
     let needed: Bytes =
-        missing.iter().map(|entry| admission::memory_estimate(&entry.model, &entry.settings).total()).sum();
+        missing.iter().map(|entry| admission::planned(domain, &entry.model, &entry.settings).here()).sum();
     (needed > free).then(|| {
         format!(
             "{} to be loaded would need about {needed} at once, but {free} are free",

@@ -51,12 +51,25 @@ pub(super) fn may_start(model: &Model, force: Force) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether the machines are known whose devices these settings name.
+pub(super) fn has_devices(domain: &Domain, settings: &SessionSettings) -> Result<(), Refused> {
+    let Some(name) = settings.devices.unknown(&domain.settings.rpc) else { return Ok(()) };
+    let reason = format!("the devices {} name a machine that the settings don't have: {name}", settings.devices);
+    let hint = format!("write [rpc.{name}] with address = \"127.0.0.1:50052\" into config.toml");
+    Err(Refused::new(Cause::Invalid, reason).with_hint(hint))
+}
+
 /// Start this model.
 pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
     may_start(model, force)?;
+    has_devices(domain, &settings)?;
     let model = model.forced();
     let settings = admission::settings_for(&model, settings);
-    let planned = admission::memory_estimate(&model, &settings);
+    let planned = admission::planned(domain, &model, &settings);
+    if force != Force::All {
+        admission::fits_elsewhere(domain, &model, &settings)
+            .map_err(|error| Refused::new(Cause::MemoryTogether, error.to_string()).with_hint(error.remedy()))?;
+    }
     let measured = domain.machine.sample.is_some();
     if measured
         && force != Force::All
@@ -85,7 +98,7 @@ pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSe
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
     let mut session = Session::new(id, WorkerId(0), model, name, settings, domain.history());
     session.chat = domain.settings.chat.clone();
-    session.planned = admission::memory_estimate(&session.model, &session.settings);
+    session.planned = admission::planned(domain, &session.model, &session.settings);
     session.since = domain.now;
     domain.sessions.push(session);
     id
@@ -110,8 +123,9 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.demand.is_draining = false;
     session.demand.reload = None;
     session.timer.load(now.uptime);
-    let load = load(&session.model, &session.settings, n_threads);
-    let model = Arc::clone(&session.model);
+    let (model, settings) = (Arc::clone(&session.model), session.settings);
+    let n_gpu_layers = admission::layers(domain, &model, &settings);
+    let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
     vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling: domain.settings.engine.scheduling() }]
 }
 
@@ -380,7 +394,8 @@ pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let session = domain.session(id).ok_or_else(gone)?;
     let context = admission::context(&session.model, session.settings.context);
-    let planned = admission::memory_estimate(&session.model, &SessionSettings { context, ..session.settings });
+    has_devices(domain, &session.settings)?;
+    let planned = admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings });
     if !session.is_forced
         && let Err(refusal) = admission::readmit(domain, session, planned)
     {

@@ -19,7 +19,8 @@ impl Engine {
         is_encoder: bool,
     ) -> Result<Self, Failure> {
         let n_layers = model.n_layers();
-        let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
+        let n_gpu_layers =
+            if backend::can_offload(load) { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
         let mut engine = Self {
             n_ctx: n_longest as usize,
             n_parallel: 1,

@@ -66,6 +66,7 @@ mod tests {
             n_ubatch: 64,
             n_threads: 1,
             n_gpu_layers: None,
+            devices: None,
             cache_type_k: CacheType::F16,
             cache_type_v: CacheType::F16,
             flash_attention: FlashAttention::Auto,

@@ -154,7 +154,9 @@ impl Scheduler {
                 answer.keep_logits(&mut self.session.engine);
             }
         }
-        let parts = plan(&needs, self.session.engine.n_chunk());
+        // A recurrent model's numbers depend on where a text is cut.
+        let joins = !self.session.engine.is_recurrent();
+        let parts = plan(&needs, self.session.engine.n_chunk(), joins);
         self.decode(&parts);
         true
     }

@@ -16,6 +16,7 @@ fn load() -> Load {
         n_ubatch: 64,
         n_threads: 1,
         n_gpu_layers: Some(0),
+        devices: None,
         cache_type_k: CacheType::F16,
         cache_type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,

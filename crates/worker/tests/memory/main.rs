@@ -74,6 +74,7 @@ fn load(path: &Path, n_ctx: u32, cache: CacheType, flash_attention: bool) -> Loa
         n_ubatch: 512,
         n_threads: 1,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: cache,
         cache_type_v: cache,
         flash_attention: if flash_attention { FlashAttention::On } else { FlashAttention::Off },

@@ -29,6 +29,7 @@ fn load(path: &Path) -> End {
         n_ubatch: 64,
         n_threads: 1,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: CacheType::F16,
         cache_type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,

@@ -6,6 +6,7 @@ mod embedders;
 mod formats;
 mod forms;
 mod queries;
+mod rpc;
 mod score;
 mod sequences;
 mod templates;
@@ -185,6 +186,7 @@ fn small() -> Load {
         n_ubatch: 64,
         n_threads: 1,
         n_gpu_layers: None,
+        devices: None,
         cache_type_k: CacheType::F16,
         cache_type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,

@@ -30,8 +30,18 @@ const MAX_MODELS: usize = 128;
 const Z95: f64 = 1.96;
 
 /// Settings that change how fast an answer comes, not what it says.
-const ONLY_SPEED: [&str; 9] =
-    ["prompt_cache_mib", "threads", "gpu_layers", "mmap", "mlock", "batch", "ubatch", "parallel", "flash_attention"];
+const ONLY_SPEED: [&str; 10] = [
+    "prompt_cache_mib",
+    "threads",
+    "gpu_layers",
+    "device",
+    "mmap",
+    "mlock",
+    "batch",
+    "ubatch",
+    "parallel",
+    "flash_attention",
+];
 
 /// Who can be voted for: a model with its settings, whatever it was called in a race.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]

@@ -1,0 +1,27 @@
+//! llama.cpp's RPC: devices of other machines for layers of a model, and devices of this one for others.
+//!
+//! Owned here: what is known of a server before llama.cpp connects to it, for it aborts the process over one that is not
+//! there ([`probe`]); a server's devices as devices of a model; and the server itself. Absent: the door before a server,
+//! which lets nobody in from elsewhere, and who restarts what has died: both are the supervisor's.
+
+#[cfg(not(all(feature = "llama", has_rpc)))]
+mod absent;
+#[cfg(all(feature = "llama", has_rpc))]
+mod client;
+#[cfg(feature = "llama")]
+mod devices;
+mod opened;
+mod probe;
+mod protocol;
+#[cfg(all(feature = "llama", has_rpc))]
+mod serve;
+
+#[cfg(not(all(feature = "llama", has_rpc)))]
+pub use absent::serve;
+#[cfg(feature = "llama")]
+pub(crate) use devices::{reworded, shown, with_devices};
+pub use opened::{Opened, ServeOptions};
+pub use probe::{MAX_DEVICES, PATIENCE, ProbeError, RpcDevice, RpcStatus, probe, probe_bare};
+pub use protocol::{NO_RPC, Protocol, protocol};
+#[cfg(all(feature = "llama", has_rpc))]
+pub use serve::serve;
