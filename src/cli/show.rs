@@ -96,7 +96,13 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("size", Some(model.size_text())),
         ("kind", model.remote.as_ref().map(|remote| remote.kind.name().to_owned())),
         ("address", model.remote.as_ref().map(|remote| remote.url.clone())),
-        ("context", model.remote.as_ref().map(|remote| remote.context.map_or_else(|| "—, not reported".to_owned(), |n| format!("{n} tokens")))),
+        (
+            "context",
+            model
+                .remote
+                .as_ref()
+                .map(|remote| remote.context.map_or_else(|| "—, not reported".to_owned(), |n| format!("{n} tokens"))),
+        ),
         (
             "last used",
             Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),

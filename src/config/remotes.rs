@@ -57,7 +57,10 @@ impl Merge {
             let key: &str = key.get_ref();
             if !KEYS.contains(&key) {
                 let hint = match key {
-                    "key" | "api_key" | "token" => Some("a key stands in no file: name its variable in `key_env`, or a command in `key_command`".to_owned()),
+                    "key" | "api_key" | "token" => Some(
+                        "a key stands in no file: name its variable in `key_env`, or a command in `key_command`"
+                            .to_owned(),
+                    ),
                     _ => nearest(key, KEYS).map(|near| format!("did you mean `{near}`?")),
                 };
                 self.report(at_key, format!("unknown key `{key}` in [{REMOTE}.{name}]"), hint);
@@ -110,8 +113,15 @@ pub fn entries(engine: &RemoteEngine) -> Vec<(&'static str, Value)> {
         Some(KeySource::Command(_)) => (None, Some(text("(set)"))),
         None => (None, None),
     };
-    let values =
-        [Some(text(url)), Some(text(kind.name())), env, command, number(price.input), number(price.output), number(*watts)];
+    let values = [
+        Some(text(url)),
+        Some(text(kind.name())),
+        env,
+        command,
+        number(price.input),
+        number(price.output),
+        number(*watts),
+    ];
     KEYS.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect()
 }
 

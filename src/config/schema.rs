@@ -70,6 +70,7 @@ pub(super) const MODELS: &str = "models";
 
 /// The section with other machines whose devices sessions may use, each a section of its own.
 pub(super) const RPC: &str = "rpc";
+
 /// The section with engines of other programs, each a section of its own.
 pub(super) const REMOTE: &str = "remote";
 

@@ -74,6 +74,7 @@ fn every_field_is_a_setting() {
         rpc: _,
         machines: _,
         keys: _,
+        remotes: _,
     } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _, mouse: _, screen_reader: _, on_quit: _ } = ui;
     let Library {
@@ -88,6 +89,7 @@ fn every_field_is_a_setting() {
         rama_lama: _,
         docker: _,
         use_starter: _,
+        discover: _,
         openness: _,
         trash_days: _,
     } = library;
@@ -130,7 +132,7 @@ fn every_field_is_a_setting() {
         options: _,
     } = slurm;
     let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
-    assert_eq!(settings().count(), 6 + 13 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9 + 9);
+    assert_eq!(settings().count(), 6 + 14 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9 + 9);
 }
 
 #[test]

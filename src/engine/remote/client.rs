@@ -128,7 +128,8 @@ impl Client {
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             let to = location.and_then(|to| self.root.join(to).ok()).and_then(|to| Some(to.host_str()?.to_owned()));
             let to = to.map_or_else(String::new, |host| format!(" to {}", gguf::clean(&host, 100)));
-            let hint = "no redirect is followed, since the key and the prompt would go along; name the right address in `url`";
+            let hint =
+                "no redirect is followed, since the key and the prompt would go along; name the right address in `url`";
             return Err(RemoteError::new(format!("it redirects{to}")).with_hint(hint));
         }
         let bytes = self.body(response).await.unwrap_or_default();
@@ -152,7 +153,10 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error))? {
             if bytes.len() + chunk.len() > MAX_BODY {
-                return Err(RemoteError::new(format!("it sends more than {} MiB where that is not due", MAX_BODY >> 20)));
+                return Err(RemoteError::new(format!(
+                    "it sends more than {} MiB where that is not due",
+                    MAX_BODY >> 20
+                )));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -162,7 +166,8 @@ impl Client {
     /// What went wrong below HTTP, in words.
     pub(super) fn failure(&self, error: &reqwest::Error) -> RemoteError {
         let cause = self.clean(&deepest(error));
-        let is_certificate = ["certificate", "UnknownIssuer", "NotValidForName"].iter().any(|sign| cause.contains(sign));
+        let is_certificate =
+            ["certificate", "UnknownIssuer", "NotValidForName"].iter().any(|sign| cause.contains(sign));
         if is_certificate {
             let hint = "where it is self-signed, add its authority to the system's (or name its file in SSL_CERT_FILE), or \
                         reach the engine by an ssh tunnel";

@@ -39,8 +39,7 @@ pub struct Found {
 
 /// The engines of config.toml, and those found on this machine.
 async fn engines(settings: &Settings) -> Vec<Access> {
-    let mut all: Vec<Access> =
-        settings.remotes.iter().map(|(name, engine)| Access::configured(name, engine)).collect();
+    let mut all: Vec<Access> = settings.remotes.iter().map(|(name, engine)| Access::configured(name, engine)).collect();
     if !settings.library.discover {
         return all;
     }
@@ -160,6 +159,7 @@ fn model(settings: &Settings, access: &Access, engine: &str, kind: EngineKind, e
         overridden: None,
         tried: None,
         also: Vec::new(),
+        machine: None,
         remote: Some(Box::new(Remote {
             engine: engine.to_owned(),
             url: access.url.clone(),

@@ -157,7 +157,10 @@ fn lm_studio(list: &Value) -> Vec<Entry> {
             instance: instance.and_then(|instance| name(instance.get("id"))),
         })
     };
-    items(list, "models").filter(|item| item.get("type").is_none_or(|kind| kind != "embedding")).filter_map(entry).collect()
+    items(list, "models")
+        .filter(|item| item.get("type").is_none_or(|kind| kind != "embedding"))
+        .filter_map(entry)
+        .collect()
 }
 
 #[cfg(test)]
@@ -178,7 +181,9 @@ mod tests {
             ),
             (
                 "a router of llama-server",
-                openai(&json!({"data": [{"id": "a", "status": {"value": "loaded"}}, {"id": "b", "status": {"value": "unloaded"}}]})),
+                openai(
+                    &json!({"data": [{"id": "a", "status": {"value": "loaded"}}, {"id": "b", "status": {"value": "unloaded"}}]}),
+                ),
                 vec![Entry { is_loaded: Some(true), ..entry("a") }, Entry { is_loaded: Some(false), ..entry("b") }],
             ),
             (

@@ -240,9 +240,7 @@ fn anthropic_message(message: &Message) -> Value {
     } else if !text.is_empty() {
         content.push(json!({"type": "text", "text": text}));
     }
-    let call = |call: &ToolCall| {
-        json!({"type": "tool_use", "id": call.id, "name": call.name, "input": parsed(&call.arguments)})
-    };
+    let call = |call: &ToolCall| json!({"type": "tool_use", "id": call.id, "name": call.name, "input": parsed(&call.arguments)});
     content.extend(message.tool_calls.iter().map(call));
     json!({"role": if message.role == Role::Assistant { "assistant" } else { "user" }, "content": content})
 }
@@ -271,9 +269,7 @@ fn anthropic(target: Target<'_>, generate: &Generate) -> Result<Question, Remote
     put(&mut body, "top_p", real(top_p).filter(|_| temperature.is_none()));
     put(&mut body, "top_k", top_k);
     if !chat.tools.is_empty() {
-        let tool = |tool: &Tool| {
-            json!({"name": tool.name, "description": tool.description, "input_schema": parsed(&tool.parameters)})
-        };
+        let tool = |tool: &Tool| json!({"name": tool.name, "description": tool.description, "input_schema": parsed(&tool.parameters)});
         body.insert("tools".to_owned(), chat.tools.iter().map(tool).collect());
         let choice = match &chat.tool_choice {
             ToolChoice::Auto => json!({"type": "auto"}),

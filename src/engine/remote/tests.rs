@@ -31,9 +31,10 @@ async fn server(answers: &'static [(&'static str, &'static str)]) -> (String, mp
                 let mut length = 0;
                 let whole = |text: &str| {
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-                    let length = head.to_lowercase().lines().find_map(|line| {
-                        line.strip_prefix("content-length: ")?.parse::<usize>().ok()
-                    });
+                    let length = head
+                        .to_lowercase()
+                        .lines()
+                        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
                     body.len() >= length.unwrap_or(0)
                 };
                 while !whole(&String::from_utf8_lossy(&bytes[..length])) {
@@ -45,7 +46,8 @@ async fn server(answers: &'static [(&'static str, &'static str)]) -> (String, mp
                 let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
                 let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
                 let answer = answers.iter().find(|(at, _)| *at == path).map(|(_, answer)| *answer);
-                let answer = answer.unwrap_or("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let answer =
+                    answer.unwrap_or("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 requests.send(text).unwrap();
                 let _ = stream.write_all(answer.as_bytes()).await;
             });
@@ -122,8 +124,10 @@ async fn answers_of_all_kinds_are_heard_with_their_own_figures() {
 
 #[tokio::test]
 async fn what_goes_wrong_is_told_and_harms_nothing() {
-    let cut: &'static str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
-    let error: &'static str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"error\":{\"message\":\"out of \\u001b[31mmemory\"}}\n\n";
+    let cut: &'static str =
+        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let error: &'static str =
+        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"error\":{\"message\":\"out of \\u001b[31mmemory\"}}\n\n";
     for (answer, expected) in [
         (cut, "lab: it ended the connection in the middle of the answer"),
         (error, "lab: it says: out of [31mmemory"),

@@ -109,7 +109,11 @@ pub const NO_WATTS: &str = "it runs elsewhere, and no sensor of this machine see
 impl Remote {
     /// The id of a model in the library. A name that a store of files has too is told apart.
     pub fn id(engine: &str, model: &str) -> String {
-        if Store::from_name(engine).is_some() { format!("remote.{engine}:{model}") } else { format!("{engine}:{model}") }
+        if Store::from_name(engine).is_some() {
+            format!("remote.{engine}:{model}")
+        } else {
+            format!("{engine}:{model}")
+        }
     }
 
     /// What an answer took that lasted so many seconds: an estimate from the watts that the user gave, else unknown.

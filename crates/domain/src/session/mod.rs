@@ -184,6 +184,10 @@ impl Session {
 
     /// Memory as llama.cpp reports it, all of it.
     pub fn engine_memory(&self) -> Option<Bytes> {
+        // What an engine elsewhere takes is not told, and not nothing.
+        if self.model.remote.is_some() {
+            return None;
+        }
         let devices = &self.loaded.as_ref()?.ledger.devices;
         Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
     }
