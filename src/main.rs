@@ -16,6 +16,7 @@ use taffrail::app::open::{self, Source};
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, machine, node, probe, socket, terminal_width, welcome};
 use taffrail::cli::failure::{Failure, print_error};
+use taffrail::cli::find::{SCANNING, find, find_those};
 use taffrail::cli::progress::Progress;
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::{Program, remote};
@@ -25,9 +26,6 @@ use taffrail::{config, library, ui};
 /// Looking through the stores makes many small texts on several threads at once.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What the stores are told of while they are looked through.
-const SCANNING: &str = "scanning the model stores";
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -326,35 +324,6 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
     cli::doctor::run(arguments, &findings, out).map(|()| Exit::Done)
 }
 
-/// The model that an argument means, a file before one that an engine elsewhere has; says why there is none.
-fn find(argument: &str, settings: &Settings) -> Result<Arc<Model>, Exit> {
-    if let Some(found) = cli::machine_agent::find(argument, settings) {
-        return found;
-    }
-    let found = Progress::during(SCANNING, || library::find(argument, &settings.library, &library::Env::read()));
-    let found = found.or_else(|error| {
-        let remotes = Progress::during("asking other engines", || remote::find_blocking(settings));
-        match library::resolve::resolve(&remotes.models, argument) {
-            Ok(model) => Ok(model),
-            Err(ambiguous @ library::Unresolved::Ambiguous { .. }) => Err(ambiguous),
-            Err(_) => {
-                // What is wrong with an engine that is named is the reason.
-                let is_named = |problem: &&String| {
-                    let name = argument.split_once(':').map(|(name, _)| name);
-                    name.is_some_and(|name| problem.starts_with(&format!("{name}: ")))
-                };
-                let problems = remotes.stores.iter().flat_map(|store| &store.problems);
-                problems.filter(is_named).for_each(|problem| print_error(problem, None));
-                Err(error)
-            }
-        }
-    });
-    found.map_err(|error| {
-        print_error(&error, error.hint().as_deref());
-        Exit::NotFound
-    })
-}
-
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     let model = match find(&arguments.model, &settings) {
         Ok(model) => library::as_named(model, &arguments.model),
@@ -390,26 +359,6 @@ fn suite(
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     exit_of(with_app(settings, async |app: &mut App| run(models, app, &find).await))
-}
-
-/// What becomes of a command's exit code.
-type ExitOf = fn(Exit) -> Exit;
-
-/// The models of these names that are found, with what becomes of an exit code where some are not: they are named, and
-/// what is done with the others is no whole success.
-fn find_those(names: &[String], settings: &Settings) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
-    let (mut models, mut missing) = (Vec::new(), None);
-    for name in names {
-        match find(name, settings) {
-            Ok(model) => models.push(model),
-            Err(exit) => missing = Some(exit),
-        }
-    }
-    match missing {
-        None => Ok((models, |exit| exit)),
-        Some(exit) if models.is_empty() => Err(exit),
-        Some(_) => Ok((models, |exit| if exit == Exit::Done { Exit::Failed } else { exit })),
-    }
 }
 
 fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {

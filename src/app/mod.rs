@@ -28,7 +28,7 @@ pub mod open;
 mod prepare;
 pub mod prompts;
 pub mod recording;
-mod remotes;
+pub mod remotes;
 pub mod replay;
 pub mod rpc;
 pub mod running;
@@ -50,7 +50,7 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, watch};
 
 use self::history::HistoryCommand;
-use crate::engine::{self, Engine, Program};
+use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
 use crate::ui::{self, Action, State, update};
@@ -461,23 +461,7 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, load, scheduling, .. } if model.machine.is_some() => {
-                self.spawn_there(worker, &model, *load, scheduling);
-            }
-            Effect::Spawn { worker, model, load, .. } if model.remote.is_some() => {
-                if let Some(remote) = &model.remote {
-                    let access = engine::remote::Access::of(remote, &self.state.domain.settings);
-                    self.engine.spawn_remote(worker, *load, access, remote.model.clone());
-                }
-            }
-            Effect::Spawn { worker, model, mut load, scheduling, job } => {
-                load.kept_prompts = prompts::kept(&self.state.domain.settings);
-                load.amx &= self.state.domain.settings.engine.amx;
-                let has_device = load.devices.as_ref().map_or(library::HAS_GPU_ENGINE, |devices| !devices.is_empty());
-                let on_cpu = !has_device || load.n_gpu_layers == Some(0);
-                let job = job.map(|job| *job);
-                self.engine.spawn(worker, *load, scheduling, job, move || prepare::prepare(&model, on_cpu));
-            }
+            Effect::Spawn { worker, model, load, scheduling, job } => self.spawn(worker, model, *load, scheduling, job),
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
             Effect::Watch { pids } => {

@@ -1,5 +1,7 @@
 //! Engines of other programs: asked what they have now and then.
 
+pub use crate::engine::remote::find_blocking;
+
 use std::time::Duration;
 
 use super::App;

@@ -1,14 +1,15 @@
-//! What is done on other machines.
+//! Where a worker runs: on this machine, on another one, as a job, or as an engine of another program.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{App, machines};
+use super::{App, machines, prepare, prompts};
+use crate::{engine, library};
 use domain::Event;
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::model::Model;
-use domain::session::WorkerId;
+use domain::session::{JobRequest, WorkerId};
 use domain::settings::SchedulingPolicy;
 
 impl App {
@@ -32,14 +33,33 @@ impl App {
         }
     }
 
-    /// Start a worker on the machine of its model, by ssh. What is checked before is checked there.
-    pub(super) fn spawn_there(
+    /// Start a worker where its model is to run.
+    pub(super) fn spawn(
         &mut self,
         worker: WorkerId,
-        model: &Model,
+        model: Arc<Model>,
         mut load: wire::Load,
         scheduling: SchedulingPolicy,
+        job: Option<Box<JobRequest>>,
     ) {
+        if model.machine.is_some() {
+            return self.spawn_there(worker, &model, load, scheduling);
+        }
+        let settings = &self.state.domain.settings;
+        if let Some(remote) = &model.remote {
+            let access = engine::remote::Access::of(remote, settings);
+            return self.engine.spawn_remote(worker, load, access, remote.model.clone());
+        }
+        load.kept_prompts = prompts::kept(settings);
+        load.amx &= settings.engine.amx;
+        let has_device = load.devices.as_ref().map_or(library::HAS_GPU_ENGINE, |devices| !devices.is_empty());
+        let on_cpu = !has_device || load.n_gpu_layers == Some(0);
+        let job = job.map(|job| *job);
+        self.engine.spawn(worker, load, scheduling, job, move || prepare::prepare(&model, on_cpu));
+    }
+
+    /// Start a worker on the machine of its model, by ssh. What is checked before is checked there.
+    fn spawn_there(&mut self, worker: WorkerId, model: &Model, mut load: wire::Load, scheduling: SchedulingPolicy) {
         let name = model.machine.clone().unwrap_or_default();
         let Some(machine) = self.state.domain.settings.machines.get(&name) else {
             let reason = format!("config.toml has no machine `{name}` any more");

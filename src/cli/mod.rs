@@ -14,6 +14,7 @@ pub mod dedupe;
 pub mod doctor;
 pub mod exit;
 pub mod failure;
+pub mod find;
 mod force;
 pub mod history;
 mod input;

@@ -5,13 +5,11 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 
 use super::problem::nearest;
+use super::schema::MACHINE;
 use super::value::Value;
 use super::{Merge, Origin};
 use domain::settings::Machine;
 use std::path::Path;
-
-/// The section with the machines, each a section of its own.
-pub(super) const MACHINE: &str = "machine";
 
 /// Keys of such a section.
 const KEYS: [&str; 3] = ["ssh", "program", "ssh_command"];

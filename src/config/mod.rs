@@ -39,7 +39,7 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config.toml");
 pub const MONOCHROME: &str = "mono";
 
 /// Sections whose keys are sections of the user's own.
-const OF_SECTIONS: [&str; 4] = [schema::MODELS, schema::RPC, schema::REMOTE, machines::MACHINE];
+const OF_SECTIONS: [&str; 4] = [schema::MODELS, schema::RPC, schema::REMOTE, schema::MACHINE];
 
 /// Names a file to be read instead of the user's.
 const FILE_VARIABLE: &str = "TAFFRAIL_CONFIG";
@@ -179,7 +179,7 @@ impl Merge {
                 (true, DeValue::Table(table)) if name == schema::MODELS => self.models(table, path, text),
                 (true, DeValue::Table(table)) if name == schema::RPC => self.rpc(table, path, text),
                 (true, DeValue::Table(table)) if name == schema::REMOTE => self.remotes(table, path, text),
-                (true, DeValue::Table(table)) if name == machines::MACHINE => self.machines(table, path, text),
+                (true, DeValue::Table(table)) if name == schema::MACHINE => self.machines(table, path, text),
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {
                     self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")));

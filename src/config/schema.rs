@@ -71,6 +71,9 @@ pub(super) const MODELS: &str = "models";
 /// The section with other machines whose devices sessions may use, each a section of its own.
 pub(super) const RPC: &str = "rpc";
 
+/// The section with other machines, each a section of its own.
+pub(super) const MACHINE: &str = "machine";
+
 /// The section with engines of other programs, each a section of its own.
 pub(super) const REMOTE: &str = "remote";
 

@@ -227,7 +227,12 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
         })
     };
     // One that runs elsewhere frees nothing here.
-    domain.sessions.iter().filter(|session| session.is_here() && session.machine().is_none()).filter_map(candidate).collect()
+    domain
+        .sessions
+        .iter()
+        .filter(|session| session.is_here() && session.machine().is_none())
+        .filter_map(candidate)
+        .collect()
 }
 
 /// Why a loaded session is not unloaded yet.

@@ -263,7 +263,7 @@ pub struct Counters {
     pub n_shifted: u32,
     /// The part of [`Self::ttft_us`] that the engine spent by its own clock, where it is another program's and tells it; the
     /// rest is the network's and whatever lies between.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub engine_ttft_us: Option<u64>,
 }
 

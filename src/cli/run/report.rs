@@ -36,7 +36,7 @@ pub(in crate::cli) fn line(session: &Session, answer: &Request, settings: &setti
             format!("energy — ({reason}{remedy})")
         }
     };
-    let cost = session.model.cost(&answer.figures);
+    let cost = domain::cost::cost(&session.model, &answer.figures);
     let cost = cost.map_or_else(String::new, |cost| format!(" · cost {} {}", digits(cost), settings.currency));
     let network = match (counters.ttft_us, counters.engine_ttft_us) {
         (Some(all), Some(own)) => {

@@ -144,7 +144,7 @@ fn model(settings: &Settings, access: &Access, engine: &str, kind: EngineKind, e
     let shown = gguf::clean(&name, NAME_CHARS);
     let quant = quant.map(|quant| gguf::clean(&quant, 32)).filter(|quant| !quant.is_empty());
     Model {
-        id: Remote::id(engine, &shown),
+        id: Model::remote_id(engine, &shown),
         name: short(&shown),
         store: Store::Remote,
         repository: None,

@@ -171,7 +171,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
     // What is paid for an answer takes the place of memory that nobody here has.
-    if let Some(cost) = figures.and_then(|figures| lane.model.cost(figures)) {
+    if let Some(cost) = figures.and_then(|figures| domain::cost::cost(&lane.model, figures)) {
         let cost = format!("{} {}", digits(cost), state.domain.settings.energy.currency);
         pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("cost ", cost, "")]);
         return;

@@ -87,7 +87,10 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
 fn others(domain: &Domain) -> Bytes {
     let Some(sample) = &domain.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = domain.sessions.iter().filter(|session| session.is_live() && session.is_here() && session.machine().is_none());
+        let live = domain
+            .sessions
+            .iter()
+            .filter(|session| session.is_live() && session.is_here() && session.machine().is_none());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();

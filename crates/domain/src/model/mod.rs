@@ -390,10 +390,13 @@ impl Model {
         self.remote.as_ref().map_or_else(|| self.store.name(), |remote| &remote.engine)
     }
 
-    /// What an answer of it cost, in the currency of the settings; `None` where its engine has no price.
-    pub fn cost(&self, figures: &crate::request::Figures) -> Option<f64> {
-        let n_prompt = u64::from(figures.counters.n_prompt) + u64::from(figures.n_cached);
-        self.remote.as_ref()?.price.cost(n_prompt, u64::from(figures.counters.n_generated))
+    /// The id of a model in the library. A name that a store of files has too is told apart.
+    pub fn remote_id(engine: &str, model: &str) -> String {
+        if Store::from_name(engine).is_some() {
+            format!("remote.{engine}:{model}")
+        } else {
+            format!("{engine}:{model}")
+        }
     }
 
     /// Its size as it is shown: a dash where an engine elsewhere does not tell it.
@@ -491,6 +494,12 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_called_like_a_store_is_told_apart() {
+        assert_eq!(Model::remote_id("lab", "qwen3:8b"), "lab:qwen3:8b");
+        assert_eq!(Model::remote_id("ollama", "qwen3:8b"), "remote.ollama:qwen3:8b");
+    }
 
     #[test]
     fn reads_digests() {

@@ -112,7 +112,7 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
         load_ms: loaded.map(|loaded| loaded.load_us as f64 / 1e3),
         ttft_ms: counters.ttft_us.map(|micros| micros as f64 / 1e3),
         ttft_engine_ms: counters.engine_ttft_us.map(|micros| micros as f64 / 1e3),
-        cost: session.model.cost(&request.figures),
+        cost: crate::cost::cost(&session.model, &request.figures),
         prompt_tokens_per_second: counters.prompt_rate(),
         generation_tokens_per_second: counters.generation_rate(),
         memory: memory_use(domain, session),

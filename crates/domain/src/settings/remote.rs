@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::remote::{EngineKind, Price};
+use crate::remote_engine::{EngineKind, Price};
 
 /// An engine of another program.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

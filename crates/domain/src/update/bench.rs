@@ -11,7 +11,7 @@ use wire::{Event as Said, Measure, Request};
 use super::common::{next_id, now_ms};
 use super::load::load;
 use super::session::{has_devices, job_request, watch};
-use super::{history, job, remote, tries};
+use super::{history, job, tries};
 use crate::admission::{self, estimate};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
@@ -208,7 +208,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
                 lane.devices = hello.devices;
                 if let Some(machine) = lane.model.machine.clone() {
                     lane.pid = Some(hello.pid);
-                    return vec![remote::watch(domain, machine)];
+                    return vec![super::watch::watch(domain, machine)];
                 }
             }
             Said::Loading { fraction } if matches!(lane.phase, LanePhase::Loading(_)) => {

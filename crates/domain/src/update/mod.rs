@@ -17,6 +17,7 @@ mod history;
 mod history_events;
 mod hub;
 mod job;
+mod judge;
 mod load;
 mod measure;
 mod other_processes;
@@ -33,21 +34,20 @@ mod storage;
 mod suite;
 mod thread;
 mod tries;
+mod watch;
 mod worker;
 
+use self::judge::judge;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::event::{Event, LibraryEvent};
-use crate::model::{Library, Model, Store};
+use crate::model::{Model, Store};
 use crate::moment::Moment;
-use crate::openness::Openness;
 use crate::state::Domain;
 use common::notify;
 
-/// The most models whose cards are made at once: some milliseconds' worth.
-const MAX_JUDGED: usize = 500;
 /// Change the domain by what happened, and say what is to be done.
 pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effect> {
     domain.now = now;
@@ -187,18 +187,4 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
         LibraryEvent::Storage(news) => return storage::on_event(domain, *news),
     }
     effects
-}
-
-/// Make the cards of these models, or of all of them. Those of many are made on a thread of their own, since everything would wait for them.
-pub(crate) fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect> {
-    let Library { models: all, openness, .. } = library;
-    openness.generation += 1;
-    if all.len() <= MAX_JUDGED {
-        openness.refresh(models.unwrap_or(all), all);
-        return None;
-    }
-    // One question at a time: its answer asks the next where something has changed since.
-    let is_asked = std::mem::replace(&mut openness.is_asked, true);
-    let Openness { table, generation, .. } = openness;
-    (!is_asked).then(|| Effect::RateOpenness { generation: *generation, models: all.clone(), table: Arc::clone(table) })
 }

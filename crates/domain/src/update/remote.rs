@@ -3,6 +3,7 @@
 use super::energy::attribute_on;
 use super::sample::take_process;
 use super::start::share_threads;
+use super::watch::watch;
 use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::machine::remote::{LinkState, RemoteEvent};
@@ -32,7 +33,7 @@ pub(super) fn on_event(domain: &mut Domain, name: &str, event: RemoteEvent) -> V
             library.models.retain(|model| model.machine.as_deref() != Some(name));
             library.models.extend(models.into_iter().filter(|model| model.machine.as_deref() == Some(name)));
             library.openness.keep(&library.models);
-            return super::judge(library, None).into_iter().collect();
+            return super::judge::judge(library, None).into_iter().collect();
         }
         RemoteEvent::Sample(sample) => {
             attribute_on(domain, Some(name), &sample, now);
@@ -56,13 +57,4 @@ pub(super) fn on_event(domain: &mut Domain, name: &str, event: RemoteEvent) -> V
         }
     }
     Vec::new()
-}
-
-/// The processes to be sampled on a machine.
-pub(super) fn watch(domain: &Domain, machine: String) -> Effect {
-    let there = Some(machine.as_str());
-    let sessions = domain.sessions.iter().filter(|session| session.machine() == there);
-    let lanes = domain.bench.lanes.iter().filter(|lane| lane.model.machine.as_deref() == there);
-    let pids = sessions.filter_map(|session| session.pid).chain(lanes.filter_map(|lane| lane.pid)).collect();
-    Effect::WatchOn { machine, pids }
 }

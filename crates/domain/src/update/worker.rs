@@ -71,7 +71,7 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             session.engine = hello.engine;
             if let Some(machine) = session.machine().map(str::to_owned) {
                 session.pid = Some(hello.pid);
-                return vec![super::remote::watch(domain, machine)];
+                return vec![super::watch::watch(domain, machine)];
             }
         }
         Message::Loading { fraction } => {

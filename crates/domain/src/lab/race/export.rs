@@ -69,7 +69,7 @@ fn column(name: String, lane: &Column) -> RaceColumn {
         load_ms: lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
         ttft_ms: counters.and_then(|counters| counters.ttft_us).map(|micros| micros as f64 / 1e3),
         ttft_engine_ms: counters.and_then(|counters| counters.engine_ttft_us).map(|micros| micros as f64 / 1e3),
-        cost: figures.and_then(|figures| lane.model.cost(figures)),
+        cost: figures.and_then(|figures| crate::cost::cost(&lane.model, figures)),
         prompt_tokens_per_second: counters.and_then(|counters| counters.prompt_rate()),
         generation_tokens_per_second: counters.and_then(|counters| counters.generation_rate()),
         memory: lane.memory(),
