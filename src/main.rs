@@ -335,7 +335,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 }
 
 fn chat(arguments: &cli::chat::Chat, settings: &Settings) -> Exit {
-    let model = match find(&arguments.model, &settings) {
+    let model = match find(&arguments.model, settings) {
         Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };

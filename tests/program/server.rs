@@ -213,7 +213,8 @@ fn a_server_that_is_stopped_says_so_and_may_be_started_again() {
     let worker = start(&home, &mut terminal);
     let pid = server(&home);
     assert_eq!(home.run(&["serve", "stop"]).code, Some(0));
-    assert!(!is_alive(pid) && !is_alive(worker));
+    gone("the server", pid);
+    gone("its worker", worker);
     terminal.see("it was stopped by");
     terminal.send("y");
     terminal.see("attached to the server again");
