@@ -1,7 +1,7 @@
 //! Workers as jobs of Slurm: submitted, waited for, connected to, and cancelled.
 //!
 //! Owned here: the job from sbatch to its end, with its folder, which a later start finds again. The worker is the same as
-//! on this machine, and the same loop talks to it ([`supervise::converse`](super::supervise)).
+//! on this machine, and the same loop talks to it (`supervise::converse`).
 
 mod cluster;
 mod folder;
