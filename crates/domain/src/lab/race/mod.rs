@@ -206,8 +206,12 @@ impl Column {
         self.answer.as_ref()?.figures.as_ref()
     }
 
-    /// Memory that llama.cpp took: weights, context and compute buffers; `None` before it is loaded.
+    /// Memory that llama.cpp took: weights, context and compute buffers; `None` before it is loaded, and of an engine of another
+    /// program, which tells none.
     pub fn memory(&self) -> Option<Bytes> {
+        if self.model.remote.is_some() {
+            return None;
+        }
         let devices = &self.loaded.as_ref()?.ledger.devices;
         Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
     }

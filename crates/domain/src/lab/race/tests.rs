@@ -298,3 +298,24 @@ fn a_reason_that_names_a_model_is_hidden_until_the_vote() {
     race.vote = Some(None);
     assert_eq!(reason(&race, 0), "two needs more memory than there is");
 }
+
+#[test]
+fn memory_that_an_engine_elsewhere_does_not_tell_is_no_zero() {
+    let loaded = wire::Loaded {
+        n_ctx: 512,
+        n_ctx_train: 512,
+        n_gpu_layers: 0,
+        n_layers: 2,
+        ledger: wire::Ledger::default(),
+        has_template: true,
+        embeds_only: false,
+        sampling: wire::Sampling::default(),
+        load_us: 1,
+        load_cpu_us: None,
+    };
+    for (remote, expected) in [(None, Some(Bytes(0))), (Some(Box::default()), None)] {
+        let entry = Entry::new(Arc::new(Model { remote, ..model("a") }), SessionSettings::default());
+        let column = Column { loaded: Some(Box::new(loaded.clone())), ..Column::new(entry, "a".to_owned()) };
+        assert_eq!(column.memory(), expected);
+    }
+}
