@@ -142,9 +142,9 @@ impl HistoryWriter {
             // The next version of a draft comes soon.
             Ok(()) | Err(TrySendError::Full(HistoryCommand::Draft { .. })) => return,
             Err(TrySendError::Full(command)) => {
-                (command, "the history is locked for too long: what comes now is not kept")
+                (command, "the history has been locked for too long: new records are not kept")
             }
-            Err(TrySendError::Disconnected(command)) => (command, "the history has ended: what comes now is not kept"),
+            Err(TrySendError::Disconnected(command)) => (command, "the history has stopped: new records are not kept"),
         };
         let _ = self.answers.send(refused(command.ask(), reason.to_owned()));
     }
@@ -293,7 +293,7 @@ impl HistoryThread {
         }
         let drafts = self.drafts.as_ref().and_then(|drafts| drafts.as_ref().ok());
         let Some(history) = &mut self.history else {
-            return self.say(refused(ask, "this system tells no folder for data: there is no history".to_owned()));
+            return self.say(refused(ask, "no data folder is known on this system: there is no history".to_owned()));
         };
         if let HistoryCommand::Keep { ask, record, draft } = &command {
             return match keep(history, *ask, record, draft.zip(drafts)) {

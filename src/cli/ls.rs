@@ -425,13 +425,13 @@ mod tests {
           status             cut off at tensor 131 of 272
           store              folder
           size               7 B
-          last used          —, the file system tells of no reading
+          last used          —, not recorded by the file system
 
         Remarks
           can be tried       `--force` tries it anyway, in a worker of its own
 
         Openness
-          declared           no licence that is known
+          declared           no known licence
           OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
           MOT                not assessed: Model Openness Tool, 2026-05-11, does not know it
 

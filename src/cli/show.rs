@@ -105,7 +105,7 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ),
         (
             "last used",
-            Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),
+            Some(model.used.map_or_else(|| "—, not recorded by the file system".to_owned(), |used| ago(used, now))),
         ),
     ]
 }
@@ -258,7 +258,7 @@ fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
         writeln!(out, "  {}", table.legend())?;
     }
     if table.rows.iter().flat_map(|row| &row.needs).any(|need| need.context.is_none()) {
-        writeln!(out, "  the file does not tell what the KV cache needs; it is not in the sums")?;
+        writeln!(out, "  the file does not say what the KV cache needs; it is not in the sums")?;
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<(String, Value), EditE
         shown.to_string().parse().map_err(|error| EditError::File(format!("{path} can't be written: {error}")))?;
     let table = document.entry(section).or_insert_with(|| Item::Table(Table::new()));
     let Some(table) = table.as_table_like_mut() else {
-        return Err(EditError::File(format!("`{section}` is no section in the file")));
+        return Err(EditError::File(format!("there is no section `{section}` in the file")));
     };
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => {

@@ -26,7 +26,7 @@ impl Merge {
                 continue;
             };
             if !is_rpc_name(&name) {
-                self.report(origin, format!("`{name}` is no name for a machine: {RPC_NAME_RULE}"), None);
+                self.report(origin, format!("`{name}` is not a valid name for a machine: {RPC_NAME_RULE}"), None);
                 continue;
             }
             if self.loaded.settings.rpc.len() >= MAX_RPC_SERVERS {

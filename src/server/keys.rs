@@ -78,7 +78,7 @@ pub enum KeyError {
     #[error("a key's name has 1 to {MAX_NAME} characters: letters, digits, `-`, `_` and `.`")]
     Name,
     /// There is one of this name.
-    #[error("there is a key `{0}` already")]
+    #[error("the key `{0}` already exists")]
     Exists(String),
     /// There is none of this name.
     #[error("there is no key `{0}`")]

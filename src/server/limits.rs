@@ -32,14 +32,14 @@ pub(super) const TOOL_NAME: usize = 256;
 
 /// A text that is no longer than this, in bytes.
 pub(super) fn text(field: &str, text: &str, most: usize) -> Result<()> {
-    if text.len() <= most { Ok(()) } else { Err(ApiError::field(field, format!("must have {most} bytes at most"))) }
+    if text.len() <= most { Ok(()) } else { Err(ApiError::field(field, format!("must be at most {most} bytes"))) }
 }
 
 /// Texts that end an answer. Empty ones end none.
 pub(super) fn stop(field: &str, mut stop: Vec<String>) -> Result<Vec<String>> {
     stop.retain(|text| !text.is_empty());
     if stop.len() > STOPS {
-        return Err(ApiError::field(field, format!("must be {STOPS} texts at most")));
+        return Err(ApiError::field(field, format!("must be at most {STOPS} strings")));
     }
     stop.iter().try_for_each(|one| text(field, one, STOP))?;
     Ok(stop)
@@ -66,7 +66,7 @@ pub(super) fn schema(field: &str, schema: &Value) -> Result<Form> {
     let parsed = Schema::parse(&schema.to_string());
     parsed
         .map(|schema| Form::Schema(Arc::new(schema)))
-        .map_err(|error| ApiError::field(field, format!("is no schema that can be used: {error}")))
+        .map_err(|error| ApiError::field(field, format!("is not a usable schema: {error}")))
 }
 
 /// An answer that is any JSON object.

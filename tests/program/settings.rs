@@ -80,5 +80,5 @@ fn the_file_opens_in_the_editor_and_is_checked_then() {
     assert!(said.contains("config.toml:2:1") && said.contains("did you mean `theme`"), "{said}");
     assert!(edit("exit 3").1.contains("ended with"));
     let output = home.command(&["config", "edit"]).env("EDITOR", "no-such-editor").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("name your editor in the variable EDITOR"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("set EDITOR to your editor"));
 }

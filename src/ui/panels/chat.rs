@@ -322,7 +322,7 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
         }
         Phase::Loading { .. } if session.waiting_job().is_some() => {
             let reason = session.queue_reason().unwrap_or_default();
-            format!("Its job of Slurm has not begun: {reason}. You can write a prompt meanwhile.")
+            format!("Its Slurm job has not started: {reason}. You can write a prompt meanwhile.")
         }
         Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
         _ if canvas.mode == Mode::Prompt => {

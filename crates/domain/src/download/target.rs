@@ -167,12 +167,12 @@ impl Target {
             others.map(|quant| format!("{}, {} ({})", quant.label, quant.size(), quant.role.name())).collect();
         let hint = if !incomplete.is_empty() {
             let parts = listed(&incomplete);
-            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to have it all the same")
+            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to download it anyway")
         } else if !others.is_empty() {
             let others = listed(&others);
-            format!("what it has goes with a model and is none: {others}; name a file as OWNER/REPO/FILE to have it")
+            format!("it has only files that accompany a model: {others}; name a file as OWNER/REPO/FILE to download it")
         } else if files.iter().any(|file| file.path.to_ascii_lowercase().contains(".gguf")) {
-            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to have it".to_owned()
+            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to download it".to_owned()
         } else {
             "search for a repository that has them; their names often end in -GGUF".to_owned()
         };
@@ -192,7 +192,7 @@ impl Target {
                 listed(&sizes)
             ),
             hint: Some(format!(
-                "make room, use a shorter context, or name one as {repository}:QUANT to have it all the same"
+                "make room, use a shorter context, or name one as {repository}:QUANT to download it anyway"
             )),
             kind: FailureKind::Refused,
         }
@@ -221,7 +221,7 @@ fn listed(words: &[String]) -> String {
 
 fn no_target(text: &str) -> Failure {
     not_found(
-        format!("`{text}` names no model of the hub"),
+        format!("`{text}` is not a model on the hub"),
         "write OWNER/REPO, OWNER/REPO:QUANT or OWNER/REPO/FILE, such as `Qwen/Qwen3-8B-GGUF:Q4_K_M`".to_owned(),
     )
 }

@@ -58,7 +58,7 @@ impl Histogram {
 /// What a session has answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Prompt tokens of requests that have ended, those that the context had already included.
+    /// Prompt tokens of requests that have ended, cached ones included.
     pub n_prompt: u64,
     /// Of these, tokens that the context had already.
     pub n_cached: u64,

@@ -118,12 +118,12 @@ impl Kind {
         match self {
             Self::Model => "they were named",
             Self::Orphan => "no model of their store refers to them",
-            Self::Partial => "broken off more than a day ago",
+            Self::Partial => "interrupted more than a day ago",
             Self::Detached => "no branch or tag names them",
             Self::Dangling => "they hide a repository from other tools",
             Self::Duplicate => "their content is in another file too",
             Self::LikelyDuplicate => "same at both ends, compared first",
-            Self::Unused => "nothing has read them for long",
+            Self::Unused => "not read for a long time",
             Self::Trash => "undo brings it back until emptied",
         }
     }

@@ -230,7 +230,7 @@ impl Scheduler {
             Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },
             Err(reason) => {
                 sequence.clear_at_end = true;
-                let hint = "try again; if it stays so, restart the session";
+                let hint = "try again; if it persists, restart the session";
                 let failure = backend::fail(FailureKind::Decode, reason.to_owned(), hint);
                 Event::Failed(Failure { id: Some(id), ..failure })
             }
@@ -354,7 +354,11 @@ fn slots(sequences: &mut [Sequence]) -> Vec<Slot<'_>> {
 
 /// The refusal of a request for which there is no sequence.
 pub(crate) fn busy() -> Failure {
-    backend::fail(FailureKind::Busy, "as many generations run as may".to_owned(), "wait for one, or cancel one")
+    backend::fail(
+        FailureKind::Busy,
+        "the most generations that may run are running".to_owned(),
+        "wait for one, or cancel one",
+    )
 }
 
 fn reason(decoded: Decoded) -> String {
