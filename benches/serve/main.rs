@@ -22,6 +22,7 @@ mod peer;
 #[path = "../../tests/serve/support.rs"]
 mod support;
 #[cfg(unix)]
+#[expect(dead_code, reason = "other benches use more of it")]
 #[path = "../support/worker.rs"]
 mod worker;
 

@@ -25,7 +25,7 @@ pub(crate) fn measure(target: &Target, model: &Path) {
     // The first round warms both up.
     for round in 0..=ROUNDS {
         let prompt = client::prompts(50_000 + round, false, 1)[0].clone();
-        let mut served = || {
+        let served = || {
             let prompts = Arc::new(vec![prompt.clone()]);
             let begin = Instant::now();
             let measured = runtime.block_on(client::round(target, 1, 1, &prompts));

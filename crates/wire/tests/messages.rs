@@ -183,6 +183,7 @@ fn events() {
         n_past: 8,
         n_shifted: 9,
         engine_ttft_us: None,
+        n_decodes: 7,
     };
     let hello = Hello {
         version: 1,

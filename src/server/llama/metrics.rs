@@ -106,6 +106,12 @@ static METRICS: &[Metric] = &[
         value: Session::rate,
     },
     Metric {
+        names: &["llamacpp:n_decode_total"],
+        help: "Decode calls, each for all requests that run.",
+        kind: "counter",
+        value: |session| Some(session.totals.n_decodes as f64),
+    },
+    Metric {
         names: &["llamacpp:requests_processing", "vllm:num_requests_running"],
         help: "Requests being answered.",
         kind: "gauge",

@@ -329,6 +329,7 @@ impl Sequence {
             counters.n_prompt += self.text.tokens.len().saturating_sub(n_before) as u32;
         }
         counters.n_past = self.text.tokens.len() as u32;
+        counters.n_decodes = CONTROL.n_decodes();
         is_prompt
     }
 
