@@ -83,6 +83,11 @@ impl Scheduler {
         Ok((Self { session, sequences, prompts, batch, bounded, n_admitted: 0, out }, loaded))
     }
 
+    /// Requests that are answered now.
+    pub(crate) fn n_running(&self) -> usize {
+        self.sequences.iter().filter(|sequence| sequence.answer.is_some()).count()
+    }
+
     /// Score a chunk of a text. No sequence is touched.
     pub(crate) fn score(&mut self, request: &Score) -> Result<Event, Failure> {
         self.session.score(request)

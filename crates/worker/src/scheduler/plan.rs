@@ -7,10 +7,6 @@
 /// The most tokens of a text that may be cut where others end: from 64 on ggml computes attention in another order.
 const MAX_SHORT: usize = 63;
 
-/// The most tokens of texts that are computed together: the processor is busy with them by far, so that more gain no speed,
-/// and each would wait for the last.
-const MAX_JOINED: usize = 192;
-
 /// What a sequence has to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Need {
@@ -56,15 +52,13 @@ pub(super) fn plan(needs: &[Need], n_chunk: usize, joins: bool) -> Vec<BatchPart
         BatchPart { sequence: need.sequence, n_tokens: need.n_tokens, kind }
     };
     let mut parts: Vec<BatchPart> = drawn.into_iter().map(part).collect();
-    let (mut n_left, mut n_joined) = (n_chunk, 0);
+    let mut n_left = n_chunk;
     for need in texts {
-        let text = part(Need { n_tokens: need.n_tokens.min(n_chunk), ..need });
-        let joins = text.kind == PartKind::Short;
+        let n_tokens = need.n_tokens.min(n_chunk);
         // A smaller piece would give other chunks than the prompt has alone.
-        if text.n_tokens <= n_left && !(joins && n_joined + text.n_tokens > MAX_JOINED) {
-            n_left -= text.n_tokens;
-            n_joined += if joins { text.n_tokens } else { 0 };
-            parts.push(text);
+        if n_tokens <= n_left {
+            n_left -= n_tokens;
+            parts.push(part(Need { n_tokens, ..need }));
         }
     }
     arrange(parts)
