@@ -178,7 +178,7 @@ mod tests {
             (FILE, "ui.graphs", "brail", "`graphs` in [ui]", "`braille`"),
             (FILE, "models.m.model", "x", "can't be set by a command", "config edit"),
             ("[ui\n", "ui.theme", "x", "the file is not TOML", "config edit"),
-            ("ui = 3\n", "ui.theme", "x", "`ui` is no section", "config edit"),
+            ("ui = 3\n", "ui.theme", "x", "there is no section `ui`", "config edit"),
         ] {
             let error = set(text, path, value).expect_err(path);
             let said = error.hint().unwrap_or_default();

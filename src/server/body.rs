@@ -124,7 +124,7 @@ mod tests {
             ),
             (r#"{"inner": [{}]}"#, Some("inner[0].number"), "is missing"),
             ("{}", Some("inner"), "is missing"),
-            ("{", None, "no valid JSON: EOF"),
+            ("{", None, "not valid JSON: EOF"),
             ("[1]", None, ""),
             (r#"{"inner": []} x"#, None, "trailing characters"),
             (&"[".repeat(10_000), None, ""),

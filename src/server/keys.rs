@@ -248,7 +248,7 @@ mod tests {
         let path = folder.path().join(FILE);
         add(&path, "a", &[Scope::Chat], 0).unwrap();
         for (result, message) in [
-            (add(&path, "a", &[Scope::Chat], 0).map(drop), "there is a key `a` already"),
+            (add(&path, "a", &[Scope::Chat], 0).map(drop), "the key `a` already exists"),
             (remove(&path, "b"), "there is no key `b`"),
             (
                 add(&path, "../x", &[Scope::Chat], 0).map(drop),

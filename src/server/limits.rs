@@ -109,17 +109,17 @@ mod tests {
     #[test]
     fn what_is_too_much_is_refused_by_name() {
         for (result, expected) in [
-            (stop("stop", vec!["a".to_owned(); STOPS + 1]).map(drop), Some("`stop` must be 64 texts at most")),
-            (stop("stop", vec!["a".repeat(STOP + 1)]).map(drop), Some("`stop` must have 1024 bytes at most")),
+            (stop("stop", vec!["a".to_owned(); STOPS + 1]).map(drop), Some("`stop` must be at most 64 strings")),
+            (stop("stop", vec!["a".repeat(STOP + 1)]).map(drop), Some("`stop` must be at most 1024 bytes")),
             (stop("stop", vec![String::new(); STOPS + 1]).map(drop), None),
             (
                 grammar("grammar", Some("x".repeat(GRAMMAR + 1))).map(drop),
-                Some("`grammar` must have 1048576 bytes at most"),
+                Some("`grammar` must be at most 1048576 bytes"),
             ),
             (schema("format", &deep_schema()).map(drop), Some("`format` is nested deeper than 64")),
             (
                 schema("format", &json!(3)).map(drop),
-                Some("`format` is no schema that can be used: #: a JSON schema is an object, or true or false"),
+                Some("`format` is not a usable schema: #: a JSON schema is an object, or true or false"),
             ),
             (json_object("format").map(drop), None),
         ] {

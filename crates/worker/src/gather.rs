@@ -41,7 +41,9 @@ impl Gather {
             return None;
         }
         let left = |since: Instant, most: Duration| most.checked_sub(now.saturating_duration_since(since));
-        left(first, MAX_PATIENCE).and_then(|whole| Some(left(last, PATIENCE)?.min(whole))).filter(|left| !left.is_zero())
+        left(first, MAX_PATIENCE)
+            .and_then(|whole| Some(left(last, PATIENCE)?.min(whole)))
+            .filter(|left| !left.is_zero())
     }
 
     /// A decode call begins, if anything runs.

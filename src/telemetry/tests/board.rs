@@ -108,7 +108,7 @@ fn heat_that_throttles_is_told() {
     tree.set("sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq", 3_000_000);
     let sample = sampler.sample(at(4000), &[]);
     assert_eq!(sample.limits.n_throttled, Some(5));
-    assert_eq!(row(&sample, "limits"), "throttled by heat 5 times · held to 4000 of 5100 MHz");
+    assert_eq!(row(&sample, "limits"), "throttled by heat 5 times · limited to 4000 of 5100 MHz");
 
     // A counter that went backwards, and cores that went.
     tree.set(&count(0, "core"), 0);

@@ -331,7 +331,7 @@ mod tests {
             ("https://registry.ollama.ai/library/qwen3", "`qwen3` is no repository", "OWNER/REPO[:QUANT]"),
             ("https://ollama.com/someone/thing", "`someone/thing` is no repository", "`ollama pull someone/thing`"),
             ("https://example.com/m.gguf", "not an address of the Hugging Face Hub", "./model.gguf"),
-            ("what is this?", "names no model", "OWNER/REPO"),
+            ("what is this?", "is not a model on the hub", "OWNER/REPO"),
         ] {
             let failure = Target::parse(text).unwrap_err();
             let said = failure.hint.unwrap_or_default();
