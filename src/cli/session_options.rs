@@ -102,6 +102,7 @@ fn value_name(field: &str) -> &'static str {
         "cache_type_k" | "cache_type_v" => "TYPE",
         "flash_attention" => "auto|on|off",
         "mmap" | "mlock" => "true|false",
+        "context_full" => "drop|shift|stop",
         "seed" => "SEED",
         "on" => "PLACE",
         _ => "VALUE",

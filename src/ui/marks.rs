@@ -1,4 +1,4 @@
-//! The marks: which models are marked, and which of them a list does not show.
+//! The marks: which models and which rows of other lists are marked, and which of them a list does not show.
 
 use domain::Domain;
 
@@ -7,9 +7,109 @@ use crate::ui::{Mode, State, Ui};
 /// Names that a sentence lists.
 const MAX_NAMES: usize = 8;
 
+/// The most rows of one list that are marked: more than anybody picks by hand, and each is a command.
+const MAX_MARKED: usize = 200;
+
+/// Why a row can't be marked.
+pub(super) const TOO_MANY_MARKS: &str = "200 rows are marked, and that is the most";
+
+/// Marked rows of a list, in the order in which they were marked. Each has a key that names it for ever, and a name for a
+/// sentence, since a filter may hide its row.
+#[derive(Debug, Clone)]
+pub struct Marks<K>(Vec<(K, String)>);
+
+impl<K> Default for Marks<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: PartialEq> Marks<K> {
+    /// Mark a row, or unmark it; `false` where too many are marked.
+    pub(super) fn turn(&mut self, key: K, name: String) -> bool {
+        if self.has(&key) {
+            self.remove(&key);
+        } else if self.0.len() == MAX_MARKED {
+            return false;
+        } else {
+            self.0.push((key, name));
+        }
+        true
+    }
+
+    /// Whether a row is marked.
+    pub fn has(&self, key: &K) -> bool {
+        self.0.iter().any(|(marked, _)| marked == key)
+    }
+
+    /// How many are marked.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is marked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Unmark all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Unmark a row that is no more.
+    pub(super) fn remove(&mut self, key: &K) {
+        self.0.retain(|(marked, _)| marked != key);
+    }
+
+    /// The keys of the marked rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// The names of those that are not among the rows that show.
+    fn hidden(&self, shows: impl Fn(&K) -> bool) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| !shows(key)).map(|(_, name)| name.as_str()).collect()
+    }
+}
+
+/// How many are marked and which, those that the list hides named as such: `3 marked chats: A, B, C; not shown here: C`.
+fn told(names: &[&str], hidden: &[&str], noun: &str) -> String {
+    let list = |names: &[&str]| {
+        let more = names.len().saturating_sub(MAX_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ") + &more
+    };
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let hidden = if hidden.is_empty() { String::new() } else { format!("; not shown here: {}", list(hidden)) };
+    format!("{} marked {noun}{plural}: {}{hidden}", names.len(), list(names))
+}
+
 impl Ui {
+    /// The marks of the list on the screen: how many there are, and the names of those that it does not show.
+    pub(super) fn marked<'a>(&'a self, domain: &'a Domain) -> (usize, Vec<&'a str>) {
+        match Mode::list(self, domain) {
+            Mode::Chats => (self.chats.marks.len(), self.hidden_chats()),
+            Mode::History => (self.history.marks.len(), self.hidden_records()),
+            Mode::Suites => (self.suites.marks.len(), Vec::new()),
+            _ => (self.race.entries.len(), self.marked_hidden(domain)),
+        }
+    }
+
+    fn hidden_chats(&self) -> Vec<&str> {
+        self.chats.marks.hidden(|key| self.chats.entries.iter().any(|entry| entry.key == *key))
+    }
+
+    fn hidden_records(&self) -> Vec<&str> {
+        self.history.marks.hidden(|id| self.history.entries.iter().any(|entry| entry.id == *id))
+    }
+
     /// The marked models that the list on the screen does not show, by their names. Lists of other things hide none.
-    pub(super) fn marked_hidden<'a>(&'a self, domain: &'a Domain) -> Vec<&'a str> {
+    fn marked_hidden<'a>(&'a self, domain: &'a Domain) -> Vec<&'a str> {
         let is_shown = |id: &str| match Mode::list(self, domain) {
             Mode::Library if self.library.filter.is_empty() => true,
             Mode::Library => {
@@ -29,21 +129,27 @@ impl Ui {
     /// What is done to the marked models, in a sentence: how many and which, those that the list hides named as such.
     pub(super) fn told_marked(&self, domain: &Domain, what: &str) -> Option<String> {
         let names: Vec<&str> = self.race.entries.iter().map(|entry| entry.model.name.as_str()).collect();
-        let (count, hidden) = (names.len(), self.marked_hidden(domain));
-        let list = |names: &[&str]| {
-            let more = names.len().saturating_sub(MAX_NAMES);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ") + &more
-        };
-        let models = if count == 1 { "model" } else { "models" };
-        let hidden = if hidden.is_empty() { String::new() } else { format!("; not shown here: {}", list(&hidden)) };
-        (count > 0).then(|| format!("{what} {count} marked {models}: {}{hidden}", list(&names)))
+        let sentence = || format!("{what} {}", told(&names, &self.marked_hidden(domain), "model"));
+        (!names.is_empty()).then(sentence)
+    }
+
+    /// How many conversations are marked, and which; `None` where none is.
+    pub(super) fn told_chats(&self) -> Option<String> {
+        let marks = &self.chats.marks;
+        (!marks.is_empty()).then(|| told(&marks.names(), &self.hidden_chats(), "conversation"))
+    }
+
+    /// How many records are marked, and which; `None` where none is.
+    pub(super) fn told_records(&self) -> Option<String> {
+        let marks = &self.history.marks;
+        (!marks.is_empty()).then(|| told(&marks.names(), &self.hidden_records(), "record"))
     }
 }
 
 impl State {
-    /// How many marked models the list on the screen does not show.
-    pub(super) fn n_marked_hidden(&self) -> usize {
-        self.ui.marked_hidden(&self.domain).len()
+    /// How many are marked in the list on the screen, and how many of them it does not show.
+    pub(super) fn n_marked(&self) -> (usize, usize) {
+        let (count, hidden) = self.ui.marked(&self.domain);
+        (count, hidden.len())
     }
 }

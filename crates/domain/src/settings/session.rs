@@ -260,6 +260,8 @@ impl SessionSettings {
             "mlock" => self.mlock = flag(text)?,
             "max_tokens" => self.max_tokens = or_auto(text, |text| whole(text, 1, u32::MAX))?,
             "context_full" => {
+                // Its short name, as it is typed.
+                let text = if text == "drop" { "drop_oldest" } else { text };
                 let choice = CONTEXT_FULL.iter().find(|(name, _)| *name == text);
                 self.context_full = choice.ok_or("must be drop_oldest, shift or stop")?.1;
             }
