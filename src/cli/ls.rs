@@ -56,7 +56,7 @@ const COLUMNS: [Column; 11] = [
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
     Column { title: "Size", right: true, least: None, goes: 0 },
     Column { title: "Context", right: true, least: None, goes: 4 },
-    Column { title: "Licence", right: false, least: Some(10), goes: 6 },
+    Column { title: "License", right: false, least: Some(10), goes: 6 },
     Column { title: "Store", right: false, least: None, goes: 3 },
     Column { title: "Used", right: false, least: None, goes: 5 },
     Column { title: SPEED, right: true, least: None, goes: 7 },
@@ -112,7 +112,7 @@ pub fn run(
         })
         .collect();
     if rows.is_empty() {
-        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
+        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model matches the filter" });
     }
     table::write(out, &columns, &rows, options.width)
 }
@@ -326,7 +326,7 @@ mod tests {
         Model   Params  Quant  Size  Context  Licence  Store   Used  Status
         broken       —  —       7 B        —  —        folder  —     ✕ cut off at tensor 131 of 272
         "#);
-        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model fits the filter");
+        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model matches the filter");
         let mut err = Vec::new();
         problems(&library().1, &mut err).unwrap();
         insta::assert_snapshot!(String::from_utf8(err).unwrap(), @"warning: folder: /models/locked: permission denied");
@@ -425,7 +425,7 @@ mod tests {
           status             cut off at tensor 131 of 272
           store              folder
           size               7 B
-          last used          —, the file system tells of no reading
+          last used          —, not recorded by the file system
 
         Remarks
           can be tried       `--force` tries it anyway, in a worker of its own

@@ -114,7 +114,7 @@ mod tests {
     const COLUMNS: [Column; 3] = [
         Column { title: "Model", right: false, least: Some(6), goes: 0 },
         Column { title: "Size", right: true, least: None, goes: 0 },
-        Column { title: "Licence", right: false, least: Some(4), goes: 1 },
+        Column { title: "License", right: false, least: Some(4), goes: 1 },
     ];
 
     fn text(width: Option<usize>) -> String {

@@ -72,7 +72,7 @@ impl Unresolved {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Ambiguous { .. } => {
-                Some("give one of these in full, or add the quantisation: `name:Q4_K_M`".to_owned())
+                Some("give one of these in full, or add the quantization: `name:Q4_K_M`".to_owned())
             }
             Self::Unknown { near, argument } if near.is_empty() => Some(match Target::parse(argument) {
                 Ok(target) => format!("`taffrail pull {}` fetches it; `taffrail ls` lists what is here", target.name()),

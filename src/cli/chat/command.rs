@@ -30,7 +30,7 @@ pub(super) enum Slash {
     SetParameter(String, String),
     /// Texts that end an answer.
     SetStop(Vec<String>),
-    /// A sampler that is no setting of a session, by its name, and its value.
+    /// A sampler that is not a session setting, by its name, and its value.
     SetSampler(&'static str, String),
     SetReasoning(bool),
     SetVerbose(bool),

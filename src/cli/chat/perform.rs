@@ -88,14 +88,14 @@ impl Running<'_> {
             }
             Slash::Again => match self.talk.take_back(false) {
                 Some(_) => return self.answer().await,
-                None => print_error(&"nothing was said yet", None),
+                None => print_error(&"the conversation is empty", None),
             },
             Slash::Undo => match self.talk.take_back(true) {
                 Some(prompt) => {
                     tell(&format!("deleted: {}", domain::record::run_record::title(&prompt)));
                     self.keep().await;
                 }
-                None => print_error(&"nothing was said yet", None),
+                None => print_error(&"the conversation is empty", None),
             },
             Slash::Save(name) => self.save(&name).await,
             Slash::Load(name) => self.load(&name).await?,
@@ -106,7 +106,7 @@ impl Running<'_> {
 
     async fn save(&mut self, name: &str) {
         if self.talk.turns.is_empty() {
-            return print_error(&"nothing was said yet", None);
+            return print_error(&"the conversation is empty", None);
         }
         self.talk.name = Some(gguf::clean(name.trim(), Conversation::MAX_NAME));
         self.keep().await;
@@ -240,7 +240,7 @@ impl Running<'_> {
 
     fn show_license(&self) {
         let Some(license) = self.model.license() else {
-            return tell("no licence is declared for this model");
+            return tell("no license is declared for this model");
         };
         let card = self.model.card.as_deref();
         let summary = self.model.summary.as_ref();

@@ -41,7 +41,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), None, &count);
     } else {
         let more = if chats.more { " and more; a search finds them" } else { "" };
-        let text = format!("Conversations · {}{more} · `taffrail chats` has them too", chats.entries.len());
+        let text = format!("Conversations · {}{more} · `taffrail chats` lists them too", chats.entries.len());
         canvas.say(head.x + 1, head.y, head.width.saturating_sub(1), &text, Meaning::Muted);
     }
     let rest = name(canvas, rest, state);

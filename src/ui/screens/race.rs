@@ -21,6 +21,7 @@ use crate::ui::widgets::table::follow;
 use crate::ui::{Action, Mode};
 use crate::ui::{RaceTab, State};
 use domain::lab::race::{MIN_COLUMNS, Order};
+use domain::units::counted;
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -181,7 +182,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             ),
             Meaning::Muted,
         ),
-        (format!("{n_models} runnable models."), Meaning::Muted),
+        (format!("{}.", counted(n_models, "runnable model")), Meaning::Muted),
     ];
     let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
     for (index, (line, meaning)) in lines.iter().enumerate() {

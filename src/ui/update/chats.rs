@@ -145,7 +145,7 @@ pub(super) fn save(client: &mut Client<'_>) -> Vec<Effect> {
         return marked.into_iter().flat_map(|key| want(client, key, Wanted::Export)).collect();
     }
     let Some(session) = client.chosen_session().filter(|session| !session.turns.is_empty()) else {
-        client.notify("there is no conversation to write yet", true);
+        client.notify("there is no conversation to export yet", true);
         return Vec::new();
     };
     let now = client.domain.now.unix.saturating_mul(1000);

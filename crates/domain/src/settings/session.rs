@@ -278,7 +278,7 @@ impl SessionSettings {
             }
             "pinned" => self.residence.pinned = flag(text)?,
             "on" => self.on = text.parse()?,
-            _ => return Err("is no setting of a session".to_owned()),
+            _ => return Err("is not a session setting".to_owned()),
         }
         Ok(())
     }
@@ -393,7 +393,7 @@ mod tests {
             ("temperature", "-1", "must be a number from 0 to 10, or auto"),
             ("temperature", "NaN", "must be a number from 0 to 10, or auto"),
             ("mmap", "yes", "must be true or false"),
-            ("colour", "red", "is no setting of a session"),
+            ("colour", "red", "is not a session setting"),
         ] {
             assert_eq!(settings.set(name, text).unwrap_err(), error);
         }

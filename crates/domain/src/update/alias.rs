@@ -13,7 +13,7 @@ pub(super) fn set(domain: &mut Domain, name: String, alias: Alias) -> Result<Vec
     let invalid = |reason: String| Err(Refused::new(Cause::Invalid, reason));
     if !Alias::is_name(&name) {
         let shown = gguf::clean(&name, Alias::MAX_NAME);
-        return invalid(format!("`{shown}` is no name for a model: {}", Alias::NAME_RULE));
+        return invalid(format!("`{shown}` is not a valid name for a model: {}", Alias::NAME_RULE));
     }
     match domain.settings.models.get(&name) {
         Some(known) if !known.is_made => return invalid(format!("[models.{name}] of config.toml has this name")),
