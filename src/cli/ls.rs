@@ -112,7 +112,11 @@ pub fn run(
         })
         .collect();
     if rows.is_empty() {
-        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model matches the filter" });
+        return writeln!(
+            out,
+            "{}",
+            if options.filter.is_empty() { "no models" } else { "no model matches the filter" }
+        );
     }
     table::write(out, &columns, &rows, options.width)
 }

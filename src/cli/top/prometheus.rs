@@ -198,9 +198,7 @@ fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io
     put("foreign_resident_bytes", "Main memory of another program's process.", &|one| {
         Some(one.process.resident.0 as f64)
     })?;
-    put("foreign_gpu_memory_bytes", "GPU memory of another program's process.", &|one| {
-        Some(one.gpu_memory?.0 as f64)
-    })?;
+    put("foreign_gpu_memory_bytes", "GPU memory of another program's process.", &|one| Some(one.gpu_memory?.0 as f64))?;
     let drawn = |one: &OtherProcess| {
         let figure = domain.attribution.foreign_power(&one.process);
         let (watts, grade) = (figure.value()?.0, figure.grade()?);

@@ -66,7 +66,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
                 let detail = match &machine.differs {
                     Some(differs) => differs.clone(),
                     None => {
-                        format!("{} · {} · {}", figures_there.processor, counted(machine.n_models, "model"), counted(n_sessions, "session"))
+                        format!(
+                            "{} · {} · {}",
+                            figures_there.processor,
+                            counted(machine.n_models, "model"),
+                            counted(n_sessions, "session")
+                        )
                     }
                 };
                 (figures(canvas, figures_there), detail)

@@ -19,7 +19,7 @@ use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::treemap::{self, Tile};
 use crate::ui::{Action, Mode};
 use domain::storage::{DiskUsageReport, Grouping};
-use domain::units::{Bytes, counted, self};
+use domain::units::{self, Bytes, counted};
 
 /// From this size on the picture stands beside the lists; else above them.
 const WIDE: (u16, u16) = (110, 12);

@@ -77,7 +77,8 @@ pub(super) fn run_selected(client: &mut Client<'_>) -> Vec<Effect> {
 
 fn run_marked(client: &mut Client<'_>) -> Vec<Effect> {
     let suites = &client.ui.suites;
-    let marked = suites.marks.keys().filter_map(|file| suites.suites.as_ref()?.iter().find(|entry| entry.file == *file));
+    let marked =
+        suites.marks.keys().filter_map(|file| suites.suites.as_ref()?.iter().find(|entry| entry.file == *file));
     let (mut queue, mut wrong) = (VecDeque::new(), Vec::new());
     for entry in marked {
         match &entry.suite {
