@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn is_aligned_and_cut_to_the_width() {
         insta::assert_snapshot!(text(None), @r"
-        Model            Size  Licence
+        Model            Size  License
         qwen3-8b       5.0 GB  apache-2.0
         模型-長い名前     1 B  —
         ");

@@ -164,9 +164,9 @@ mod tests {
     fn refuses_what_is_no_key() {
         for (text, error) in [
             ("hyper-x", "`hyper` is not a modifier: use ctrl, alt or shift"),
-            ("retrun", "`retrun` is no key: use a character, f1 to f24, or one of enter, esc, tab"),
-            ("f99", "`f99` is no key"),
-            ("", "`` is no key"),
+            ("retrun", "`retrun` is not a key: use a character, f1 to f24, or one of enter, esc, tab"),
+            ("f99", "`f99` is not a key"),
+            ("", "`` is not a key"),
         ] {
             let found = text.parse::<Chord>().unwrap_err();
             assert!(found.starts_with(error), "{found}");

@@ -128,7 +128,7 @@ fn a_context_that_fills_says_so_in_time() {
             !screen.contains("› Tell") && screen.contains("enter send") && screen.contains("tokens left")
         });
         if place == 2 {
-            terminal.see("then the oldest turns go");
+            terminal.see("full: oldest turns go");
         }
     }
     terminal.see("no longer sent");

@@ -313,7 +313,7 @@ impl Running<'_> {
         tell(text.trim_end());
     }
 
-    fn show_messages(&self) {
+    pub(super) fn show_messages(&self) {
         let mut text = String::new();
         for turn in &self.talk.turns {
             let said = report::harmless(turn.text.trim());

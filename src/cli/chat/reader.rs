@@ -50,7 +50,7 @@ pub(super) struct Reader {
 struct OpenEditor(Arc<AtomicBool>);
 
 impl ConditionalEventHandler for OpenEditor {
-    fn handle(&self, _: &Event, _: usize, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+    fn handle(&self, _: &Event, _: u16, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
         self.0.store(true, Ordering::Relaxed);
         Some(Cmd::AcceptLine)
     }

@@ -149,7 +149,8 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         let (library, choose) = (canvas.key(Mode::Fleet, Action::Library), canvas.key(Mode::Library, Action::Choose));
         let start = format!("Press {library}, select a model, then {choose} to start it.");
         let text = if state.domain.sessions.is_empty() { &start } else { "No session is selected." };
-        canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
+        let style = canvas.style(Meaning::Muted);
+        canvas.paragraph(Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area }, text, style);
         return;
     };
     let (head, rest) = split_rows(area, 1);

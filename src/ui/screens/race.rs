@@ -38,7 +38,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return empty(canvas, rest, state);
     }
     let has_verdict = state.race().is_some_and(panel::has_verdict);
-    let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
+    let strip_rows = 1 + u16::from(has_verdict && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (state.race(), &races.diff) {
         _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heatmap::draw(canvas, body, state)),

@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(set(&mut domain, "mine".into(), warm.clone()), saved(&[("mine", &warm)]));
         for (name, alias, reason) in [
             ("written", written.clone(), "[models.written] of config.toml has this name"),
-            ("a b", written.clone(), "`a b` is no name for a model: 1 to 120 characters without spaces"),
+            ("a b", written.clone(), "`a b` is not a valid name for a model: 1 to 120 characters without spaces"),
             ("x", Alias { model: "gone".into(), ..Alias::default() }, "no model is called `gone`"),
             ("x", with("temperature", "-1"), "`temperature` must be a number from 0 to 10, or auto"),
         ] {

@@ -12,7 +12,7 @@ use crate::ui::{Action, Screen, SessionTab, State};
 pub(super) const TABLE: &[Binding] = &[
     bind(Action::Back, &["esc"], back, session::back),
     bind(Action::Choose, &["enter"], |state| when(has_session(state) && !has_failed(state), "chat"), session::choose),
-    bind(Action::New, &["n"], |_| shown("new"), |client| screen::show(client, Screen::Library)),
+    bind(Action::New, &["n"], new, |client| screen::show(client, Screen::Library)),
     bind(Action::Mark, &["space"], |state| when(has_session(state), "mark"), race::mark),
     bind(Action::RaceMarked, &["R"], race_marked, race::race_marked).anywhere(),
     bind(Action::Stop, &["x"], stop, session::stop).anywhere(),
@@ -55,6 +55,10 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Cancel, &["ctrl-x"], HIDDEN, session::cancel).anywhere(),
     bind(Action::Clear, &["ctrl-l"], |state| when(has_turns(state), "new chat"), session::clear).anywhere(),
 ];
+
+fn new(state: &State) -> Hint {
+    shown(if state.domain.sessions.is_empty() { "start a model" } else { "new" })
+}
 
 /// The ends of the list: here `g` generates an answer again.
 pub(super) const ENDS: &[Binding] = &[
