@@ -49,7 +49,7 @@ fn a_model_is_started_and_answers_within_twenty_seconds() {
         terminal.see("to send it");
         terminal.send("Call me Ishmael");
         terminal.see("Call me Ishmael");
-        press(&mut terminal, "send");
+        press(&mut terminal, "send  esc");
         terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains(" tok · "));
         within(first_frame, 20, "an answer");
         terminal.escape();

@@ -24,7 +24,7 @@ use self::talk::Talk;
 use self::wrap::Wrap;
 use super::failure::{Failure, exit_of, print_error};
 use super::run::{Printer, pending, report};
-use super::{Exit, SessionOptions};
+use super::{Exit, SessionOptions, Talks};
 use crate::app::front::Front;
 use crate::app::{external_editor, history};
 use domain::Event;
@@ -58,7 +58,7 @@ pub struct Chat {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    session: SessionOptions,
+    session: SessionOptions<Talks>,
 }
 
 /// Run the command.
@@ -113,7 +113,7 @@ async fn begin(
 /// into `own`.
 async fn session_for(
     (model, settings): (&Arc<Model>, SessionSettings),
-    (options, force): (&SessionOptions, bool),
+    (options, force): (&SessionOptions<Talks>, bool),
     app: &mut Front,
     own: &mut Option<SessionId>,
 ) -> Result<SessionId, Failure> {
@@ -161,7 +161,7 @@ struct Running<'a> {
     session: SessionId,
     /// The session, where it was started for this chat.
     own: &'a mut Option<SessionId>,
-    options: &'a SessionOptions,
+    options: &'a SessionOptions<Talks>,
     talk: Talk,
     reader: Reader,
     is_verbose: bool,

@@ -322,9 +322,9 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
         }
         Phase::Loading { .. } if session.waiting_job().is_some() => {
             let reason = session.queue_reason().unwrap_or_default();
-            format!("Its Slurm job has not started: {reason}. You can already write a prompt.")
+            format!("Its Slurm job has not started: {reason}. You can write a prompt meanwhile.")
         }
-        Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can already write a prompt.".to_owned(),
+        Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
         _ if canvas.mode == Mode::Prompt => {
             format!("Write a prompt and press {} to send it.", canvas.key(Mode::Prompt, Action::Send))
         }
