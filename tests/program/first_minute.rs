@@ -46,7 +46,7 @@ fn a_model_is_started_and_answers_within_twenty_seconds() {
         press(&mut terminal, "start the selected model");
         terminal.see("ready");
         // The prompt has the keys, and says so.
-        terminal.see("to send it");
+        terminal.see("to send");
         terminal.send("Call me Ishmael");
         terminal.see("Call me Ishmael");
         press(&mut terminal, "send  esc");
