@@ -38,11 +38,11 @@ pub(super) fn write(
         put("cpu_usable_cores", "Cores that this program may use.", one(f64::from(sample.threads())))?;
     }
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
-    put("cpu_throttle_events", "Times that heat throttled the processor since the last reading.", throttled)?;
+    put("cpu_throttle_events", "How often heat throttled the processor since the last sample.", throttled)?;
 
     if let Some(memory) = &sample.memory {
         put("memory_total_bytes", "Main memory that this program may use.", one(memory.total.0 as f64))?;
-        put("memory_available_bytes", "Main memory available.", one(memory.available.0 as f64))?;
+        put("memory_available_bytes", "Available main memory.", one(memory.available.0 as f64))?;
         put("swap_used_bytes", "Swap in use.", one(memory.swap_used.0 as f64))?;
     }
     let pressure = &sample.pressure;
@@ -100,10 +100,10 @@ pub(super) fn write(
     put("source_up", "Whether a sensor reports anything.", up.collect())?;
     let known = sample.sources.iter().filter(|row| row.reading.value().is_some());
     let ages = known.map(|row| (source(&row.name), row.age.as_secs_f64()));
-    put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
+    put("source_age_seconds", "How old a sensor's reading is.", ages.collect())?;
     if let Some(own) = &sample.own {
-        put("own_cpu_cores", "Processor use of taffrail itself.", one(own.cores))?;
-        put("own_resident_bytes", "Memory of taffrail itself.", one(own.resident.0 as f64))?;
+        put("own_cpu_cores", "taffrail's own processor use.", one(own.cores))?;
+        put("own_resident_bytes", "taffrail's own memory use.", one(own.resident.0 as f64))?;
     }
     energy(domain, is_recorded, out)?;
     counters(sample, out)?;
@@ -270,7 +270,7 @@ fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let one = |value: u64| vec![(Vec::new(), value as f64)];
     if let Some(memory) = &sample.memory {
         write_metric("node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
-        write_metric("node_memory_MemAvailable_bytes", "Main memory available.", &one(memory.available.0))?;
+        write_metric("node_memory_MemAvailable_bytes", "Available main memory.", &one(memory.available.0))?;
     }
     let labels = |disk: &domain::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
     let size = sample.disks.iter().map(|disk| (labels(disk), disk.total.0 as f64)).collect::<Vec<Point>>();

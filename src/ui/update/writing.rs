@@ -148,7 +148,7 @@ pub(super) fn regenerate(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn delete_exchange(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(session) = client.chosen_session() else { return Vec::new() };
     let Some(last) = prompts(session).pop().and_then(|place| session.turns.get(place)) else {
-        client.notify("there is no answer yet", true);
+        client.notify("the conversation is empty", true);
         return Vec::new();
     };
     let text = domain::record::run_record::title(&last.text);
