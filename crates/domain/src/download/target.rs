@@ -325,11 +325,11 @@ mod tests {
     #[test]
     fn what_is_elsewhere_is_refused_with_the_form_that_works() {
         for (text, reason, hint) in [
-            ("qwen3:8b", "`qwen3:8b` is no repository of the Hugging Face Hub", "search=qwen3 lists"),
-            ("qwen3", "`qwen3` is no repository", "`ollama pull qwen3`"),
-            ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is no repository", "search=llama3.2 lists"),
-            ("https://registry.ollama.ai/library/qwen3", "`qwen3` is no repository", "OWNER/REPO[:QUANT]"),
-            ("https://ollama.com/someone/thing", "`someone/thing` is no repository", "`ollama pull someone/thing`"),
+            ("qwen3:8b", "`qwen3:8b` is not a repository of the Hugging Face Hub", "search=qwen3 lists"),
+            ("qwen3", "`qwen3` is not a repository", "`ollama pull qwen3`"),
+            ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is not a repository", "search=llama3.2 lists"),
+            ("https://registry.ollama.ai/library/qwen3", "`qwen3` is not a repository", "OWNER/REPO[:QUANT]"),
+            ("https://ollama.com/someone/thing", "`someone/thing` is not a repository", "`ollama pull someone/thing`"),
             ("https://example.com/m.gguf", "not an address of the Hugging Face Hub", "./model.gguf"),
             ("what is this?", "is not a model on the hub", "OWNER/REPO"),
         ] {
