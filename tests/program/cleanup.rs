@@ -443,7 +443,7 @@ fn killed_while_ollamas_server_deletes_it_is_as_before() {
     child.kill().unwrap();
     child.wait().unwrap();
     let ran = home.run(&["ls"]);
-    assert!(ran.stderr.contains("taken back"), "{ran:?}");
+    assert!(ran.stderr.contains("was undone"), "{ran:?}");
     assert_eq!(check_ollama(&root), 2);
     assert!(!home.path(".taffrail-trash").exists());
 }

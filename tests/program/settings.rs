@@ -61,7 +61,7 @@ fn what_can_not_be_set_is_said_and_the_file_stays() {
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     let mut command = home.command(&["config", "set", "ui.theme", "dark"]);
     let output = command.env("TAFFRAIL_UI_THEME", "light").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("TAFFRAIL_UI_THEME of the environment goes before"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("environment variable TAFFRAIL_UI_THEME overrides"));
 }
 
 #[test]

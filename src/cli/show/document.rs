@@ -4,7 +4,6 @@ use gguf::Summary;
 use serde::Serialize;
 use wire::CacheType;
 
-use super::measured;
 use domain::Domain;
 use domain::admission::advice::advice;
 use domain::admission::fit::{self, Need, Placement, Room, Table};
@@ -265,4 +264,11 @@ impl<'a> ModelView<'a> {
                 .collect(),
         }
     }
+}
+
+/// What was measured here last.
+pub(super) fn measured(domain: &Domain, model: &Model) -> Option<Latest> {
+    let library = &domain.library;
+    let (rate, joules) = (library.measured.get(&model.id), library.measured_joules.get(&model.id));
+    (rate.is_some() || joules.is_some()).then(|| Latest { rate: rate.copied(), joules: joules.copied(), at: None })
 }

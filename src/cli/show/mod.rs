@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 use gguf::{Pooling, Summary};
 
-use self::document::Document;
 pub(super) use self::document::ModelView;
+use self::document::{Document, measured};
 use super::ls::ago;
 use super::openness_view;
 use super::table::{self, Column};
@@ -15,7 +15,6 @@ use domain::Domain;
 use domain::admission::advice::advice;
 use domain::admission::fit::{self, Table};
 use domain::model::{Card, Format, Model, Status, identity, preset};
-use domain::record::Latest;
 use domain::settings::SessionSettings;
 use domain::units::{self, Bytes, digits};
 
@@ -62,13 +61,6 @@ pub fn run(domain: &Domain, model: &Model, json: bool, now: i64, out: &mut impl 
     }
     files(out, model, now)?;
     beside(out, model)
-}
-
-/// What was measured here last.
-fn measured(domain: &Domain, model: &Model) -> Option<Latest> {
-    let library = &domain.library;
-    let (rate, joules) = (library.measured.get(&model.id), library.measured_joules.get(&model.id));
-    (rate.is_some() || joules.is_some()).then(|| Latest { rate: rate.copied(), joules: joules.copied(), at: None })
 }
 
 /// A line of a section: what, and its value where it is known.
