@@ -124,7 +124,7 @@ fn what_is_wrong_is_refused_by_its_field() {
             ("/v1/embeddings", json!({"model": MODEL, "input": ""}), 400, "none of them empty"),
             ("/v1/embeddings", json!({"model": MODEL, "input": []}), 400, "1 to 2048 inputs"),
             ("/v1/embeddings", json!({"model": MODEL, "input": vec!["a"; 2049]}), 400, "1 to 2048 inputs"),
-            ("/v1/embeddings", json!({"model": MODEL, "input": "a", "dimensions": 0}), 400, "must be 1"),
+            ("/v1/embeddings", json!({"model": MODEL, "input": "a", "dimensions": 0}), 400, "must be at least 1"),
             ("/v1/embeddings", json!({"model": MODEL, "input": "a", "dimensions": 9999}), 400, "must be 1 to "),
             (
                 "/v1/embeddings",

@@ -249,7 +249,7 @@ fn events() {
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
-            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null,"n_decodes":7}}"#,
+            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null,"n_decodes":0}}"#,
         ),
         (
             Event::Failed(failure),

@@ -48,7 +48,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ("name = \"x\"\nnames = 1", 2, "unknown field"),
         ("name = \"x\"\n[[prompt]]\ntext = \"a\"\n", 2, "has no checks"),
         ("name = \"x\"\n[[prompt]]\ntext = \" \"\nchecks = [{ exact = \"a\" }]\n", 2, "has no text"),
-        ("name = \"x\"\n[[prompt]]\ntext = \"a\"\nchecks = [{ judge = \"a\" }]\n", 2, "is not a model on the hub"),
+        ("name = \"x\"\n[[prompt]]\ntext = \"a\"\nchecks = [{ judge = \"a\" }]\n", 2, "names no model"),
         (
             "name = \"x\"\n[[prompt]]\ntext = \"a\"\ngrammar = \"b\"\njson_schema = {}\nchecks = [{ exact = \"a\" }]\n",
             2,
