@@ -558,7 +558,7 @@ impl App {
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.export(name, text),
-            Effect::Welcomed => self.write("that you were welcomed", welcome::remember),
+            Effect::Welcomed => self.write("the note that the welcome was shown", welcome::remember),
         }
     }
 

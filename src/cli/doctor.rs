@@ -85,8 +85,8 @@ fn log(folder: Option<&Path>, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nLog")?;
     match folder {
         Some(folder) if folder.is_dir() => line(out, Mark::Good, "log", &folder.display().to_string()),
-        Some(folder) => line(out, Mark::Absent, "log", &format!("nothing was logged yet in {}", folder.display())),
-        None => line(out, Mark::Absent, "log", "there is no home folder to write one in"),
+        Some(folder) => line(out, Mark::Absent, "log", &format!("{} has no log yet", folder.display())),
+        None => line(out, Mark::Absent, "log", "there is no home folder to write it to"),
     }
 }
 

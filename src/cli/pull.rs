@@ -182,7 +182,7 @@ fn told(download: &Download, first: Bytes, time: Duration) {
         _ if came == Bytes(0) => writeln!(io::stderr(), "{name} is there: {size}"),
         Bytes(0) => writeln!(io::stderr(), "{name}: {size} in {}, {rate}/s, verified", span(time)),
         _ => {
-            writeln!(io::stderr(), "{name}: {size}, of which {first} were there; the rest in {}, verified", span(time))
+            writeln!(io::stderr(), "{name}: {size}, of which {first} were there; saved in {}, verified", span(time))
         }
     };
 }

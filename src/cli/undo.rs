@@ -71,8 +71,8 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
                 document.undone = Some(RecordView::new(&record));
             }
             Err(error) => {
-                let hint =
-                    matches!(error, CleanupError::NothingToUndo).then_some("`taffrail undo --list` shows what can be");
+                let hint = matches!(error, CleanupError::NothingToUndo)
+                    .then_some("`taffrail undo --list` shows what can be undone");
                 print_error(&error, hint);
                 exit = match error {
                     CleanupError::NothingToUndo => Exit::NotFound,

@@ -33,7 +33,7 @@ impl Watch {
         loop {
             let domain = &app.state().domain;
             let Some(run) = domain.suite.as_deref() else {
-                return Err(Failure::new(Exit::Failed, "no suite runs"));
+                return Err(Failure::new(Exit::Failed, "no suite is running"));
             };
             self.say(domain, run);
             if run.is_over() {

@@ -141,12 +141,12 @@ fn energy(domain: &domain::Domain, is_recorded: bool, out: &mut impl Write) -> i
         known.map(|(owner, amount)| (labels(owner), amount.max(0.0))).collect()
     };
     let mean = by_owner(&attribution.power, attribution.knows());
-    metric(out, "owner_power_watts", "Mean metered power by whom it went to; together what was metered.", &mean)?;
+    metric(out, "owner_power_watts", "Mean metered power by consumer; the sum is what was metered.", &mean)?;
     if !is_recorded {
         return Ok(());
     }
     let total = by_owner(&attribution.total, attribution.ever_known);
-    counter(out, "energy_joules_total", "Metered energy since the recording's beginning, by whom it went to.", &total)
+    counter(out, "energy_joules_total", "Metered energy since the recording began, by consumer.", &total)
 }
 
 /// What the meters themselves have counted.
@@ -241,7 +241,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
         let energy = per_session(session, &domain.settings.energy).energy;
         Some((energy.value()?.value, energy.grade()?))
     });
-    counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
+    counter(out, "session_energy_joules_total", "Energy of a session's answers.", &joules)?;
     let ttft = points(&|session| session.figures().counters.ttft_us.map(|micros| micros as f64 / 1e6));
     metric(out, "session_first_token_seconds", "Time to the last answer's first token.", &ttft)?;
 

@@ -203,7 +203,7 @@ impl Transfer<'_> {
             }
             let holder = lock::holder(&path);
             if told.as_ref() != Some(&holder) {
-                self.reporter.say(DownloadEvent::Waiting(format!("{holder} fetches this file"))).await;
+                self.reporter.say(DownloadEvent::Waiting(format!("{holder} is downloading this file"))).await;
                 told = Some(holder);
             }
             tokio::time::sleep(LOOK).await;
@@ -228,7 +228,7 @@ impl Transfer<'_> {
                 self.wait(problem, failures).await?;
                 continue;
             }
-            self.reporter.say(DownloadEvent::Preparing("verifies the hash".to_owned())).await;
+            self.reporter.say(DownloadEvent::Preparing("verifying the hash".to_owned())).await;
             if part.verify()? {
                 return Ok(());
             }

@@ -125,7 +125,7 @@ impl Check {
             Self::Number { value, tolerance } => match last_number(answer) {
                 Some(number) if (number - value).abs() <= *tolerance + f64::EPSILON * value.abs() => None,
                 Some(number) => Some(format!("it says {number}, not {value}")),
-                None => Some(format!("it has no number, where {value} was wanted")),
+                None => Some(format!("it has no number, where {value} was expected")),
             },
             Self::Words { min, max } => {
                 let count = answer.split_whitespace().count();
