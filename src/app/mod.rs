@@ -377,13 +377,6 @@ impl App {
         self.state.ui.notices.iter().filter(|notice| notice.is_error).map(|notice| notice.text.as_str())
     }
 
-    /// Wait until the machine was read once: admission needs to know its memory.
-    pub async fn first_sample(&mut self) {
-        while self.state.domain.machine.sample.is_none() {
-            let event = self.next().await;
-            self.handle(event);
-        }
-    }
 
     /// The same for an action of the dashboard.
     pub fn act(&mut self, action: Action) {

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
+pub mod elsewhere;
 pub mod exit;
 pub mod failure;
 pub mod find;
@@ -160,7 +161,11 @@ pub enum Command {
     Man(completions::Man),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// The file to load, whatever the request to load names
+        #[arg(long)]
+        model: Option<PathBuf>,
+    },
     /// Be the process that serves one client's part of a model
     #[command(hide = true)]
     RpcWorker(rpc_serve::RpcWorker),
@@ -194,7 +199,7 @@ impl Cli {
     /// Recordings are of the dashboard: no other command makes one by the options before its name.
     fn checked(self, command: &mut clap::Command) -> Result<Self, clap::Error> {
         match &self.command {
-            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker) => {
+            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker { .. }) => {
                 let text = "--record and --replay before a command are for the dashboard: write them behind `top`, or without a command";
                 Err(command.error(clap::error::ErrorKind::ArgumentConflict, text))
             }

@@ -93,6 +93,7 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("status", Some(model.status.to_string())),
         ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
+        ("machine", model.machine.clone()),
         ("size", Some(model.size_text())),
         ("kind", model.remote.as_ref().map(|remote| remote.kind.name().to_owned())),
         ("address", model.remote.as_ref().map(|remote| remote.url.clone())),
@@ -439,6 +440,8 @@ pub(super) struct ModelView<'a> {
     name: &'a str,
     store: &'a str,
     repository: Option<&'a str>,
+    /// The other machine that it is on; `null` is this one.
+    machine: Option<&'a str>,
     /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
     /// Why it can't be run.
@@ -538,6 +541,7 @@ impl<'a> ModelView<'a> {
             name: &model.name,
             store: model.store_name(),
             repository: model.repository.as_deref(),
+            machine: model.machine.as_deref(),
             status: match model.status {
                 Status::Runnable => "runnable",
                 Status::Damaged(_) => "damaged",

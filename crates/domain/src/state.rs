@@ -212,6 +212,17 @@ impl Domain {
         }
     }
 
+    /// Where a machine's energy goes: this one's, or that of the other one of this name.
+    pub(crate) fn attribution_on(&mut self, machine: Option<&str>) -> Option<&mut Attribution> {
+        match machine {
+            None => Some(&mut self.attribution),
+            Some(name) => {
+                let there = self.machines.iter_mut().find(|machine| machine.name == name);
+                there.map(|machine| &mut machine.attribution)
+            }
+        }
+    }
+
     /// Threads that all sessions on a machine may use together. What is set is for this one.
     pub fn thread_limit_on(&self, machine: Option<&str>) -> u32 {
         match machine {

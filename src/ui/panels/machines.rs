@@ -9,7 +9,8 @@ use crate::ui::theme::Meaning;
 use domain::figure::{Figure, Grade};
 use domain::filter::{self, Filter};
 use domain::machine::Sample;
-use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower, RemoteSession};
+use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower};
+use domain::session::SessionStatus;
 use domain::units::{Watts, or_dash};
 
 /// Columns of a machine's name.
@@ -152,7 +153,7 @@ fn together(state: &State, sample: &Sample) -> String {
 }
 
 /// A session of a machine's server.
-struct There<'a>(&'a str, &'a RemoteSession);
+struct There<'a>(&'a str, &'a SessionStatus);
 
 impl filter::Row<FleetField> for There<'_> {
     fn has(&self, part: &str) -> bool {
@@ -174,7 +175,7 @@ impl filter::Row<FleetField> for There<'_> {
 }
 
 /// The sessions of other machines' servers that pass the fleet's filter.
-fn sessions(state: &State) -> Vec<(&str, &RemoteSession)> {
+fn sessions(state: &State) -> Vec<(&str, &SessionStatus)> {
     if state.domain.machines.is_empty() {
         return Vec::new();
     }

@@ -36,7 +36,7 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
 
 /// Whether unloading what was loaded for requests, and is idle, makes room for a model.
 fn makes_room(domain: &Domain, planned: MemoryEstimate, settings: &SessionSettings) -> bool {
-    matches!(eviction::outcome(domain, planned, settings), eviction::Outcome::Evicts(_))
+    matches!(eviction::outcome(domain, None, planned, settings), eviction::Outcome::Evicts(_))
 }
 
 /// Whether a model may be started.
