@@ -454,7 +454,10 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, load, scheduling, job } => self.spawn(worker, model, *load, scheduling, job),
+            Effect::Spawn { worker, model, load, joins: true, .. } => self.join(worker, &model, *load),
+            Effect::Spawn { worker, model, load, scheduling, job, .. } => {
+                self.spawn(worker, model, *load, scheduling, job);
+            }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
             Effect::Watch { pids } => {

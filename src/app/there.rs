@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{App, machines, prepare, prompts};
+use crate::engine::Program;
 use crate::{engine, library};
 use domain::Event;
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::remote::LinkState;
 use domain::model::Model;
 use domain::session::{JobRequest, WorkerId};
-use domain::settings::SchedulingPolicy;
+use domain::settings::{Machine, SchedulingPolicy};
 
 /// How long other machines are waited for before a command begins without their sensors.
 const FIRST_SAMPLE: Duration = Duration::from_secs(15);
@@ -93,17 +94,42 @@ impl App {
     }
 
     /// Start a worker on the machine of its model, by ssh. What is checked before is checked there.
-    fn spawn_there(&mut self, worker: WorkerId, model: &Model, mut load: wire::Load, scheduling: SchedulingPolicy) {
+    fn spawn_there(&mut self, worker: WorkerId, model: &Model, load: wire::Load, scheduling: SchedulingPolicy) {
+        let program = self.reached(worker, model, |name, machine| machines::worker(name, machine, model, scheduling));
+        if let Some(program) = program {
+            self.spawn_by_ssh(program, worker, load);
+        }
+    }
+
+    /// Be a client of the session that the server of the model's machine has: by a process there that speaks like a worker.
+    pub(super) fn join(&mut self, worker: WorkerId, model: &Model, load: wire::Load) {
+        if let Some(program) = self.reached(worker, model, |name, machine| machines::joined(name, machine, model)) {
+            self.spawn_by_ssh(program, worker, load);
+        }
+    }
+
+    /// The program for a model's machine; where that is set no more, the worker's end is told.
+    fn reached(
+        &mut self,
+        worker: WorkerId,
+        model: &Model,
+        program: impl FnOnce(&str, &Machine) -> Program,
+    ) -> Option<Program> {
         let name = model.machine.clone().unwrap_or_default();
-        let Some(machine) = self.state.domain.settings.machines.get(&name) else {
-            let reason = format!("config.toml has no machine `{name}` any more");
-            let hint = Some(format!("write [machine.{name}] with `ssh = \"host\"`"));
-            return self.handle(Event::Worker(worker, WorkerEvent::Exited { reason, expected: false, hint }));
-        };
-        let program = machines::worker(&name, machine, model, scheduling);
+        if let Some(machine) = self.state.domain.settings.machines.get(&name) {
+            return Some(program(&name, machine));
+        }
+        let reason = format!("config.toml has no machine `{name}` any more");
+        let hint = Some(format!("write [machine.{name}] with `ssh = \"host\"`"));
+        self.handle(Event::Worker(worker, WorkerEvent::Exited { reason, expected: false, hint }));
+        None
+    }
+
+    fn spawn_by_ssh(&mut self, program: Program, worker: WorkerId, mut load: wire::Load) {
         // Folders of this machine.
         load.kept_prompts = None;
-        // The worker there takes the path that its own machine has for the model.
-        self.engine.spawn_by(program, worker, load, scheduling, None, || Ok(PathBuf::new()));
+        // The worker there takes the path that its own machine has for the model, and that machine's own niceness is given
+        // to it on its command line.
+        self.engine.spawn_by(program, worker, load, SchedulingPolicy::default(), None, || Ok(PathBuf::new()));
     }
 }

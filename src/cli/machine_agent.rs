@@ -24,6 +24,9 @@ pub struct MachineAgent {
     /// Be a worker for the model of this id
     #[arg(long, value_name = "ID", conflicts_with = "list")]
     worker: Option<String>,
+    /// Speak like a worker for the session that this machine's server has of the model of this id
+    #[arg(long, value_name = "ID", conflicts_with_all = ["list", "worker"])]
+    join: Option<String>,
     /// Run a file that the check refuses
     #[arg(long, requires = "worker")]
     force: bool,
@@ -57,6 +60,12 @@ pub fn run(arguments: &MachineAgent, mut settings: Settings, verbose: bool) -> E
         let scheduling = SchedulingPolicy { wait_policy, nice: arguments.nice.unwrap_or(own.nice) };
         let reason = agent.become_worker(id, arguments.force, scheduling, verbose);
         return Failure::new(Exit::Failed, reason).print().into();
+    }
+    if let Some(id) = &arguments.join {
+        return match agent.join(id) {
+            Ok(()) => Exit::Done.into(),
+            Err(reason) => Failure::new(Exit::Failed, reason).print().into(),
+        };
     }
     if arguments.list {
         agent.list();

@@ -20,7 +20,7 @@ use crate::notification::Notification;
 use crate::record::PendingRecord;
 use crate::requests::EndedRequests;
 use crate::ring::Ring;
-use crate::session::{Session, SessionId, WorkerId};
+use crate::session::{Session, SessionId, SessionStatus, WorkerId};
 use crate::settings::Settings;
 use crate::storage::CleanupState;
 use crate::units::{Bytes, Watts};
@@ -202,6 +202,13 @@ impl Domain {
     /// The other machine of this name.
     pub fn remote(&self, name: &str) -> Option<&RemoteMachine> {
         self.machines.iter().find(|machine| machine.name == name)
+    }
+
+    /// The session that the server of a model's machine has of it, where that is another machine.
+    pub fn session_there(&self, model: &Model) -> Option<&SessionStatus> {
+        let machine = self.remote(model.machine.as_deref()?)?;
+        let id = model.id.strip_prefix(machine.name.as_str())?.strip_prefix('/')?;
+        machine.sessions.iter().find(|session| session.model == id && session.phase != "failed")
     }
 
     /// The last sample of a machine: of this one, or of the other one of this name.

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::joined;
 use super::protocol::{Hello, Line, Order};
 use crate::app::{Clock, prepare, socket};
 use crate::{engine, library, telemetry};
@@ -76,6 +77,20 @@ impl Agent {
             Ok(path) => format!("the worker can't be started: {}", engine::become_worker(&path, scheduling, is_verbose)),
             Err(reason) => reason,
         }
+    }
+
+    /// Speak like a worker for the session that this machine's server has of a model, until whoever asks has gone.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: why it can't, or how the session ended.
+    pub fn join(&self, id: &str) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let ended = runtime.block_on(joined::join(id));
+        // A thread that reads standard input would not end before its next byte.
+        runtime.shutdown_background();
+        ended
     }
 
     /// The file of a model, checked.

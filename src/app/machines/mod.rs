@@ -5,6 +5,7 @@
 //! the engine runs like its own, by ssh.
 
 mod agent;
+mod joined;
 mod link;
 mod models;
 mod protocol;
@@ -93,15 +94,24 @@ impl Links {
 
 /// The program that is a worker for a model on another machine.
 pub(super) fn worker(name: &str, machine: &Machine, model: &Model, scheduling: SchedulingPolicy) -> Program {
-    let id = models::id_there(name, model);
     let SchedulingPolicy { wait_policy, nice } = scheduling;
     let words = ["machine-agent", "--nice", &nice.to_string(), "--wait-policy", wait_policy.name(), "--worker"];
     let mut remote: Vec<String> = words.map(str::to_owned).to_vec();
-    remote.push(ssh::quoted(id));
+    remote.push(ssh::quoted(models::id_there(name, model)));
     if model.overridden.is_some() {
         remote.push("--force".to_owned());
     }
-    let mut words = ssh::words(machine, &remote).into_iter();
+    by_ssh(name, machine, &remote)
+}
+
+/// The program that speaks like a worker for the session that a machine's server has of a model.
+pub(super) fn joined(name: &str, machine: &Machine, model: &Model) -> Program {
+    let id = ssh::quoted(models::id_there(name, model));
+    by_ssh(name, machine, &["machine-agent".to_owned(), "--join".to_owned(), id])
+}
+
+fn by_ssh(name: &str, machine: &Machine, remote: &[String]) -> Program {
+    let mut words = ssh::words(machine, remote).into_iter();
     let path = words.next().unwrap_or_default().into();
     Program { path, arguments: words.map(Into::into).collect(), machine: Some(name.to_owned()) }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::ui::State;
+use crate::ui::{Action, Mode, State};
 use crate::ui::canvas::{Canvas, Spans, below, row, spans_width};
 use crate::ui::fleet_view::{FIELDS, FleetField};
 use crate::ui::theme::Meaning;
@@ -11,7 +11,7 @@ use domain::filter::{self, Filter};
 use domain::machine::Sample;
 use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower};
 use domain::session::SessionStatus;
-use domain::units::{Watts, or_dash};
+use domain::units::{Bytes, Watts, counted, digits, or_dash};
 
 /// Columns of a machine's name.
 const NAME: u16 = 12;
@@ -202,12 +202,21 @@ pub(crate) fn draw_fleet(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return;
     }
     canvas.claim("there", area);
-    canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), "Sessions of other machines' servers", Meaning::Muted);
+    let open = canvas.key(Mode::Library, Action::Choose);
+    let head = format!("Sessions of other machines' servers: {open} on their models in the Library joins them");
+    canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), &head, Meaning::Muted);
     for (index, (machine, session)) in sessions(state).into_iter().enumerate().take(usize::from(area.height) - 1) {
+        let figures = [
+            session.tokens_per_second.map(|rate| format!("{} tok/s", digits(rate))),
+            session.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
+            session.requests.filter(|count| *count > 0).map(|count| counted(count, "request")),
+        ];
+        let figures: String = figures.into_iter().flatten().map(|figure| format!("  {figure}")).collect();
         let spans = [
             canvas.span(Meaning::Muted, format!("{machine}/")),
             canvas.span(Meaning::Text, format!("{}  ", session.name)),
             canvas.span(Meaning::Muted, session.phase.clone()),
+            canvas.span(Meaning::Text, figures),
         ];
         canvas.put_spans(area.x + 1, row(area, index as u16 + 1).y, area.width.saturating_sub(1), &spans);
     }

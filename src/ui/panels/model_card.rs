@@ -136,6 +136,11 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let (open, another) = (canvas.key(Mode::Library, Action::Choose), canvas.key(Mode::Library, Action::New));
         let text = format!("▶ {}, {}: {open} opens it, {another} starts another", session.name, session.word());
         rest = long_pair(canvas, rest, "running", &text);
+    } else if let Some(there) = state.domain.session_there(model) {
+        let (open, another) = (canvas.key(Mode::Library, Action::Choose), canvas.key(Mode::Library, Action::New));
+        let machine = model.on();
+        let text = format!("▷ in {machine}'s server, {}: {open} joins it, {another} starts another", there.phase);
+        rest = long_pair(canvas, rest, "running", &text);
     }
     let fit = fit(&state.domain, model);
     let mut spans = fit_cell(canvas, &fit);

@@ -115,6 +115,8 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
     if let Some(session) = state.domain.running(&model.id) {
         let meaning = if session.phase == Phase::Ready { Meaning::Good } else { Meaning::Accent };
         title.insert(0, canvas.span(meaning, if canvas.plain { "running " } else { "▶ " }));
+    } else if state.domain.session_there(model).is_some() {
+        title.insert(0, canvas.span(Meaning::Muted, if canvas.plain { "in its server " } else { "▷ " }));
     }
     let cells = vec![
         title,

@@ -87,6 +87,8 @@ pub struct Session {
     pub loaded: Option<Box<Loaded>>,
     /// Where its worker runs, or is to: a change of the setting counts from the next load on.
     pub(super) place: Place,
+    /// It is one of another machine's own server, which others use as well: it has that one's settings, and no worker of its own.
+    pub is_joined: bool,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<Job>,
     /// Process id of the worker.
@@ -226,6 +228,7 @@ impl Session {
             engine: String::new(),
             loaded: None,
             place: settings.on,
+            is_joined: false,
             job: None,
             pid: None,
             process: None,

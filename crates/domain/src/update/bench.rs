@@ -174,7 +174,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             let load = load(&lane.model, &settings, &domain.settings.rpc, lane.threads);
             let model = Arc::clone(&lane.model);
             let job = job_request(&model, bench.plan.settings, lane.needed);
-            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job });
+            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins: false });
         }
     }
     effects

@@ -261,9 +261,9 @@ fn forget(domain: &mut Domain) {
 fn expire(domain: &mut Domain) -> Vec<Effect> {
     let jobs = working::sessions(domain);
     let now = domain.now;
-    let is_settled = |request: &Request| {
+    let is_settled = |session: &Session, request: &Request| {
         let Some(ended) = request.ended else { return true };
-        request.figures.is_settled || !history::may_settle(domain, ended)
+        request.figures.is_settled || !history::may_settle(domain, session.machine(), ended)
     };
     let is_over = |session: &&Session| {
         // Somebody talks to it on the screen.
@@ -272,7 +272,7 @@ fn expire(domain: &mut Domain) -> Vec<Effect> {
             && !is_chat
             && !jobs.iter().any(|(id, _)| *id == session.id)
             // The last of its answers' energy is booked with the next tick.
-            && session.requests.iter().all(is_settled)
+            && session.requests.iter().all(|request| is_settled(session, request))
     };
     let over: Vec<SessionId> = domain.sessions.iter().filter(is_over).map(|session| session.id).collect();
     over.into_iter().flat_map(|id| stop_one(domain, id)).collect()

@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::record::Draft;
 use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{ELSEWHERE, End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
+use crate::session::{End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
 use crate::settings::{ChatSettings, ContextFull, InEffect, SessionSettings, in_effect};
 use crate::state::Domain;
 use crate::units::Bytes;
@@ -95,6 +95,22 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     Ok((Value::Session(id), effects))
 }
 
+/// Be a client of the session that the server of a model's machine has.
+pub(super) fn join(domain: &mut Domain, id: &str) -> Outcome {
+    let gone = || Refused::new(Cause::NotFound, "its machine's server has it loaded no more");
+    let model = domain.model(id).cloned().ok_or_else(gone)?;
+    let there = domain.session_there(&model).ok_or_else(gone)?;
+    let context = there.context.unwrap_or(domain.settings.session.context);
+    let settings = SessionSettings { context, ..domain.settings.session };
+    let id = create(domain, model, settings);
+    if let Some(session) = find(domain, id) {
+        session.is_joined = true;
+        // It takes no further memory there.
+        session.planned = MemoryEstimate::default();
+    }
+    Ok((Value::Session(id), spawn(domain, id)))
+}
+
 /// Put a session on the list. It has no worker yet.
 pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSettings) -> SessionId {
     let id = SessionId(next_id(domain));
@@ -132,9 +148,10 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let (model, settings) = (Arc::clone(&session.model), session.settings);
     let job = job_request(&model, settings, session.planned.total());
     let n_gpu_layers = admission::layers(domain, &model, &settings);
+    let joins = session.is_joined;
     let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
     let scheduling = domain.settings.engine.scheduling();
-    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job }]
+    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins }]
 }
 
 /// The job that a worker is to run in; `None` on this machine.
@@ -286,7 +303,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     request.is_raw = matches!(prompt, Prompt::Raw(_));
     (request.asker, request.priority) = (asker, priority);
     request.prompt_bytes = request.prompt.iter().map(Turn::n_bytes).sum();
-    request.figures.energy = if session.is_here() { unmetered } else { Figure::unknown(ELSEWHERE) };
+    request.figures.energy = session.why_no_energy().map_or(unmetered, Figure::unknown);
     request.draft = draft;
     let own = Ask {
         max_tokens: session.settings.max_tokens,
@@ -428,7 +445,10 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     let session = domain.session(id).ok_or_else(gone)?;
     let context = admission::context(&session.model, session.settings.context);
     has_devices(domain, &session.settings)?;
-    let planned = admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings });
+    let planned = match session.is_joined {
+        true => MemoryEstimate::default(),
+        false => admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings }),
+    };
     if !session.is_forced
         && session.settings.on.is_here()
         && let Err(refusal) = admission::readmit(domain, session, planned)
@@ -527,7 +547,7 @@ impl Session {
     /// A request ends. The answer of the conversation becomes a part of it.
     pub(super) fn finish(&mut self, id: RequestId, end: End, now: Moment) {
         self.timer.end(id.0, now.uptime);
-        let is_elsewhere = !self.is_here();
+        let is_elsewhere = self.why_no_energy().is_some();
         let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
         request.end(end, now);
         // No tick of a sensor of this machine pays for it.
