@@ -92,7 +92,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the models on this machine
+    /// List the models on this machine, and on others that are set
     #[command(visible_alias = "list", aliases = ["models"])]
     Ls(Ls),
     /// List the sessions that run: the models that are loaded
@@ -221,7 +221,8 @@ pub fn usage_error(error: &clap::Error) -> Exit {
 #[derive(Debug, clap::Args)]
 pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
-    /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
+    /// `is:damaged`, `license:osi`, `open:data`, `on:NAME` for another machine, `on:here` for this one, and behind `--`
+    /// `-WORD` for what is not wanted
     pub filter: Vec<String>,
     /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

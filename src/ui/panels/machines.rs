@@ -203,7 +203,7 @@ pub(crate) fn draw_fleet(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     canvas.claim("there", area);
     let open = canvas.key(Mode::Library, Action::Choose);
-    let head = format!("Sessions of other machines' servers: {open} on their models in the Library joins them");
+    let head = format!("Other machines' servers ({open} on the model in the Library joins one)");
     canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), &head, Meaning::Muted);
     for (index, (machine, session)) in sessions(state).into_iter().enumerate().take(usize::from(area.height) - 1) {
         let figures = [
