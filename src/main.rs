@@ -244,15 +244,17 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             let mut all = library::list(&settings.library, &library::Env::read()).models;
             all.push(Arc::clone(&model));
             let cards = openness::cards(std::slice::from_ref(&model), &all, &table);
+            let there = cli::elsewhere::sample(&settings, &model);
             let mut domain = probe(settings);
             drop(progress);
             let now = Clock::start().now();
-            for event in [
+            let events = [
                 Event::Library(LibraryEvent::Openness(table)),
                 Event::Library(LibraryEvent::Found(all)),
                 Event::Library(LibraryEvent::Rated { generation: 0, cards }),
                 Event::History(HistoryEvent::Measured(taffrail::app::history::measured().into_iter().collect())),
-            ] {
+            ];
+            for event in events.into_iter().chain(there) {
                 domain.update(now, event);
             }
             cli::show::run(&domain, &model, arguments.json, now.unix, out).map(|()| Exit::Done)

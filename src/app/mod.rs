@@ -377,7 +377,6 @@ impl App {
         self.state.ui.notices.iter().filter(|notice| notice.is_error).map(|notice| notice.text.as_str())
     }
 
-
     /// The same for an action of the dashboard.
     pub fn act(&mut self, action: Action) {
         self.handle(ui::Event::Action(action));

@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::app::machines::{self, Listed, Listing, Unreached, Wants};
+use domain::Event;
+use domain::machine::remote::RemoteEvent;
+use domain::model::Model;
 use domain::model::library_view::may_be_on;
 use domain::settings::Settings;
 
@@ -27,6 +30,14 @@ pub fn ask(settings: &Settings, wants: Wants, filter: &str) -> Vec<Listed> {
     let asked = settings.machines.iter().filter(|(name, _)| may_be_on(filter, name));
     let asked: Vec<_> = asked.map(|(name, machine)| (name.as_str(), machine)).collect();
     if asked.is_empty() { Vec::new() } else { machines::look(&asked, wants) }
+}
+
+/// What the sensors of a model's machine say, as an event of it; `None` for this machine's, and where it does not answer.
+pub fn sample(settings: &Settings, model: &Model) -> Option<Event> {
+    let name = model.machine.as_deref()?;
+    let machine = settings.machines.get(name)?;
+    let listing = machines::look(&[(name, machine)], Wants::Sample).pop()?.listing.ok()?;
+    Some(Event::Remote(name.to_owned(), RemoteEvent::Sample(listing.sample?)))
 }
 
 /// What each told, and the machines for the document; those that did not answer are named on `err`.
@@ -61,7 +72,8 @@ mod tests {
         };
         let there = Listed { name: "desk".to_owned(), listing: Ok(Listing::default()) };
         let mut err = Vec::new();
-        let (views, listings) = split(vec![failed("lab", Some("do this")), there, failed("x", None)], &mut err).unwrap();
+        let (views, listings) =
+            split(vec![failed("lab", Some("do this")), there, failed("x", None)], &mut err).unwrap();
         assert_eq!(String::from_utf8(err).unwrap(), "warning: lab: no; do this\nwarning: x: no\n");
         assert_eq!(listings.len(), 1);
         let problems: Vec<_> = views.iter().map(|view| (view.name.as_str(), view.problem.is_some())).collect();

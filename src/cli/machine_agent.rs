@@ -43,9 +43,8 @@ pub struct MachineAgent {
 
 /// Reads the name of a policy.
 fn wait_policy() -> impl TypedValueParser<Value = WaitPolicy> {
-    PossibleValuesParser::new(WaitPolicy::ALL.map(WaitPolicy::name)).map(|wanted| {
-        WaitPolicy::ALL.into_iter().find(|policy| policy.name() == wanted).unwrap_or_default()
-    })
+    PossibleValuesParser::new(WaitPolicy::ALL.map(WaitPolicy::name))
+        .map(|wanted| WaitPolicy::ALL.into_iter().find(|policy| policy.name() == wanted).unwrap_or_default())
 }
 
 /// Do what the other machine wants.

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
+use super::Exit;
 use super::elsewhere::{self, MachineView};
 use super::failure::{Failure, print_error};
 use super::table::{self, Column};
-use super::Exit;
 use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::machines::{Wants, named};

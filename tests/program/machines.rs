@@ -342,7 +342,8 @@ fn names_from_another_machine_reach_no_terminal_as_they_are() {
         wire::VERSION
     );
     let sessions = r#"{"sessions":[{"name":"a\u001b]0;title\u0007b","model":"x\u001b[2J","phase":"\u001b[8mready"}]}"#;
-    let figures = r#"{"figures":{"host":"\u001b[2J","processor":"\u001b[31mchip","cpu":0.5,"why_no_power":"\u001b[5mno"}}"#;
+    let figures =
+        r#"{"figures":{"host":"\u001b[2J","processor":"\u001b[31mchip","cpu":0.5,"why_no_power":"\u001b[5mno"}}"#;
     let models = r#"{"models":[]}"#;
     let text = format!("printf '%s\\n' '{hello}' '{figures}' '{sessions}' '{models}'\nexec sleep 600");
     desk.script("taffrail", &text);

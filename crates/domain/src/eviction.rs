@@ -125,9 +125,17 @@ pub fn plan_load(domain: &Domain, model: &Arc<Model>, settings: SessionSettings)
         Some(session) => Outcome::Loaded(session.id),
         None => outcome(domain, machine, needed, &settings),
     };
-    let memory = if machine.is_some() { admission::free_memory_on(domain, machine) } else { memory(domain, &[], &settings) };
+    let memory =
+        if machine.is_some() { admission::free_memory_on(domain, machine) } else { memory(domain, &[], &settings) };
     let free = memory.map(|memory| memory.free);
-    LoadPlan { model: model.id.clone(), name: model.name.clone(), needed, free, outcome, devices: devices(domain, machine) }
+    LoadPlan {
+        model: model.id.clone(),
+        name: model.name.clone(),
+        needed,
+        free,
+        outcome,
+        devices: devices(domain, machine),
+    }
 }
 
 /// The session that answers requests for a model: one that is loaded rather than one that is to be, and the one with the
@@ -297,8 +305,7 @@ fn score(idle: Duration, frees: Bytes, load: Option<Duration>, planned: MemoryEs
 /// The devices, with who holds how much.
 fn devices(domain: &Domain, machine: Option<&str>) -> Vec<Device> {
     let Some(sample) = domain.sample_on(machine) else { return Vec::new() };
-    let live =
-        || domain.sessions.iter().filter(|session| session.pid.is_some() && session.machine() == machine);
+    let live = || domain.sessions.iter().filter(|session| session.pid.is_some() && session.machine() == machine);
     let main = sample.memory.map(|memory| Device {
         name: "main memory".to_owned(),
         total: memory.total,

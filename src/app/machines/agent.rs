@@ -61,11 +61,15 @@ impl Agent {
         Self { settings }
     }
 
-    /// Say who this is, then the sessions of the server and the models, once.
+    /// Say who this is, then the sessions of the server, what the sensors say at once, and the models, once each.
     pub fn list(&self) {
         let out = hello();
-        // Whoever wants the sessions alone has gone by now.
+        // Whoever wants these alone has gone by now.
         if !out.sessions(socket::sessions()) {
+            return;
+        }
+        let sample = telemetry::Sampler::new("/".into(), SESSIONS).sample(Clock::start().now(), &[]);
+        if !out.say(&Line { sample: Some(Box::new(sample)), ..Line::default() }) {
             return;
         }
         out.models(&library::list(&self.settings.library, &library::Env::read()).models);
@@ -74,7 +78,9 @@ impl Agent {
     /// Go on as a worker for a model that another machine asks for; gives a sentence where that fails.
     pub fn become_worker(&self, id: &str, is_forced: bool, scheduling: SchedulingPolicy, is_verbose: bool) -> String {
         match self.file(id, is_forced) {
-            Ok(path) => format!("the worker can't be started: {}", engine::become_worker(&path, scheduling, is_verbose)),
+            Ok(path) => {
+                format!("the worker can't be started: {}", engine::become_worker(&path, scheduling, is_verbose))
+            }
             Err(reason) => reason,
         }
     }

@@ -263,9 +263,10 @@ impl Joined {
         let Some(number) = self.commands.remove(&id) else { return };
         match result {
             Ok(Value::Request(request)) => {
-                let is_query = self.domain.session(self.session).is_some_and(|session| {
-                    session.queries.iter().any(|query| query.id == request)
-                });
+                let is_query = self
+                    .domain
+                    .session(self.session)
+                    .is_some_and(|session| session.queries.iter().any(|query| query.id == request));
                 let known = if is_query { &mut self.queries } else { &mut self.open };
                 known.insert(request, number);
             }

@@ -65,7 +65,8 @@ impl Links {
             return;
         }
         let (pids, watched) = watch::channel(Vec::new());
-        let task = tokio::spawn(link::keep(name.to_owned(), (machine.clone(), interval), clock, watched, self.sender.clone()));
+        let task =
+            tokio::spawn(link::keep(name.to_owned(), (machine.clone(), interval), clock, watched, self.sender.clone()));
         self.by_name.insert(name.to_owned(), Link { pids, task });
     }
 

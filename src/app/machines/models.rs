@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::link::{LAST_WORDS, read_stderr};
 use super::protocol::{Line, MAX_LINE, MAX_MODELS, MAX_SESSIONS};
 use super::ssh;
+use domain::machine::Sample;
 use domain::model::Model;
 use domain::session::SessionStatus;
 use domain::settings::Machine;
@@ -92,6 +93,8 @@ pub enum Wants {
     Models,
     /// The sessions alone, which are there at once.
     Sessions,
+    /// What its sensors say at once: its memory, and no rates.
+    Sample,
 }
 
 /// What a machine has.
@@ -101,6 +104,8 @@ pub struct Listing {
     pub models: Vec<Arc<Model>>,
     /// The sessions of its server, under the names that they have there.
     pub sessions: Vec<SessionStatus>,
+    /// What its sensors say at once.
+    pub sample: Option<Box<Sample>>,
 }
 
 /// Why a machine could not be asked.
@@ -205,7 +210,7 @@ async fn read(
         let Ok(line) = serde_json::from_slice::<Line>(&line) else { continue };
         if let Some(hello) = line.hello {
             // Sessions are told in every version.
-            if let Some(differs) = hello.difference(name).filter(|_| wants == Wants::Models) {
+            if let Some(differs) = hello.difference(name).filter(|_| wants != Wants::Sessions) {
                 return Some(Err(differs));
             }
             wait = patience.all;
@@ -213,6 +218,12 @@ async fn read(
         if let Some(sessions) = line.sessions {
             listing.sessions = sessions.into_iter().take(MAX_SESSIONS).map(SessionStatus::cleaned).collect();
             if wants == Wants::Sessions {
+                return Some(Ok(listing));
+            }
+        }
+        if let Some(sample) = line.sample {
+            listing.sample = Some(sample);
+            if wants == Wants::Sample {
                 return Some(Ok(listing));
             }
         }

@@ -132,10 +132,7 @@ fn names_of_the_users_own_are_listed() {
     let aliases: BTreeMap<String, Alias> =
         aliases.map(|(name, model)| (name.to_owned(), alias(model))).into_iter().collect();
     let text = listed(|options| options.aliases = aliases.clone());
-    assert!(
-        text.lines().next().is_some_and(|head| head.starts_with("Model            Aliases      Params")),
-        "{text}"
-    );
+    assert!(text.lines().next().is_some_and(|head| head.starts_with("Model            Aliases      Params")), "{text}");
     assert!(text.contains("Qwen3-8B-Q4_K_M  chat, coder"), "{text}");
     let document = listed(|options| (options.aliases, options.json) = (aliases, true));
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();

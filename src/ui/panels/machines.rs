@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use crate::ui::{Action, Mode, State};
 use crate::ui::canvas::{Canvas, Spans, below, row, spans_width};
 use crate::ui::fleet_view::{FIELDS, FleetField};
 use crate::ui::theme::Meaning;
+use crate::ui::{Action, Mode, State};
 use domain::figure::{Figure, Grade};
 use domain::filter::{self, Filter};
 use domain::machine::Sample;

@@ -148,10 +148,13 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
         Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context at most")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at least, more than is free")),
-        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, match &model.machine {
-            Some(machine) if model.summary.is_some() => format!(" the memory of {machine} is not known now"),
-            _ => " memory needs unknown: not in its header".to_owned(),
-        })),
+        Fit::Unknown => spans.push(canvas.span(
+            Meaning::Muted,
+            match &model.machine {
+                Some(machine) if model.summary.is_some() => format!(" the memory of {machine} is not known now"),
+                _ => " memory needs unknown: not in its header".to_owned(),
+            },
+        )),
         Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
@@ -228,8 +231,9 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     }
     let mut rest = area;
     let there = model.machine.as_ref().map_or_else(String::new, |machine| format!(" on {machine}"));
-    let free =
-        table.free().map_or_else(|| "estimated needs".to_owned(), |free| format!("estimated needs; free{there}: {free}"));
+    let free = table
+        .free()
+        .map_or_else(|| "estimated needs".to_owned(), |free| format!("estimated needs; free{there}: {free}"));
     let style = canvas.style(Meaning::Accent);
     let rows = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &free, style);
     rest = below(rest, rows);

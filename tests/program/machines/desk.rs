@@ -106,10 +106,7 @@ impl Desk {
                 file(home, "known")
             ),
         );
-        home.write(
-            "config/taffrail/config.toml",
-            machine("desk", "desk", &self.home.path("taffrail"), &config),
-        );
+        home.write("config/taffrail/config.toml", machine("desk", "desk", &self.home.path("taffrail"), &config));
     }
 
     /// One more machine of another home, behind this sshd and with another program there.

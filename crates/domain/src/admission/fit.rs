@@ -170,7 +170,12 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
         });
         Row { context, needs: needs.flatten().collect() }
     });
-    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms, others: held_by_others(domain, model) })
+    Some(Table {
+        weights: Bytes(summary.tensor_bytes),
+        rows: rows.collect(),
+        rooms,
+        others: held_by_others(domain, model),
+    })
 }
 
 /// What is free for one more session on the model's machine: in main memory, then on each GPU that has memory of its own.

@@ -156,8 +156,7 @@ pub(super) fn session_for(
     }
     let settings = admission::settings_for(&model, settings.unwrap_or(domain.settings.session));
     let planned = admission::planned(domain, &model, &settings);
-    if let Fit::Refused { refusal, unloaded } =
-        eviction::outcome(domain, model.machine.as_deref(), planned, &settings)
+    if let Fit::Refused { refusal, unloaded } = eviction::outcome(domain, model.machine.as_deref(), planned, &settings)
     {
         return Err(does_not_fit(&model, refusal, unloaded));
     }

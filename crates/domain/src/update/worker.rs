@@ -247,7 +247,8 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     let now = domain.now;
     let Some(session) = find(domain, id) else { return Vec::new() };
     // What was not started has not died, and who said why has.
-    let has_died = session.pid.is_some() && !session.is_joined && !expected && !matches!(session.phase, Phase::Failed { .. });
+    let has_died =
+        session.pid.is_some() && !session.is_joined && !expected && !matches!(session.phase, Phase::Failed { .. });
     // What llama.cpp wrote last says more than a hint does; the engine's name stands in the log too.
     let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
     let last_words = written.or(hint.as_deref());

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::library::tests::part;
+use domain::model::Model;
 
 /// A store with real media types, in which a manifest was cut behind the layer of its weights.
 #[test]
@@ -113,7 +114,7 @@ fn what_is_gone_is_missing() {
 fn models_of_other_machines_are_left_alone() {
     let yard = Yard::new();
     let there = |model: Arc<Model>| Arc::new(Model { machine: Some("desk".to_owned()), ..(*model).clone() });
-    let models = vec![there(yard.ollama("one")), there(yard.ollama("two"))];
+    let models = vec![there(yard.ollama("one")), there(yard.ollama("llama"))];
     for request in [
         Request::Remove { models: models.clone() },
         Request::Prune { kinds: Vec::new(), unused: models.clone() },

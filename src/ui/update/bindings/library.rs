@@ -6,7 +6,8 @@ use crate::ui::{Action, State, Welcome};
 
 pub(super) const MODELS: &[Binding] = &[
     bind(Action::Choose, &["enter"], choose, library::open),
-    bind(Action::New, &["n"], |state| when(is_running(state) || is_there(state), "start another"), library::start).anywhere(),
+    bind(Action::New, &["n"], |state| when(is_running(state) || is_there(state), "start another"), library::start)
+        .anywhere(),
     bind(Action::Mark, &["space"], |state| when(can_start(state), "mark"), race::mark).anywhere(),
     bind(Action::RaceMarked, &["R"], fleet::race_marked, race::race_marked),
     bind(Action::Configure, &["c"], |state| when(can_start(state), "settings"), library::configure).anywhere(),
