@@ -7,6 +7,8 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Instant;
 
+use gguf::testing::{Mixture, Sized};
+
 use crate::support::{Home, PATIENCE, Ran, Terminal, wait_for};
 use desk::{Desk, Meter, key};
 
@@ -275,18 +277,30 @@ fn each_column_of_a_race_has_the_joules_of_its_own_machines_meter() {
     let Some(desk) = Desk::metered(&there) else { return };
     let home = Home::new();
     desk.known_to(&home, "");
-    let command = home.command(&[
-        "race",
-        "ishmael-4m",
-        "desk/ishmael-4m",
-        "--prompt",
-        "The whale",
-        "--max-tokens",
-        "400",
-        "--temp",
-        "0",
-        "--json",
-    ]);
+    // Slow enough for a meter that counts four times a second, and of weights that need no download.
+    let shape = Sized {
+        layers: 12,
+        embedding: 512,
+        heads: 8,
+        heads_kv: 2,
+        feed_forward: 2048,
+        vocabulary: 5_000,
+        is_tied: false,
+    };
+    let mut file = Vec::new();
+    shape.header(Mixture::named("Q8_0").unwrap()).write(&mut file).unwrap();
+    let library = |home: &Home| {
+        home.write("models/slow.gguf", &file);
+        let path = home.path("config/taffrail/config.toml");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        home.write(
+            "config/taffrail/config.toml",
+            format!("{text}\n[library]\nfolders = [{:?}]\n", home.path("models")),
+        );
+    };
+    [&home, &desk.home].map(library);
+    let words = ["race", "slow", "desk/slow", "--prompt", "a whale", "--max-tokens", "700", "--temp", "0", "--json"];
+    let command = home.command(&words);
     let argv = own.around(std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect());
     let mut metered = Command::new(&argv[0]);
     metered.args(&argv[1..]).env_clear();

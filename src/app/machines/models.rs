@@ -203,8 +203,8 @@ async fn read(
     loop {
         line.clear();
         match timeout_at(begun + wait, lines.read_until(b'\n', &mut line)).await {
-            Ok(read) if read.ok()? == 0 => return None,
-            Ok(_) => {}
+            Ok(Ok(0) | Err(_)) => return None,
+            Ok(Ok(_)) => {}
             Err(_) => return Some(Err(format!("it does not answer within {} s", wait.as_secs()))),
         }
         let Ok(line) = serde_json::from_slice::<Line>(&line) else { continue };

@@ -386,10 +386,10 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         effects.extend(open_group(domain));
         return effects;
     };
-    let id = next_id(domain);
-    let now = domain.now;
     let machine = bench.rows.get(index).and_then(|row| bench.lanes.get(row.lane)?.model.machine.clone());
     let n_throttled = domain.sample_on(machine.as_deref()).and_then(|sample| sample.limits.n_throttled);
+    let id = next_id(domain);
+    let now = domain.now;
     let bench = &mut domain.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];

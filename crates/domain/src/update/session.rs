@@ -100,8 +100,9 @@ pub(super) fn join(domain: &mut Domain, id: &str) -> Outcome {
     let gone = || Refused::new(Cause::NotFound, "its machine's server has it loaded no more");
     let model = domain.model(id).cloned().ok_or_else(gone)?;
     let there = domain.session_there(&model).ok_or_else(gone)?;
-    let context = there.context.unwrap_or(domain.settings.session.context);
-    let settings = SessionSettings { context, ..domain.settings.session };
+    let context = there.context;
+    let own = domain.settings.session;
+    let settings = SessionSettings { context: context.unwrap_or(own.context), ..own };
     let id = create(domain, model, settings);
     if let Some(session) = find(domain, id) {
         session.is_joined = true;
@@ -145,10 +146,9 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.demand.is_draining = false;
     session.demand.reload = None;
     session.timer.load(now.uptime);
-    let (model, settings) = (Arc::clone(&session.model), session.settings);
+    let (model, settings, joins) = (Arc::clone(&session.model), session.settings, session.is_joined);
     let job = job_request(&model, settings, session.planned.total());
     let n_gpu_layers = admission::layers(domain, &model, &settings);
-    let joins = session.is_joined;
     let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
     let scheduling = domain.settings.engine.scheduling();
     vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins }]
