@@ -281,6 +281,29 @@ mod tests {
         state
     }
 
+    /// A model of another machine is judged by that one's memory and cores, whatever this one has.
+    #[test]
+    fn a_model_is_judged_by_its_own_machine() {
+        let mut settings = Settings::default();
+        settings.machines.insert("desk".to_owned(), crate::settings::Machine::default());
+        let mut there = Domain::new(settings);
+        let model =
+            |machine: Option<&str>| Model { machine: machine.map(str::to_owned), ..deepseek("DeepSeek V3", true) };
+        // What is free here and there, gigabytes; whether it fits.
+        for (here, desk, fits) in [(2000, Some(8), [true, false]), (8, Some(2000), [false, true])] {
+            there.machine.sample = state(here, &[]).machine.sample;
+            there.machines[0].sample = desk.and_then(|desk| state(desk, &[]).machine.sample);
+            let found =
+                [None, Some("desk")].map(|machine| !matches!(fit(&there, &model(machine)), Fit::TooLarge { .. }));
+            assert_eq!(found, fits, "{here} {desk:?}");
+            let free = |machine| rooms(&there, &model(machine))[0].free;
+            assert!((free(None) < free(Some("desk"))) == fits[1]);
+        }
+        there.machines[0].sample = None;
+        assert_eq!(fit(&there, &model(Some("desk"))), Fit::Unknown);
+        assert_eq!(rooms(&there, &model(Some("desk"))), []);
+    }
+
     fn deepseek(name: &str, is_mla: bool) -> Model {
         let summary = Header::read(&deepseek_v3(name, is_mla).sparse()).unwrap().summary();
         Model { name: name.to_owned(), summary: Some(summary), ..model(name) }

@@ -60,23 +60,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(Cause::BUSY, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    // Each machine has its own memory; that of a cluster's nodes is not known.
-    let free_on = |machine: Option<&str>| {
-        admission::free_memory_on(domain, machine).map(|memory| memory.free).filter(|_| plan.settings.on.is_here())
-    };
-    // What can't be measured keeps nobody from measuring the rest.
-    let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free_on(model.machine.as_deref())
-        .filter(|free| needed > free)
-    {
-        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
-        _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
-        Some(free) => {
-            let there = model.machine.as_ref().map_or_else(String::new, |machine| format!(" on {machine}"));
-            Some(format!("it would need about {needed} for this bench, but {free} are free{there}"))
-        }
-        None => None,
-    };
-    let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
+    let obstacles: Vec<Option<String>> =
+        models.iter().zip(&needs).map(|(model, needed)| obstacle(domain, &plan, model, *needed)).collect();
     if obstacles.iter().all(Option::is_some) {
         let named = models.iter().zip(&obstacles);
         let named =
@@ -86,13 +71,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
     let measurable = models.iter().zip(&needs).zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
-    let n_measurable = measurable.clone().count();
-    let mut together: BTreeMap<Option<&str>, Bytes> = BTreeMap::new();
-    for ((model, needed), _) in measurable {
-        let all = together.entry(model.machine.as_deref()).or_default();
-        *all = *all + *needed;
-    }
-    let too_much = together.into_iter().find(|(machine, all)| free_on(*machine).is_some_and(|free| *all > free));
+    let measurable: Vec<(&Arc<Model>, Bytes)> = measurable.map(|((model, needed), _)| (model, *needed)).collect();
+    let (n_measurable, too_much) = (measurable.len(), too_much(domain, &plan, &measurable));
     let scheduling = domain.settings.bench;
     let spins = scheduling.wait_policy == WaitPolicy::Active;
     let apart = n_measurable > 1 && (spins || too_much.is_some());
@@ -100,7 +80,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         if spins {
             "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
         } else {
-            let all = too_much.map_or(Bytes(0), |(_, all)| all);
+            let all = too_much.unwrap_or_default();
             format!("one model after the other: together they would need {all}")
         }
     });
@@ -146,6 +126,37 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         plan,
         ..Bench::default()
     })
+}
+
+/// What is free on a machine; that of a cluster's nodes is not known.
+fn free_on(domain: &Domain, plan: &Plan, machine: Option<&str>) -> Option<Bytes> {
+    admission::free_memory_on(domain, machine).map(|memory| memory.free).filter(|_| plan.settings.on.is_here())
+}
+
+/// Why a model can't be measured. It keeps nobody from measuring the rest.
+fn obstacle(domain: &Domain, plan: &Plan, model: &Model, needed: Bytes) -> Option<String> {
+    let machine = model.machine.as_deref();
+    if !model.is_runnable() {
+        return Some(format!("it can't be run: {}", model.status));
+    }
+    if model.embeds_only() {
+        return Some("it is a model for embeddings, which generates nothing to measure".to_owned());
+    }
+    let free = free_on(domain, plan, machine).filter(|free| needed > *free)?;
+    let there = machine.map_or_else(String::new, |machine| format!(" on {machine}"));
+    Some(format!("it would need about {needed} for this bench, but {free} are free{there}"))
+}
+
+/// What models need together that don't fit at once on one of their machines.
+fn too_much(domain: &Domain, plan: &Plan, models: &[(&Arc<Model>, Bytes)]) -> Option<Bytes> {
+    let mut together: BTreeMap<Option<&str>, Bytes> = BTreeMap::new();
+    for (model, needed) in models {
+        let all = together.entry(model.machine.as_deref()).or_default();
+        *all = *all + *needed;
+    }
+    let is_too_much =
+        |(machine, all): &(Option<&str>, Bytes)| free_on(domain, plan, *machine).is_some_and(|free| *all > free);
+    together.into_iter().find(is_too_much).map(|(_, all)| all)
 }
 
 /// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.

@@ -445,9 +445,10 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     let session = domain.session(id).ok_or_else(gone)?;
     let context = admission::context(&session.model, session.settings.context);
     has_devices(domain, &session.settings)?;
-    let planned = match session.is_joined {
-        true => MemoryEstimate::default(),
-        false => admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings }),
+    let planned = if session.is_joined {
+        MemoryEstimate::default()
+    } else {
+        admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings })
     };
     if !session.is_forced
         && session.settings.on.is_here()
