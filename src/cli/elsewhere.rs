@@ -11,6 +11,9 @@ use domain::model::Model;
 use domain::model::library_view::may_be_on;
 use domain::settings::Settings;
 
+/// A machine that has answered, by its name, and what it has.
+pub type Answered = (String, Listing);
+
 /// The most characters of such a line.
 const MAX_CHARS: usize = 500;
 
@@ -41,7 +44,7 @@ pub fn sample(settings: &Settings, model: &Model) -> Option<Event> {
 }
 
 /// What each told, and the machines for the document; those that did not answer are named on `err`.
-pub fn split(listed: Vec<Listed>, err: &mut impl Write) -> io::Result<(Vec<MachineView>, Vec<(String, Listing)>)> {
+pub fn split(listed: Vec<Listed>, err: &mut impl Write) -> io::Result<(Vec<MachineView>, Vec<Answered>)> {
     let (mut views, mut listings) = (Vec::new(), Vec::new());
     for Listed { name, listing } in listed {
         let (problem, hint) = match listing {

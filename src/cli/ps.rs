@@ -253,7 +253,9 @@ fn write(
         let mut columns = COLUMNS.to_vec();
         if document.machines.is_empty() && document.sessions.iter().all(|session| session.machine == HERE) {
             columns.remove(ON);
-            rows.iter_mut().for_each(|row| drop(row.remove(ON)));
+            for row in &mut rows {
+                row.remove(ON);
+            }
         }
         return table::write(out, &columns, &rows, width);
     }

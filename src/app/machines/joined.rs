@@ -243,11 +243,7 @@ impl Joined {
         match &mut message {
             Said::Started(started) => started.id = number(&started.id)?,
             Said::Prompt { id, .. } | Said::Text { id, .. } => *id = number(id)?,
-            Said::Finished { id, .. } => {
-                ended = Some(*id);
-                *id = number(id)?;
-            }
-            Said::Failed(Failure { id: Some(id), .. }) => {
+            Said::Finished { id, .. } | Said::Failed(Failure { id: Some(id), .. }) => {
                 ended = Some(*id);
                 *id = number(id)?;
             }

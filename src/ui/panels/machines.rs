@@ -211,12 +211,12 @@ pub(crate) fn draw_fleet(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             session.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
             session.requests.filter(|count| *count > 0).map(|count| counted(count, "request")),
         ];
-        let figures: String = figures.into_iter().flatten().map(|figure| format!("  {figure}")).collect();
+        let figures: Vec<String> = figures.into_iter().flatten().collect();
         let spans = [
             canvas.span(Meaning::Muted, format!("{machine}/")),
             canvas.span(Meaning::Text, format!("{}  ", session.name)),
             canvas.span(Meaning::Muted, session.phase.clone()),
-            canvas.span(Meaning::Text, figures),
+            canvas.span(Meaning::Text, format!("  {}", figures.join("  "))),
         ];
         canvas.put_spans(area.x + 1, row(area, index as u16 + 1).y, area.width.saturating_sub(1), &spans);
     }
