@@ -64,7 +64,7 @@ const COLUMNS: [Column; 12] = [
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
     Column { title: "Size", right: true, least: None, goes: 0 },
     Column { title: "Context", right: true, least: None, goes: 4 },
-    Column { title: "Licence", right: false, least: Some(10), goes: 6 },
+    Column { title: "License", right: false, least: Some(10), goes: 6 },
     Column { title: "Store", right: false, least: None, goes: 3 },
     Column { title: "Used", right: false, least: None, goes: 5 },
     Column { title: SPEED, right: true, least: None, goes: 7 },
@@ -131,7 +131,11 @@ pub fn run(
         })
         .collect();
     if rows.is_empty() {
-        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
+        return writeln!(
+            out,
+            "{}",
+            if options.filter.is_empty() { "no models" } else { "no model matches the filter" }
+        );
     }
     table::write(out, &columns, &rows, options.width)
 }
