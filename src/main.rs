@@ -12,6 +12,7 @@ use domain::openness::{self, Table};
 use domain::record::trace::Frame;
 use domain::settings::{Library, Settings};
 use taffrail::app::front::Front;
+use taffrail::app::machines::Wants;
 use taffrail::app::open::{self, Source};
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, machine, node, probe, socket, terminal_width, welcome};
@@ -33,8 +34,9 @@ fn main() -> ExitCode {
         Err(error) => return cli::usage_error(&error).into(),
     };
     // A worker reads no settings and must start fast.
-    if let Some(Command::Worker) = &cli.command {
-        return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
+    if let Some(Command::Worker { model }) = &cli.command {
+        let options = worker::Options { verbose: cli.verbose, path: model.clone(), ..worker::Options::default() };
+        return worker::run(&options);
     }
     // Nor does what Slurm starts on a node.
     if let Some(Command::WorkerNode { folder }) = &cli.command {
@@ -174,7 +176,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker
+        Command::Worker { .. }
         | Command::RpcWorker(_)
         | Command::WorkerNode { .. }
         | Command::MachineAgent(_)
@@ -192,6 +194,9 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
 }
 
 fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
+    let filter = arguments.filter.join(" ");
+    let (asked, of) = (settings.clone(), filter.clone());
+    let elsewhere = std::thread::spawn(move || cli::elsewhere::ask(&asked, Wants::Models, &of));
     let asked = settings.clone();
     let remotes = std::thread::spawn(move || remote::find_blocking(&asked));
     let (aliases, settings) = (settings.models, &settings.library);
@@ -204,18 +209,23 @@ fn ls(arguments: &cli::Ls, settings: Settings, out: &mut impl Write) -> io::Resu
     listing.models.extend(found.models);
     listing.stores.extend(found.stores);
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
-    if let Some(failure) = cli::ls::wrong_filter(&arguments.filter.join(" "), &listing.models) {
+    let there = Progress::during("asking other machines", || elsewhere.join().unwrap_or_default());
+    let (machines, there) = cli::elsewhere::split(there, &mut io::stderr())?;
+    let mut sessions = sessions.join().unwrap_or_default();
+    cli::ls::add(there, &mut listing.models, &mut sessions);
+    if let Some(failure) = cli::ls::wrong_filter(&filter, &listing.models) {
         return Ok(failure.print());
     }
     let options = cli::ls::Options {
-        filter: arguments.filter.join(" "),
+        filter,
         sort: arguments.sort,
         reverse: arguments.reverse,
         json: arguments.json,
         width: terminal_width(),
         now: Clock::start().now().unix,
         measured: measured.join().unwrap_or_default(),
-        sessions: sessions.join().unwrap_or_default(),
+        sessions,
+        machines,
         aliases,
     };
     let _ = table.join();
@@ -234,15 +244,17 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             let mut all = library::list(&settings.library, &library::Env::read()).models;
             all.push(Arc::clone(&model));
             let cards = openness::cards(std::slice::from_ref(&model), &all, &table);
+            let there = cli::elsewhere::sample(&settings, &model);
             let mut domain = probe(settings);
             drop(progress);
             let now = Clock::start().now();
-            for event in [
+            let events = [
                 Event::Library(LibraryEvent::Openness(table)),
                 Event::Library(LibraryEvent::Found(all)),
                 Event::Library(LibraryEvent::Rated { generation: 0, cards }),
                 Event::History(HistoryEvent::Measured(taffrail::app::history::measured().into_iter().collect())),
-            ] {
+            ];
+            for event in events.into_iter().chain(there) {
                 domain.update(now, event);
             }
             cli::show::run(&domain, &model, arguments.json, now.unix, out).map(|()| Exit::Done)

@@ -11,7 +11,9 @@ use domain::storage::{CleanupJob, Request, StorageEvent};
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
 pub(super) fn start(chore: CleanupJob, domain: &Domain, events: mpsc::Sender<LibraryEvent>) {
     let cleanup = CleanupContext::new(&Env::read(), &domain.settings.library);
-    let models = domain.library.models.clone();
+    // Other machines see to their own disks.
+    let here = domain.library.models.iter().filter(|model| model.machine.is_none());
+    let models: Vec<_> = here.cloned().collect();
     let at_once = domain.settings.library.trash_days == 0;
     std::thread::spawn(move || {
         let tell = |news| drop(events.blocking_send(LibraryEvent::Storage(Box::new(news))));

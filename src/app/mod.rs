@@ -377,14 +377,6 @@ impl App {
         self.state.ui.notices.iter().filter(|notice| notice.is_error).map(|notice| notice.text.as_str())
     }
 
-    /// Wait until the machine was read once: admission needs to know its memory.
-    pub async fn first_sample(&mut self) {
-        while self.state.domain.machine.sample.is_none() {
-            let event = self.next().await;
-            self.handle(event);
-        }
-    }
-
     /// The same for an action of the dashboard.
     pub fn act(&mut self, action: Action) {
         self.handle(ui::Event::Action(action));
@@ -461,7 +453,10 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, load, scheduling, job } => self.spawn(worker, model, *load, scheduling, job),
+            Effect::Spawn { worker, model, load, joins: true, .. } => self.join(worker, &model, *load),
+            Effect::Spawn { worker, model, load, scheduling, job, .. } => {
+                self.spawn(worker, model, *load, scheduling, job);
+            }
             Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
             Effect::Watch { pids } => {

@@ -3,14 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{App, machines, prepare, prompts};
+use crate::engine::Program;
 use crate::{engine, library};
 use domain::Event;
 use domain::event::{LibraryEvent, WorkerEvent};
+use domain::machine::remote::LinkState;
 use domain::model::Model;
 use domain::session::{JobRequest, WorkerId};
-use domain::settings::SchedulingPolicy;
+use domain::settings::{Machine, SchedulingPolicy};
+
+/// How long other machines are waited for before a command begins without their sensors.
+const FIRST_SAMPLE: Duration = Duration::from_secs(15);
 
 impl App {
     /// Put the models into the state without a scan, as a command does that needs one of them only.
@@ -24,11 +32,38 @@ impl App {
         self.connect(self.state.domain.settings.machines.keys().cloned().collect());
     }
 
+    /// Wait until the machines that are used were read once: admission needs to know their memory, and workers their cores.
+    /// Another machine is waited for as long as it may still answer.
+    pub async fn first_sample(&mut self) {
+        let until = Instant::now() + FIRST_SAMPLE;
+        while self.state.domain.machine.sample.is_none() || (self.waits_for_machines() && Instant::now() < until) {
+            match timeout_at(until, self.next()).await {
+                Ok(event) => self.handle(event),
+                Err(_) if self.state.domain.machine.sample.is_some() => return,
+                // This machine always answers.
+                Err(_) => {
+                    let event = self.next().await;
+                    self.handle(event);
+                }
+            }
+        }
+    }
+
+    /// Whether one of the machines that are connected to has not told of itself and may still.
+    fn waits_for_machines(&self) -> bool {
+        let mut used = self.machines.names().filter_map(|name| self.state.domain.remote(name));
+        used.any(|machine| {
+            let may_answer = machine.differs.is_none() && !matches!(machine.link, LinkState::Lost { .. });
+            machine.sample.is_none() && may_answer
+        })
+    }
+
     /// Connect to these machines, but for those that it is connected to already.
     pub(super) fn connect(&mut self, names: BTreeSet<String>) {
         for name in names {
             if let Some(machine) = self.state.domain.settings.machines.get(&name) {
-                self.machines.connect(&name, machine, self.clock);
+                let interval = self.state.domain.settings.telemetry.interval;
+                self.machines.connect(&name, machine, interval, self.clock);
             }
         }
     }
@@ -59,17 +94,42 @@ impl App {
     }
 
     /// Start a worker on the machine of its model, by ssh. What is checked before is checked there.
-    fn spawn_there(&mut self, worker: WorkerId, model: &Model, mut load: wire::Load, scheduling: SchedulingPolicy) {
+    fn spawn_there(&mut self, worker: WorkerId, model: &Model, load: wire::Load, scheduling: SchedulingPolicy) {
+        let program = self.reached(worker, model, |name, machine| machines::worker(name, machine, model, scheduling));
+        if let Some(program) = program {
+            self.spawn_by_ssh(program, worker, load);
+        }
+    }
+
+    /// Be a client of the session that the server of the model's machine has: by a process there that speaks like a worker.
+    pub(super) fn join(&mut self, worker: WorkerId, model: &Model, load: wire::Load) {
+        if let Some(program) = self.reached(worker, model, |name, machine| machines::joined(name, machine, model)) {
+            self.spawn_by_ssh(program, worker, load);
+        }
+    }
+
+    /// The program for a model's machine; where that is set no more, the worker's end is told.
+    fn reached(
+        &mut self,
+        worker: WorkerId,
+        model: &Model,
+        program: impl FnOnce(&str, &Machine) -> Program,
+    ) -> Option<Program> {
         let name = model.machine.clone().unwrap_or_default();
-        let Some(machine) = self.state.domain.settings.machines.get(&name) else {
-            let reason = format!("config.toml has no machine `{name}` any more");
-            let hint = Some(format!("write [machine.{name}] with `ssh = \"host\"`"));
-            return self.handle(Event::Worker(worker, WorkerEvent::Exited { reason, expected: false, hint }));
-        };
-        let program = machines::worker(&name, machine, model);
+        if let Some(machine) = self.state.domain.settings.machines.get(&name) {
+            return Some(program(&name, machine));
+        }
+        let reason = format!("config.toml has no machine `{name}` any more");
+        let hint = Some(format!("write [machine.{name}] with `ssh = \"host\"`"));
+        self.handle(Event::Worker(worker, WorkerEvent::Exited { reason, expected: false, hint }));
+        None
+    }
+
+    fn spawn_by_ssh(&mut self, program: Program, worker: WorkerId, mut load: wire::Load) {
         // Folders of this machine.
         load.kept_prompts = None;
-        // The worker there takes the path that its own machine has for the model.
-        self.engine.spawn_by(program, worker, load, scheduling, None, || Ok(PathBuf::new()));
+        // The worker there takes the path that its own machine has for the model, and that machine's own niceness is given
+        // to it on its command line.
+        self.engine.spawn_by(program, worker, load, SchedulingPolicy::default(), None, || Ok(PathBuf::new()));
     }
 }

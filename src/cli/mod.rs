@@ -12,6 +12,7 @@ pub mod completions;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
+pub mod elsewhere;
 pub mod exit;
 pub mod failure;
 pub mod find;
@@ -91,7 +92,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the models on this machine
+    /// List the models on this machine, and on others that are set
     #[command(visible_alias = "list", aliases = ["models"])]
     Ls(Ls),
     /// List the sessions that run: the models that are loaded
@@ -160,7 +161,11 @@ pub enum Command {
     Man(completions::Man),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// The file to load, whatever the request to load names
+        #[arg(long)]
+        model: Option<PathBuf>,
+    },
     /// Be the process that serves one client's part of a model
     #[command(hide = true)]
     RpcWorker(rpc_serve::RpcWorker),
@@ -194,7 +199,7 @@ impl Cli {
     /// Recordings are of the dashboard: no other command makes one by the options before its name.
     fn checked(self, command: &mut clap::Command) -> Result<Self, clap::Error> {
         match &self.command {
-            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker) => {
+            Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker { .. }) => {
                 let text = "--record and --replay before a command are for the dashboard: write them behind `top`, or without a command";
                 Err(command.error(clap::error::ErrorKind::ArgumentConflict, text))
             }
@@ -216,7 +221,8 @@ pub fn usage_error(error: &clap::Error) -> Exit {
 #[derive(Debug, clap::Args)]
 pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size<5gb`, `params>1b`, `>7b`,
-    /// `is:damaged`, `license:osi`, `open:data`, and behind `--` `-WORD` for what is not wanted
+    /// `is:damaged`, `license:osi`, `open:data`, `on:NAME` for another machine, `on:here` for this one, and behind `--`
+    /// `-WORD` for what is not wanted
     pub filter: Vec<String>,
     /// The column to sort by
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

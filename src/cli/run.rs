@@ -211,7 +211,7 @@ async fn answer(
             _ => {}
         }
         let Some(answer) = request.and_then(|id| now.request(id)).filter(|answer| !answer.is_open()) else { continue };
-        if awaits_energy(&app.state().domain, answer) {
+        if awaits_energy(&app.state().domain, now, answer) {
             // The answer is whole, so what it printed should end its line before the wait.
             if let Err(error) = printer.end() {
                 return Ok(ended(Err(error), Exit::Done));
@@ -239,8 +239,8 @@ pub(super) async fn until(instant: Option<Instant>) {
 }
 
 /// Whether the answer's last part is still to be metered, by a tick that comes soon.
-fn awaits_energy(domain: &Domain, answer: &Request) -> bool {
-    let is_metered = domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+fn awaits_energy(domain: &Domain, session: &Session, answer: &Request) -> bool {
+    let is_metered = domain.sample_on(session.machine()).is_some_and(|sample| sample.total_power().is_some());
     is_metered && !answer.figures.is_settled && domain.settings.telemetry.interval <= LONGEST_WAIT
 }
 

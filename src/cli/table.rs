@@ -11,6 +11,7 @@ use crate::columns;
 const GAP: usize = 2;
 
 /// A column.
+#[derive(Clone, Copy)]
 pub(super) struct Column {
     pub(super) title: &'static str,
     /// Numbers stand to the right.

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 pub use command::News;
+pub use process::become_worker;
 pub use program::Program;
 pub use start_error::StartError;
 

@@ -1,5 +1,8 @@
 //! The worker's process: how it is started, and how its end is told.
 
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
@@ -21,18 +24,40 @@ pub(super) fn spawn(program: &Program, scheduling: SchedulingPolicy) -> std::io:
         command.env("SSH_ASKPASS_REQUIRE", "never").process_group(0);
         return command.spawn();
     }
-    command
-        .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| is_for_worker(&name.to_string_lossy())))
-        // ggml would fork a debugger when it aborts.
-        .env("GGML_NO_BACKTRACE", "1");
-    wait_policy(&mut command, scheduling.wait_policy);
-    huge_pages(&mut command);
+    environment(command.as_std_mut(), scheduling.wait_policy);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
     command.process_group(0);
     let child = command.spawn()?;
     give_way(&child, scheduling.nice);
     Ok(child)
+}
+
+/// Go on as a worker for this file, in this process: another machine's supervisor has started it here by ssh. Gives why that
+/// fails. Libraries read their environment when a process starts, so it starts once more.
+pub fn become_worker(model: &Path, scheduling: SchedulingPolicy, is_verbose: bool) -> io::Error {
+    let program = match Program::own() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut command = std::process::Command::new(&program.path);
+    command.args(&program.arguments).arg("--model").arg(model);
+    if is_verbose {
+        command.arg("--verbose");
+    }
+    environment(&mut command, scheduling.wait_policy);
+    let _ = rustix::process::setpriority_process(None, scheduling.nice.cast_signed());
+    command.exec()
+}
+
+/// The environment of a worker.
+fn environment(command: &mut std::process::Command, policy: WaitPolicy) {
+    command
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| is_for_worker(&name.to_string_lossy())))
+        // ggml would fork a debugger when it aborts.
+        .env("GGML_NO_BACKTRACE", "1");
+    wait_policy(command, policy);
+    huge_pages(command);
 }
 
 /// Whether a worker is given this variable of ours: what the system's libraries, GPU drivers and llama.cpp read. Nothing
@@ -74,7 +99,7 @@ fn give_way(child: &Child, nice: u32) {
 /// Caches and buffers in pages of 2 MB, where the system gives these to those who ask (`madvise`, the default of Ubuntu):
 /// fewer faults at the first prompt and fewer misses after it. SmolLM2-135M reads a prompt 1.2 % faster on one thread and
 /// generates 2 to 4 % faster on two. A user's own tunables stay.
-fn huge_pages(command: &mut Command) {
+fn huge_pages(command: &mut std::process::Command) {
     const TUNABLES: &str = "GLIBC_TUNABLES";
     if cfg!(target_env = "gnu") && std::env::var_os(TUNABLES).is_none() {
         command.env(TUNABLES, "glibc.malloc.hugetlb=1");
@@ -82,7 +107,7 @@ fn huge_pages(command: &mut Command) {
 }
 
 /// What an OpenMP thread does at a barrier. libgomp reads this once, at the process's start.
-fn wait_policy(command: &mut Command, policy: WaitPolicy) {
+fn wait_policy(command: &mut std::process::Command, policy: WaitPolicy) {
     for name in ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "OMP_DYNAMIC"] {
         command.env_remove(name);
     }

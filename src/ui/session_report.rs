@@ -136,8 +136,11 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
         let reason = misplaced.reason();
         lines.warning(format!("! {reason}: see its log; `taffrail doctor` says what this build can use"));
     }
-    if session.is_here() {
-        lines.text("threads", format!("{} of {}", session.threads, domain.thread_limit()));
+    if session.is_joined {
+        lines.long("", format!("a session of {}'s own server, with its settings", session.model.on()));
+    } else if session.is_here() {
+        let limit = domain.thread_limit_on(session.machine());
+        lines.text("threads", format!("{} of {limit}", session.threads));
     }
     lines.heading("Settings");
     for field in SESSION_FIELDS {

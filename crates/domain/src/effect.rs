@@ -57,6 +57,8 @@ pub enum Effect {
         scheduling: SchedulingPolicy,
         /// The job to run it in; `None` runs it on this machine.
         job: Option<Box<crate::session::JobRequest>>,
+        /// Speak to the session that the server of the model's machine has, instead of a new worker.
+        joins: bool,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
     Send {

@@ -120,12 +120,22 @@ pub struct Device {
 pub fn plan_load(domain: &Domain, model: &Arc<Model>, settings: SessionSettings) -> LoadPlan {
     let settings = admission::settings_for(model, settings);
     let needed = admission::planned(domain, model, &settings);
+    let machine = model.machine.as_deref();
     let outcome = match serving(domain, &model.id) {
         Some(session) => Outcome::Loaded(session.id),
-        None => outcome(domain, needed, &settings),
+        None => outcome(domain, machine, needed, &settings),
     };
-    let free = memory(domain, &[], &settings).map(|memory| memory.free);
-    LoadPlan { model: model.id.clone(), name: model.name.clone(), needed, free, outcome, devices: devices(domain) }
+    let memory =
+        if machine.is_some() { admission::free_memory_on(domain, machine) } else { memory(domain, &[], &settings) };
+    let free = memory.map(|memory| memory.free);
+    LoadPlan {
+        model: model.id.clone(),
+        name: model.name.clone(),
+        needed,
+        free,
+        outcome,
+        devices: devices(domain, machine),
+    }
 }
 
 /// The session that answers requests for a model: one that is loaded rather than one that is to be, and the one with the
@@ -144,10 +154,22 @@ pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
     domain.sessions.iter().filter(serves).min_by_key(key)
 }
 
-/// What a session that needs so much comes to.
-pub(crate) fn outcome(domain: &Domain, needed: MemoryEstimate, settings: &SessionSettings) -> Outcome {
+/// What a session that needs so much on a machine comes to.
+pub(crate) fn outcome(
+    domain: &Domain,
+    machine: Option<&str>,
+    needed: MemoryEstimate,
+    settings: &SessionSettings,
+) -> Outcome {
     if !settings.on.is_here() {
         return Outcome::Fits;
+    }
+    if machine.is_some() {
+        // What is loaded here takes no room there.
+        return match admission::admit_on(domain, machine, needed) {
+            Ok(()) => Outcome::Fits,
+            Err(refusal) => Outcome::Refused { refusal, unloaded: Bytes(0) },
+        };
     }
     let needs = needed.here();
     let free = |without: &[SessionId]| memory(domain, without, settings);
@@ -281,9 +303,9 @@ fn score(idle: Duration, frees: Bytes, load: Option<Duration>, planned: MemoryEs
 }
 
 /// The devices, with who holds how much.
-fn devices(domain: &Domain) -> Vec<Device> {
-    let Some(sample) = &domain.machine.sample else { return Vec::new() };
-    let live = || domain.sessions.iter().filter(|session| session.pid.is_some());
+fn devices(domain: &Domain, machine: Option<&str>) -> Vec<Device> {
+    let Some(sample) = domain.sample_on(machine) else { return Vec::new() };
+    let live = || domain.sessions.iter().filter(|session| session.pid.is_some() && session.machine() == machine);
     let main = sample.memory.map(|memory| Device {
         name: "main memory".to_owned(),
         total: memory.total,

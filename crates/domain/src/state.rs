@@ -20,7 +20,7 @@ use crate::notification::Notification;
 use crate::record::PendingRecord;
 use crate::requests::EndedRequests;
 use crate::ring::Ring;
-use crate::session::{Session, SessionId, WorkerId};
+use crate::session::{Session, SessionId, SessionStatus, WorkerId};
 use crate::settings::Settings;
 use crate::storage::CleanupState;
 use crate::units::{Bytes, Watts};
@@ -204,11 +204,29 @@ impl Domain {
         self.machines.iter().find(|machine| machine.name == name)
     }
 
+    /// The session that the server of a model's machine has of it, where that is another machine.
+    pub fn session_there(&self, model: &Model) -> Option<&SessionStatus> {
+        let machine = self.remote(model.machine.as_deref()?)?;
+        let id = model.id.strip_prefix(machine.name.as_str())?.strip_prefix('/')?;
+        machine.sessions.iter().find(|session| session.model == id && session.phase != "failed")
+    }
+
     /// The last sample of a machine: of this one, or of the other one of this name.
     pub fn sample_on(&self, machine: Option<&str>) -> Option<&Sample> {
         match machine {
             None => self.machine.sample.as_deref(),
             Some(name) => self.remote(name)?.sample.as_deref(),
+        }
+    }
+
+    /// Where a machine's energy goes: this one's, or that of the other one of this name.
+    pub(crate) fn attribution_on(&mut self, machine: Option<&str>) -> Option<&mut Attribution> {
+        match machine {
+            None => Some(&mut self.attribution),
+            Some(name) => {
+                let there = self.machines.iter_mut().find(|machine| machine.name == name);
+                there.map(|machine| &mut machine.attribution)
+            }
         }
     }
 

@@ -6,14 +6,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::joined;
 use super::protocol::{Hello, Line, Order};
 use crate::app::{Clock, prepare, socket};
-use crate::{library, telemetry};
+use crate::{engine, library, telemetry};
 use domain::energy::estimated;
 use domain::event::LibraryEvent;
-use domain::machine::remote::{RemoteFigures, RemoteSession};
+use domain::machine::remote::RemoteFigures;
 use domain::model::Model;
-use domain::settings::Settings;
+use domain::session::SessionStatus;
+use domain::settings::{SchedulingPolicy, Settings};
 
 /// The time between two looks at the sessions of this machine's server.
 const SESSIONS: Duration = Duration::from_secs(2);
@@ -37,6 +39,10 @@ impl Out {
         out.write_all(&text).and_then(|()| out.flush()).is_ok()
     }
 
+    fn sessions(&self, sessions: Vec<SessionStatus>) -> bool {
+        self.say(&Line { sessions: Some(sessions), ..Line::default() })
+    }
+
     fn models(&self, models: &[Arc<Model>]) -> bool {
         let models = models.iter().filter_map(|model| serde_json::to_value(&**model).ok()).collect();
         self.say(&Line { models: Some(models), ..Line::default() })
@@ -55,18 +61,46 @@ impl Agent {
         Self { settings }
     }
 
-    /// Say who this is, then the models once.
+    /// Say who this is, then the sessions of the server, what the sensors say at once, and the models, once each.
     pub fn list(&self) {
         let out = hello();
+        // Whoever wants these alone has gone by now.
+        if !out.sessions(socket::sessions()) {
+            return;
+        }
+        let sample = telemetry::Sampler::new("/".into(), SESSIONS).sample(Clock::start().now(), &[]);
+        if !out.say(&Line { sample: Some(Box::new(sample)), ..Line::default() }) {
+            return;
+        }
         out.models(&library::list(&self.settings.library, &library::Env::read()).models);
     }
 
-    /// The file of a model, checked, for a worker that is run for another machine.
+    /// Go on as a worker for a model that another machine asks for; gives a sentence where that fails.
+    pub fn become_worker(&self, id: &str, is_forced: bool, scheduling: SchedulingPolicy, is_verbose: bool) -> String {
+        match self.file(id, is_forced) {
+            Ok(path) => {
+                format!("the worker can't be started: {}", engine::become_worker(&path, scheduling, is_verbose))
+            }
+            Err(reason) => reason,
+        }
+    }
+
+    /// Speak like a worker for the session that this machine's server has of a model, until whoever asks has gone.
     ///
     /// # Errors
     ///
-    /// A sentence: why it can't be run.
-    pub fn file(&self, id: &str, is_forced: bool) -> Result<PathBuf, String> {
+    /// A sentence: why it can't, or how the session ended.
+    pub fn join(&self, id: &str) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let ended = runtime.block_on(joined::join(id));
+        // A thread that reads standard input would not end before its next byte.
+        runtime.shutdown_background();
+        ended
+    }
+
+    /// The file of a model, checked.
+    fn file(&self, id: &str, is_forced: bool) -> Result<PathBuf, String> {
         let models = library::list(&self.settings.library, &library::Env::read()).models;
         let model = models.into_iter().find(|model| model.id == id);
         let model = model.ok_or_else(|| format!("{id} is no longer on this machine"))?;
@@ -133,10 +167,9 @@ fn hello() -> Out {
 fn sessions(out: &Out, ended: &mpsc::Receiver<()>) {
     let mut last = None;
     loop {
-        let found = socket::sessions().into_iter();
-        let found: Vec<_> = found.map(|one| RemoteSession { name: one.name, phase: one.phase }).collect();
+        let found = socket::sessions();
         if last.as_ref() != Some(&found) {
-            if !out.say(&Line { sessions: Some(found.clone()), ..Line::default() }) {
+            if !out.sessions(found.clone()) {
                 return;
             }
             last = Some(found);

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::protocol::{Hello, Line, MAX_LINE, MAX_MODELS, MAX_SESSIONS, Order};
 use super::{models, ssh};
 use crate::app::Clock;
-use domain::machine::remote::{RemoteEvent, RemoteFigures, RemoteSession};
+use domain::machine::remote::{RemoteEvent, RemoteFigures};
+use domain::session::SessionStatus;
 use domain::settings::Machine;
 
 /// How long a machine may take until it says who it is: ssh has to find and reach it.
@@ -20,6 +21,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long one that answers may be silent: it says something with every tick of its sensors.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// The longest time between two samples that is asked for: well below that.
+const MAX_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Pauses between two tries to connect: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -31,7 +35,7 @@ const MAX_GREETING: usize = 200;
 const MAX_STDERR: u64 = 16 << 10;
 
 /// How long the last words of ssh are waited for.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where news go.
 type News = mpsc::Sender<(String, RemoteEvent)>;
@@ -39,7 +43,7 @@ type News = mpsc::Sender<(String, RemoteEvent)>;
 /// Keep a connection to a machine until nobody listens any more.
 pub(super) async fn keep(
     name: String,
-    machine: Machine,
+    (machine, interval): (Machine, Duration),
     clock: Clock,
     mut pids: watch::Receiver<Vec<u32>>,
     news: News,
@@ -49,7 +53,8 @@ pub(super) async fn keep(
         if news.send((name.clone(), RemoteEvent::Connecting)).await.is_err() {
             return;
         }
-        let mut link = Link { name: &name, machine: &machine, clock, news: &news, is_known: false, differs: None };
+        let (name, machine, news) = (&name, &machine, &news);
+        let mut link = Link { name, machine, interval, clock, news, is_known: false, differs: None };
         let (reason, hint) = link.run(&mut pids).await;
         if link.is_known {
             pause = PAUSES.0;
@@ -66,6 +71,8 @@ pub(super) async fn keep(
 struct Link<'a> {
     name: &'a str,
     machine: &'a Machine,
+    /// The time between two samples.
+    interval: Duration,
     clock: Clock,
     news: &'a News,
     /// Whether it has said who it is.
@@ -76,7 +83,7 @@ struct Link<'a> {
 impl Link<'_> {
     /// Connect, and pass on what is said until that ends; gives why.
     async fn run(&mut self, pids: &mut watch::Receiver<Vec<u32>>) -> (String, Option<String>) {
-        let mut child = match spawn(self.machine) {
+        let mut child = match spawn(self.machine, self.interval) {
             Ok(child) => child,
             Err(error) => return (format!("ssh can't be started: {error}"), None),
         };
@@ -162,11 +169,8 @@ impl Link<'_> {
         }
         if let Some(mut sessions) = line.sessions {
             sessions.truncate(MAX_SESSIONS);
-            let clean = |session: RemoteSession| RemoteSession {
-                name: gguf::clean(&session.name, 200),
-                phase: gguf::clean(&session.phase, 20),
-            };
-            self.tell(RemoteEvent::Sessions(sessions.into_iter().map(clean).collect())).await;
+            let sessions = sessions.into_iter().map(SessionStatus::cleaned).collect();
+            self.tell(RemoteEvent::Sessions(sessions)).await;
         }
         if self.differs.is_none() {
             if let Some(mut sample) = line.sample {
@@ -214,8 +218,10 @@ async fn next(lines: &mut BufReader<ChildStdout>, line: &mut Vec<u8>) -> io::Res
     Ok(false)
 }
 
-fn spawn(machine: &Machine) -> io::Result<Child> {
-    let mut words = ssh::words(machine, &["machine-agent".to_owned()]).into_iter();
+fn spawn(machine: &Machine, interval: Duration) -> io::Result<Child> {
+    let interval = interval.min(MAX_INTERVAL).as_millis().to_string();
+    let remote = ["machine-agent".to_owned(), "--interval".to_owned(), interval];
+    let mut words = ssh::words(machine, &remote).into_iter();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     // No window that asks for a password either.
@@ -226,7 +232,7 @@ fn spawn(machine: &Machine) -> io::Result<Child> {
 }
 
 /// What is said on a standard error, as far as it is kept; the rest is read and dropped.
-async fn read_stderr(mut stderr: impl AsyncRead + Unpin) -> String {
+pub(super) async fn read_stderr(mut stderr: impl AsyncRead + Unpin) -> String {
     let mut kept = Vec::new();
     let _ = (&mut stderr).take(MAX_STDERR).read_to_end(&mut kept).await;
     let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;

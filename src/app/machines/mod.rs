@@ -5,12 +5,14 @@
 //! the engine runs like its own, by ssh.
 
 mod agent;
+mod joined;
 mod link;
 mod models;
 mod protocol;
 mod ssh;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -19,10 +21,10 @@ use super::Clock;
 use crate::engine::Program;
 use domain::machine::remote::RemoteEvent;
 use domain::model::Model;
-use domain::settings::Machine;
+use domain::settings::{Machine, SchedulingPolicy};
 
 pub use agent::Agent;
-pub use models::{Found, find, list};
+pub use models::{Found, Listed, Listing, Unreached, Wants, find, look, named};
 
 /// News of machines that may wait; behind it their connections wait.
 const MAX_NEWS: usize = 64;
@@ -56,14 +58,21 @@ impl Links {
         Self { by_name: BTreeMap::new(), sender, news }
     }
 
-    /// Connect to a machine, and again whenever the connection is lost. It is told of by events.
-    pub(super) fn connect(&mut self, name: &str, machine: &Machine, clock: Clock) {
+    /// Connect to a machine, and again whenever the connection is lost. It is told of by events; its sensors are read with this
+    /// time between two samples.
+    pub(super) fn connect(&mut self, name: &str, machine: &Machine, interval: Duration, clock: Clock) {
         if self.by_name.contains_key(name) {
             return;
         }
         let (pids, watched) = watch::channel(Vec::new());
-        let task = tokio::spawn(link::keep(name.to_owned(), machine.clone(), clock, watched, self.sender.clone()));
+        let task =
+            tokio::spawn(link::keep(name.to_owned(), (machine.clone(), interval), clock, watched, self.sender.clone()));
         self.by_name.insert(name.to_owned(), Link { pids, task });
+    }
+
+    /// The machines that are connected to, or are to be.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
     }
 
     /// Watch these processes on a machine from now on.
@@ -85,13 +94,25 @@ impl Links {
 }
 
 /// The program that is a worker for a model on another machine.
-pub(super) fn worker(name: &str, machine: &Machine, model: &Model) -> Program {
-    let id = models::id_there(name, model);
-    let mut remote = vec!["machine-agent".to_owned(), "--worker".to_owned(), ssh::quoted(id)];
+pub(super) fn worker(name: &str, machine: &Machine, model: &Model, scheduling: SchedulingPolicy) -> Program {
+    let SchedulingPolicy { wait_policy, nice } = scheduling;
+    let words = ["machine-agent", "--nice", &nice.to_string(), "--wait-policy", wait_policy.name(), "--worker"];
+    let mut remote: Vec<String> = words.map(str::to_owned).to_vec();
+    remote.push(ssh::quoted(models::id_there(name, model)));
     if model.overridden.is_some() {
         remote.push("--force".to_owned());
     }
-    let mut words = ssh::words(machine, &remote).into_iter();
+    by_ssh(name, machine, &remote)
+}
+
+/// The program that speaks like a worker for the session that a machine's server has of a model.
+pub(super) fn joined(name: &str, machine: &Machine, model: &Model) -> Program {
+    let id = ssh::quoted(models::id_there(name, model));
+    by_ssh(name, machine, &["machine-agent".to_owned(), "--join".to_owned(), id])
+}
+
+fn by_ssh(name: &str, machine: &Machine, remote: &[String]) -> Program {
+    let mut words = ssh::words(machine, remote).into_iter();
     let path = words.next().unwrap_or_default().into();
     Program { path, arguments: words.map(Into::into).collect(), machine: Some(name.to_owned()) }
 }

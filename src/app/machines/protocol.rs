@@ -2,7 +2,8 @@
 //! the same version of the protocol.
 
 use domain::machine::Sample;
-use domain::machine::remote::{RemoteFigures, RemoteSession};
+use domain::machine::remote::RemoteFigures;
+use domain::session::SessionStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,7 +69,7 @@ pub(super) struct Line {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub(super) sample: Option<Box<Sample>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub(super) sessions: Option<Vec<RemoteSession>>,
+    pub(super) sessions: Option<Vec<SessionStatus>>,
     /// Each is read on its own.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub(super) models: Option<Vec<Value>>,

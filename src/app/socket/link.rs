@@ -13,8 +13,9 @@ use tokio::time::timeout;
 
 use super::frames::{self, MAX_FRAME, MAX_HELLO};
 use super::place;
-use super::protocol::{FromClient, FromServer, Hello, Purpose, SessionStatus};
+use super::protocol::{FromClient, FromServer, Hello, Purpose};
 use super::queue::{Queue, queue};
+use domain::session::SessionStatus;
 use domain::{Moment, StateMachine};
 
 /// How long a server may take to say who it is. One that is at work answers within a frame's time.

@@ -18,6 +18,6 @@ pub(super) use clients::Publisher;
 pub(super) use link::Link;
 pub use link::{LinkError, Target, ask, sessions, stop};
 pub use place::{PlaceError, socket};
-pub use protocol::{Answer, FromServer, Hello, Purpose, SessionStatus, Status};
+pub use protocol::{Answer, FromServer, Hello, Purpose, Status};
 pub(super) use protocol::{FromClient, Question, first_command};
 pub use service::{Service, SocketEvent, Wanted};

@@ -12,6 +12,7 @@ use domain::conversation::ConversationKey;
 use domain::download::hub::{HubEvent, Sort};
 use domain::event::HistoryEvent;
 use domain::record::{Filter, Page};
+use domain::session::SessionStatus;
 use domain::units::Ratio;
 use domain::{Event, Moment, StateMachine};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(super) const PROTOCOL: u32 = 1;
 const OWN_BITS: u32 = 32;
 
 /// The first frame of each end.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hello {
     /// Always `taffrail`.
@@ -70,7 +71,7 @@ pub enum Purpose {
 }
 
 /// What is told of a server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
     /// Seconds since it was started.
@@ -83,20 +84,6 @@ pub struct Status {
     pub sessions: Vec<SessionStatus>,
     /// Where it answers programs, if it does.
     pub address: Option<String>,
-}
-
-/// What is told of a session.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SessionStatus {
-    /// The model's name.
-    pub name: String,
-    /// The model's id.
-    pub model: String,
-    /// `loading`, `ready`, `busy` …
-    pub phase: String,
-    /// The worker's process.
-    pub pid: Option<u32>,
 }
 
 impl Hello {

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::clients::{Clients, Happened, dismiss, keep_waiting};
 use super::place::PlaceError;
-use super::protocol::{Hello, Purpose, SessionStatus, Status};
+use super::protocol::{Hello, Purpose, Status};
 use crate::app::App;
-use domain::session::Phase;
+use domain::session::SessionStatus;
 use domain::{Domain, Event};
 
 /// How long a server that nobody started by hand stays without a session and a client: who leaves one dashboard may open
@@ -145,19 +145,8 @@ impl Service {
     }
 
     fn status(&self, app: &App) -> Status {
-        let sessions = app.state.domain.sessions.iter().map(|session| SessionStatus {
-            name: session.name.clone(),
-            model: session.model.id.clone(),
-            phase: match &session.phase {
-                _ if session.is_busy() => "busy",
-                Phase::Failed { .. } => "failed",
-                Phase::Ready => "ready",
-                Phase::Stopping => "stopping",
-                _ => "loading",
-            }
-            .to_owned(),
-            pid: session.pid,
-        });
+        let now = app.clock.now();
+        let sessions = app.state.domain.sessions.iter().map(|session| SessionStatus::of(session, now));
         Status {
             uptime_s: self.started.elapsed().as_secs(),
             is_temporary: self.is_temporary,

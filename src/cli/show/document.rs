@@ -124,6 +124,8 @@ pub(in crate::cli) struct ModelView<'a> {
     name: &'a str,
     store: &'a str,
     repository: Option<&'a str>,
+    /// The other machine that it is on; `null` is this one.
+    machine: Option<&'a str>,
     /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
     /// Why it can't be run.
@@ -223,6 +225,7 @@ impl<'a> ModelView<'a> {
             name: &model.name,
             store: model.store_name(),
             repository: model.repository.as_deref(),
+            machine: model.machine.as_deref(),
             status: match model.status {
                 Status::Runnable => "runnable",
                 Status::Damaged(_) => "damaged",

@@ -43,12 +43,14 @@ pub fn run(domain: &Domain, model: &Model, json: bool, now: i64, out: &mut impl 
     }
     section(out, "Model", &about(model, now))?;
     section(out, "Remarks", &remarks(model, now))?;
+    let place = model.machine.as_ref().map_or_else(|| "here".to_owned(), |machine| format!("on {machine}"));
+    let measured_on = format!("Measured {place}");
     if let Some(latest) = measured(domain, model) {
         let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
         let energy = latest.joules.map(|joules| joules.text("J per token"));
-        section(out, "Measured here", &[("generation", speed), ("energy", energy)])?;
+        section(out, &measured_on, &[("generation", speed), ("energy", energy)])?;
     } else if model.is_runnable() {
-        section(out, "Measured here", &[("generation", Some("—, `taffrail bench` measures it".to_owned()))])?;
+        section(out, &measured_on, &[("generation", Some("—, `taffrail bench` measures it".to_owned()))])?;
     }
     openness_view::write(out, &card, &openness.table)?;
     if let Some(summary) = &model.summary {
@@ -85,6 +87,7 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("status", Some(model.status.to_string())),
         ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
+        ("machine", model.machine.clone()),
         ("size", Some(model.size_text())),
         ("kind", model.remote.as_ref().map(|remote| remote.kind.name().to_owned())),
         ("address", model.remote.as_ref().map(|remote| remote.url.clone())),

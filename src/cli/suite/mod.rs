@@ -202,6 +202,7 @@ async fn run(
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     app.recall_baselines();
+    app.first_sample().await;
     let order = SuiteOrder {
         suite: Arc::new(suite),
         models,

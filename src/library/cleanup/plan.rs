@@ -34,7 +34,8 @@ pub(super) fn plan(cleanup: &CleanupContext, request: &Request) -> CleanupPlan {
         }
         Request::Dedupe { models, read, link_folders } => {
             let compare = if *read { Compare::Whole } else { Compare::Known };
-            dedupe::plan(cleanup, models, compare, *link_folders, &mut plan);
+            let here: Vec<_> = models.iter().filter(|model| model.machine.is_none()).cloned().collect();
+            dedupe::plan(cleanup, &here, compare, *link_folders, &mut plan);
         }
         Request::Empty { before } => {
             empty(cleanup, *before, &mut plan);
@@ -65,7 +66,12 @@ fn remove(cleanup: &CleanupContext, models: &[Arc<Model>], kind: Kind, plan: &mu
     let mut repositories = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
     let mut ollamas = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
     let mut taken = HashSet::new();
-    for model in models.iter().flat_map(|model| model.places()) {
+    // The files of another machine may have the paths of files here.
+    let (here, there): (Vec<_>, Vec<_>) = models.iter().partition(|model| model.machine.is_none());
+    for model in there {
+        plan.refuse(&model.name, &format!("it is on {}: delete it there", model.on()), None);
+    }
+    for model in here.into_iter().flat_map(|model| model.places()) {
         let place = ModelFiles { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
         if let Some(remote) = &model.remote {
             plan.refuse(&model.name, &format!("it is {}'s: delete it there", remote.engine), None);

@@ -2,15 +2,16 @@
 
 use ratatui::layout::Rect;
 
-use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, row, spans_width};
 use crate::ui::fleet_view::{FIELDS, FleetField};
 use crate::ui::theme::Meaning;
+use crate::ui::{Action, Mode, State};
 use domain::figure::{Figure, Grade};
 use domain::filter::{self, Filter};
 use domain::machine::Sample;
-use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower, RemoteSession};
-use domain::units::{Watts, counted, or_dash};
+use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower};
+use domain::session::SessionStatus;
+use domain::units::{Bytes, Watts, counted, digits, or_dash};
 
 /// Columns of a machine's name.
 const NAME: u16 = 12;
@@ -157,7 +158,7 @@ fn together(state: &State, sample: &Sample) -> String {
 }
 
 /// A session of a machine's server.
-struct There<'a>(&'a str, &'a RemoteSession);
+struct There<'a>(&'a str, &'a SessionStatus);
 
 impl filter::Row<FleetField> for There<'_> {
     fn has(&self, part: &str) -> bool {
@@ -179,7 +180,7 @@ impl filter::Row<FleetField> for There<'_> {
 }
 
 /// The sessions of other machines' servers that pass the fleet's filter.
-fn sessions(state: &State) -> Vec<(&str, &RemoteSession)> {
+fn sessions(state: &State) -> Vec<(&str, &SessionStatus)> {
     if state.domain.machines.is_empty() {
         return Vec::new();
     }
@@ -206,12 +207,21 @@ pub(crate) fn draw_fleet(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return;
     }
     canvas.claim("there", area);
-    canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), "Sessions of other machines' servers", Meaning::Muted);
+    let open = canvas.key(Mode::Library, Action::Choose);
+    let head = format!("Other machines' servers ({open} on the model in the Library joins one)");
+    canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), &head, Meaning::Muted);
     for (index, (machine, session)) in sessions(state).into_iter().enumerate().take(usize::from(area.height) - 1) {
+        let figures = [
+            session.tokens_per_second.map(|rate| format!("{} tok/s", digits(rate))),
+            session.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
+            session.requests.filter(|count| *count > 0).map(|count| counted(count, "request")),
+        ];
+        let figures: Vec<String> = figures.into_iter().flatten().collect();
         let spans = [
             canvas.span(Meaning::Muted, format!("{machine}/")),
             canvas.span(Meaning::Text, format!("{}  ", session.name)),
             canvas.span(Meaning::Muted, session.phase.clone()),
+            canvas.span(Meaning::Text, format!("  {}", figures.join("  "))),
         ];
         canvas.put_spans(area.x + 1, row(area, index as u16 + 1).y, area.width.saturating_sub(1), &spans);
     }

@@ -136,6 +136,11 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let (open, another) = (canvas.key(Mode::Library, Action::Choose), canvas.key(Mode::Library, Action::New));
         let text = format!("▶ {}, {}: {open} opens it, {another} starts another", session.name, session.word());
         rest = long_pair(canvas, rest, "running", &text);
+    } else if let Some(there) = state.domain.session_there(model) {
+        let (open, another) = (canvas.key(Mode::Library, Action::Choose), canvas.key(Mode::Library, Action::New));
+        let machine = model.on();
+        let text = format!("▷ in {machine}'s server, {}: {open} joins it, {another} starts another", there.phase);
+        rest = long_pair(canvas, rest, "running", &text);
     }
     let fit = fit(&state.domain, model);
     let mut spans = fit_cell(canvas, &fit);
@@ -143,7 +148,13 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
         Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context at most")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at least, more than is free")),
-        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " memory needs unknown: the header does not say")),
+        Fit::Unknown => spans.push(canvas.span(
+            Meaning::Muted,
+            match &model.machine {
+                Some(machine) if model.summary.is_some() => format!(" the memory of {machine} is not known now"),
+                _ => " memory needs unknown: the header does not say".to_owned(),
+            },
+        )),
         Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
@@ -197,7 +208,8 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     if let Some(rate) = state.domain.library.measured.get(&model.id) {
         let joules = state.domain.library.measured_joules.get(&model.id);
         let joules = joules.map_or_else(String::new, |joules| format!(", {}", joules.text("J per token")));
-        let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s{joules} here"))];
+        let place = model.machine.as_ref().map_or_else(|| "here".to_owned(), |machine| format!("on {machine}"));
+        let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s{joules} {place}"))];
         rest = pair(canvas, rest, "measured", &value);
     }
     if let Some(known) = state.ui.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
@@ -218,8 +230,10 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         return area;
     }
     let mut rest = area;
-    let free =
-        table.free().map_or_else(|| "estimated needs".to_owned(), |free| format!("estimated needs; free: {free}"));
+    let there = model.machine.as_ref().map_or_else(String::new, |machine| format!(" on {machine}"));
+    let free = table
+        .free()
+        .map_or_else(|| "estimated needs".to_owned(), |free| format!("estimated needs; free{there}: {free}"));
     let style = canvas.style(Meaning::Accent);
     let rows = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &free, style);
     rest = below(rest, rows);

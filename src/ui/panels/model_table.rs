@@ -10,7 +10,6 @@ use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::text;
-use domain::admission;
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;
 use domain::model::{Model, Status};
@@ -97,20 +96,6 @@ fn columns(state: &State, area: Rect) -> Vec<Column> {
     columns
 }
 
-/// Whether a model fits on its own machine, as far as its sensors tell.
-fn fit_there<'a>(canvas: &Canvas<'_>, state: &State, model: &Model) -> Spans<'a> {
-    let machine = model.machine.as_deref();
-    let settings = admission::settings_for(model, state.domain.settings.session);
-    let needed = admission::memory_estimate(model, &settings);
-    if state.domain.sample_on(machine).is_none() {
-        return vec![canvas.span(Meaning::Muted, "—")];
-    }
-    match admission::admit_on(&state.domain, machine, needed) {
-        Ok(()) => vec![canvas.span(Meaning::Good, "fits there")],
-        Err(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " too large")],
-    }
-}
-
 fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let or_dash = |text: Option<String>| match text {
@@ -130,6 +115,8 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
     if let Some(session) = state.domain.running(&model.id) {
         let meaning = if session.phase == Phase::Ready { Meaning::Good } else { Meaning::Accent };
         title.insert(0, canvas.span(meaning, if canvas.plain { "running " } else { "▶ " }));
+    } else if state.domain.session_there(model).is_some() {
+        title.insert(0, canvas.span(Meaning::Muted, if canvas.plain { "in its server " } else { "▷ " }));
     }
     let cells = vec![
         title,
@@ -145,8 +132,6 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         match &model.status {
             // Which format it is, the column of its quantisation says.
             Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],
-            // What another machine has room for, its worker says.
-            _ if model.machine.is_some() && model.is_runnable() => fit_there(canvas, state, model),
             _ => fit_cell(canvas, &fit(&state.domain, model)),
         },
         one(Meaning::Muted, model.on().to_owned()),

@@ -33,6 +33,8 @@ pub(super) fn done() -> State {
         needed: Bytes(0),
         phase: LanePhase::Done,
         group: 0,
+        threads: 8,
+        driver: String::new(),
         timer: Timer::default(),
     };
     let cell = |n_prompt, n_generate, depth, parallel| TestCase { n_prompt, n_generate, depth, parallel, batch: 2048 };
@@ -94,7 +96,6 @@ pub(super) fn done() -> State {
         lanes: models.into_iter().map(lane).collect(),
         rows,
         phase: Phase::Done,
-        threads: 8,
         ..Bench::default()
     };
     state.ui.bench_row = 3;

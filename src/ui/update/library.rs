@@ -33,13 +33,16 @@ pub(super) fn start_session(model: String, settings: SessionSettings, force: For
     Effect::command(What::StartSession { model, settings: Box::new(settings), force })
 }
 
-/// Go to the selected model's session where it runs, else start it.
+/// Go to the selected model's session where it runs, or join the one that its machine's server has; else start it.
 pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
-    let running = client.chosen_model().and_then(|model| client.domain.running(&model.id)).map(|session| session.id);
-    match running {
-        Some(session) => to_session::show(client, session),
-        None => start(client),
+    let Some(model) = client.chosen_model() else { return Vec::new() };
+    if let Some(session) = client.domain.running(&model.id).map(|session| session.id) {
+        return to_session::show(client, session);
     }
+    if client.domain.session_there(model).is_some() {
+        return Effect::command(What::JoinSession { model: model.id.clone() });
+    }
+    start(client)
 }
 
 /// Start the selected model, once more where it runs.

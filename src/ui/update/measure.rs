@@ -15,7 +15,9 @@ pub(super) fn residency(client: &mut Client<'_>) -> Vec<Effect> {
     if client.ui.screen != Screen::Library || client.ui.library.tab != LibraryTab::Models {
         return Vec::new();
     }
-    let Some(model) = client.chosen_model() else { return Vec::new() };
+    // Files of another machine may have the paths of files here.
+    let chosen = client.chosen_model().filter(|model| model.machine.is_none());
+    let Some(model) = chosen else { return Vec::new() };
     let (id, files) = (model.id.clone(), model.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>());
     let now = client.domain.now;
     let residency = &mut client.ui.library.residency;

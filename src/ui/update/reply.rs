@@ -27,6 +27,7 @@ fn show(client: &mut Client<'_>, asked: What, value: Value) -> Vec<Effect> {
             show_session(client, id, &settings);
             return begin_chat(client, &model, id);
         }
+        (What::JoinSession { .. }, Value::Session(id)) => return to_session::show(client, id),
         (What::ContinueConversation { conversation, .. }, Value::Session(id)) => {
             let settings = conversation.settings(client.domain.settings.session);
             client.ui.overlay = None;

@@ -83,7 +83,8 @@ fn of_row(client: &mut Client<'_>) -> Option<Request> {
         Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
         Grouping::Store => false,
     };
-    let models: Vec<_> = client.domain.library.models.iter().filter(is_meant).cloned().collect();
+    let here = client.domain.library.models.iter().filter(|model| model.machine.is_none());
+    let models: Vec<_> = here.filter(is_meant).cloned().collect();
     if models.is_empty() {
         client.notify("select a model or a family; a whole store can't be deleted at once", true);
         return None;

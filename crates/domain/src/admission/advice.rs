@@ -58,12 +58,14 @@ pub fn advice(domain: &Domain, model: &Model) -> Vec<Advice> {
                  {USUAL} tokens (llama.cpp's --cpu-moe)"
             ),
         );
-        let rooms = rooms(domain);
+        let rooms = rooms(domain, model);
         if !rooms.is_empty() {
             let together: Bytes = rooms.iter().map(|room| room.free).sum();
             let list: Vec<String> = rooms.iter().map(|Room { name, free }| format!("{free} in {name}")).collect();
             let verdict = if needed.total() <= together { "enough" } else { "too little" };
-            say(needed.total() > together, format!("free here: {}: {verdict} for {}", list.join(", "), needed.total()));
+            let place = model.machine.as_ref().map_or_else(|| "here".to_owned(), |machine| format!("on {machine}"));
+            let list = list.join(", ");
+            say(needed.total() > together, format!("free {place}: {list}: {verdict} for {}", needed.total()));
         }
     }
     if identity::identify(model).is_r1 {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wire::CacheType;
 
-use crate::admission::{self, context, free_memory};
+use crate::admission::{self, context, free_memory_on};
 use crate::model::{Model, Status};
 use crate::settings::{CACHE_TYPES, SessionSettings};
 use crate::state::Domain;
@@ -54,7 +54,8 @@ pub fn fit(domain: &Domain, model: &Model) -> Fit {
         Status::Incomplete { found, count } => return Fit::Parts { found: *found, count: *count },
     }
     let settings = domain.settings.session;
-    let Some(free) = free_memory(domain).map(|memory| memory.free).filter(|_| model.summary.is_some()) else {
+    let free = free_memory_on(domain, model.machine.as_deref()).map(|memory| memory.free);
+    let Some(free) = free.filter(|_| model.summary.is_some()) else {
         return Fit::Unknown;
     };
     let wanted = context(model, settings.context);
@@ -151,7 +152,7 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
     contexts.dedup();
     contexts.retain(|context| *context >= FIRST.min(trained));
 
-    let rooms = rooms(domain);
+    let rooms = rooms(domain, model);
     let rows = contexts.into_iter().map(|context| {
         let needs = CACHES.into_iter().map(|cache| {
             let settings =
@@ -169,12 +170,20 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
         });
         Row { context, needs: needs.flatten().collect() }
     });
-    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms, others: held_by_others(domain) })
+    Some(Table {
+        weights: Bytes(summary.tensor_bytes),
+        rows: rows.collect(),
+        rooms,
+        others: held_by_others(domain, model),
+    })
 }
 
-/// What is free for one more session: in main memory, then on each GPU that has memory of its own.
-pub fn rooms(domain: &Domain) -> Vec<Room> {
-    let (Some(sample), Some(free)) = (&domain.machine.sample, free_memory(domain)) else { return Vec::new() };
+/// What is free for one more session on the model's machine: in main memory, then on each GPU that has memory of its own.
+pub fn rooms(domain: &Domain, model: &Model) -> Vec<Room> {
+    let machine = model.machine.as_deref();
+    let (Some(sample), Some(free)) = (domain.sample_on(machine), free_memory_on(domain, machine)) else {
+        return Vec::new();
+    };
     let gpus = sample
         .gpus
         .iter()
@@ -184,9 +193,9 @@ pub fn rooms(domain: &Domain) -> Vec<Room> {
     std::iter::once(Room { name: "memory".to_owned(), free: memory }).chain(gpus).collect()
 }
 
-/// What processes of other engines hold.
-fn held_by_others(domain: &Domain) -> Bytes {
-    let foreign = domain.machine.sample.iter().flat_map(|sample| &sample.foreign);
+/// What processes of other engines hold on the model's machine.
+fn held_by_others(domain: &Domain, model: &Model) -> Bytes {
+    let foreign = domain.sample_on(model.machine.as_deref()).into_iter().flat_map(|sample| &sample.foreign);
     foreign.map(|foreign| foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).sum()
 }
 
@@ -270,6 +279,29 @@ mod tests {
             ..Sample::default()
         }));
         state
+    }
+
+    /// A model of another machine is judged by that one's memory and cores, whatever this one has.
+    #[test]
+    fn a_model_is_judged_by_its_own_machine() {
+        let mut settings = Settings::default();
+        settings.machines.insert("desk".to_owned(), crate::settings::Machine::default());
+        let mut there = Domain::new(settings);
+        let model =
+            |machine: Option<&str>| Model { machine: machine.map(str::to_owned), ..deepseek("DeepSeek V3", true) };
+        // What is free here and there, gigabytes; whether it fits.
+        for (here, desk, fits) in [(2000, Some(8), [true, false]), (8, Some(2000), [false, true])] {
+            there.machine.sample = state(here, &[]).machine.sample;
+            there.machines[0].sample = desk.and_then(|desk| state(desk, &[]).machine.sample);
+            let found =
+                [None, Some("desk")].map(|machine| !matches!(fit(&there, &model(machine)), Fit::TooLarge { .. }));
+            assert_eq!(found, fits, "{here} {desk:?}");
+            let free = |machine| rooms(&there, &model(machine))[0].free;
+            assert!((free(None) < free(Some("desk"))) == fits[1]);
+        }
+        there.machines[0].sample = None;
+        assert_eq!(fit(&there, &model(Some("desk"))), Fit::Unknown);
+        assert_eq!(rooms(&there, &model(Some("desk"))), []);
     }
 
     fn deepseek(name: &str, is_mla: bool) -> Model {

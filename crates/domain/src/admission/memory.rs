@@ -102,21 +102,18 @@ fn others(domain: &Domain) -> Bytes {
     by_model.into_iter().filter(|(model, _)| !is_ours(model)).map(|(_, held)| held).sum()
 }
 
-/// Whether one more session fits.
+/// Whether one more session fits on this machine.
 pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionError> {
-    let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
-    if needed.here() <= free {
-        return Ok(());
-    }
-    Err(AdmissionError { needed, free, available, promised, others, reserve })
+    admit_on(domain, None, needed)
 }
 
-/// Whether one more session fits on a machine. Of another one only its sensors tell; where they have not, its worker will.
-pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) -> Result<(), AdmissionError> {
+/// The memory that is left for one more session on a machine. Of another one its sensors tell; its own sessions count as
+/// memory in use, whosever they are.
+pub fn free_memory_on(domain: &Domain, machine: Option<&str>) -> Option<Free> {
     if machine.is_none() {
-        return admit(domain, needed);
+        return free_memory(domain);
     }
-    let Some(sample) = domain.sample_on(machine) else { return Ok(()) };
+    let sample = domain.sample_on(machine)?;
     let live = domain.sessions.iter().filter(|session| session.machine() == machine && session.is_live());
     let promised = live.map(|session| {
         let held = session.process.map_or(Bytes(0), |process| process.anonymous);
@@ -127,7 +124,14 @@ pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) 
     let available = sample.available_memory() + gpus;
     let (others, reserve) = (Bytes(0), reserve(domain.settings.budget.reserve, sample));
     let free = available.saturating_sub(promised).saturating_sub(reserve);
-    if needed.total() <= free {
+    Some(Free { free, available, promised, others, reserve })
+}
+
+/// Whether one more session fits on a machine. Where another one's sensors have not told, its worker will.
+pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) -> Result<(), AdmissionError> {
+    let Some(memory) = free_memory_on(domain, machine) else { return Ok(()) };
+    let Free { free, available, promised, others, reserve } = memory;
+    if needed.here() <= free {
         return Ok(());
     }
     Err(AdmissionError { needed, free, available, promised, others, reserve })
@@ -135,15 +139,13 @@ pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) 
 
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
-    if session.machine().is_some() {
-        return Ok(());
-    }
     let counts = session.is_here() && !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
     let own = if counts { session.planned.here() } else { Bytes(0) };
     if needed.here() <= own {
         return Ok(());
     }
-    let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
+    let memory = free_memory_on(domain, session.machine());
+    let Some(Free { free, available, promised, others, reserve }) = memory else { return Ok(()) };
     let (free, promised) = (free + own, promised.saturating_sub(own));
     if needed.here() <= free {
         return Ok(());

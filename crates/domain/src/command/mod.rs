@@ -49,6 +49,11 @@ pub enum What {
         /// What is started all the same.
         force: Force,
     },
+    /// Be a client of the session that another machine's own server has of a model; answered with [`Value::Session`].
+    JoinSession {
+        /// The model's id.
+        model: String,
+    },
     /// Stop a session. One that has ended leaves the list.
     StopSession(SessionId),
     /// Load a session's model again, and keep its conversation.

@@ -9,6 +9,7 @@ use super::Sample;
 use crate::energy::Attribution;
 use crate::figure::Figure;
 use crate::model::Model;
+use crate::session::SessionStatus;
 use crate::units::{Bytes, Ratio, Watts};
 
 /// Another machine.
@@ -28,7 +29,7 @@ pub struct RemoteMachine {
     #[serde(with = "crate::machine::snapshot::last_sample")]
     pub sample: Option<Box<Sample>>,
     /// The sessions of the server that runs there.
-    pub sessions: Vec<RemoteSession>,
+    pub sessions: Vec<SessionStatus>,
     /// How many models it has.
     pub n_models: usize,
     /// Where its energy goes, as far as sessions of this program used it.
@@ -94,16 +95,6 @@ pub struct RemoteGpu {
     pub memory: Option<(Bytes, Bytes)>,
 }
 
-/// A session of the server on another machine.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RemoteSession {
-    /// The model's name.
-    pub name: String,
-    /// `loading`, `ready`, `busy` …
-    pub phase: String,
-}
-
 /// What happens to a machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum RemoteEvent {
@@ -123,7 +114,7 @@ pub enum RemoteEvent {
     /// All its models. Their ids and names begin with the machine's name.
     Models(Vec<Arc<Model>>),
     /// All sessions of its server.
-    Sessions(Vec<RemoteSession>),
+    Sessions(Vec<SessionStatus>),
     /// It is gone.
     Lost {
         /// Why, in one clause.

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::figure::Graded;
-use crate::filter::{Field, Filter, Kind, Row, Unit};
+use crate::filter::{self, Field, Filter, Kind, Question, Row, Unit};
 use crate::model::{Model, Status};
 use crate::openness::{Card, Cards, Dimension, license};
 
@@ -104,6 +104,16 @@ const OPEN: &[&str] = &["weights", "data", "code", "evaluation", "report"];
 pub fn parse(filter: &str, models: &[Arc<Model>]) -> Filter<LibraryField> {
     let any = |part: &str| models.iter().any(|model| TEXTS.into_iter().any(|field| contains(model, field, part)));
     Filter::parse(filter, FIELDS).settle(any)
+}
+
+/// Whether a filter lets models of this machine through, as far as its questions about machines say: `here` is this one.
+pub fn may_be_on(filter: &str, machine: &str) -> bool {
+    let (filter, machine) = (Filter::parse(filter, FIELDS), machine.to_lowercase());
+    let mut asked = filter.questions().filter_map(|Question { is_negated, asked }| match asked {
+        filter::Asked::Text(LibraryField::On, part) => Some(machine.contains(part) != is_negated),
+        _ => None,
+    });
+    asked.all(|fits| fits)
 }
 
 /// The rows that show, as indices into `models`. Unknown figures stand last either way round.

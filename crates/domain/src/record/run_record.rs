@@ -171,7 +171,7 @@ pub(crate) fn energy(session: &Session, request: &Request, settings: &settings::
 
 /// An answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
 pub fn record(domain: &Domain, session: &Session, request: &Request, at: i64) -> Record {
-    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+    let (wait, sample) = (domain.settings.engine.wait_policy, domain.sample_on(session.machine()));
     let body = run_record(domain, session, request);
     kept(session, request, at, body, vec![measured(session, request, wait, sample)])
 }

@@ -2,6 +2,9 @@
 
 use super::{ELSEWHERE, Job, JobState, Phase, Session};
 
+/// Why nothing is known of the energy of a session of another machine's server.
+const JOINED: &str = "its own server books it, with what others ask of it: `taffrail requests` there shows it";
+
 impl Session {
     /// Whether its worker runs on this machine, and so takes its memory and its cores.
     pub fn is_here(&self) -> bool {
@@ -16,6 +19,10 @@ impl Session {
 
     /// Why nothing is known of the energy that it takes.
     pub(crate) fn why_no_energy(&self) -> Option<&'static str> {
-        (!self.is_here()).then_some(ELSEWHERE)
+        match (self.is_here(), self.is_joined) {
+            (false, _) => Some(ELSEWHERE),
+            (true, true) => Some(JOINED),
+            (true, false) => None,
+        }
     }
 }

@@ -7,6 +7,7 @@ mod job;
 pub mod memory_account;
 pub mod placement;
 pub mod roofline;
+mod status;
 mod thread;
 pub mod totals;
 mod turn;
@@ -14,6 +15,7 @@ mod turn;
 pub use crate::ids::{SessionId, WorkerId};
 pub(crate) use job::ELSEWHERE;
 pub use job::{Job, JobRequest, JobState};
+pub use status::SessionStatus;
 pub use thread::Thread;
 pub use totals::Totals;
 pub use turn::{End, Turn};
@@ -85,6 +87,8 @@ pub struct Session {
     pub loaded: Option<Box<Loaded>>,
     /// Where its worker runs, or is to: a change of the setting counts from the next load on.
     pub(super) place: Place,
+    /// It is one of another machine's own server, which others use as well: it has that one's settings, and no worker of its own.
+    pub is_joined: bool,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<Job>,
     /// Process id of the worker.
@@ -224,6 +228,7 @@ impl Session {
             engine: String::new(),
             loaded: None,
             place: settings.on,
+            is_joined: false,
             job: None,
             pid: None,
             process: None,

@@ -9,11 +9,11 @@ use crate::state::Domain;
 /// llama.cpp while the machine has a GPU with memory of its own, or devices were named. Layers count as placed only where weights are.
 pub fn misplaced(domain: &Domain, session: &Session) -> Option<Misplaced> {
     let loaded = session.loaded.as_ref()?;
-    let has_gpu =
-        domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total.is_some()));
+    let sample = domain.sample_on(session.machine());
+    let has_gpu = sample.is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total.is_some()));
     let devices = session.settings.devices;
     let named = matches!(devices, Devices::Named(_));
-    // What GPUs another machine has is not known here.
+    // What GPUs a cluster's node has is not known here.
     let has_device = named || (devices == Devices::Auto && has_gpu && session.is_here());
     let asked = session.settings.gpu_layers.filter(|_| devices != Devices::None);
     let wanted = asked.unwrap_or(if has_device { u32::MAX } else { 0 }).min(loaded.n_layers);

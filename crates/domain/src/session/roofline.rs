@@ -25,7 +25,7 @@ const MIN_TOKENS: u32 = 16;
 /// Where one of a session's answers stands, or why that is not known.
 pub fn roofline(domain: &Domain, session: &Session, figures: &Figures) -> Result<Roofline, String> {
     let loaded = session.loaded.as_ref().ok_or("the model is not loaded")?;
-    if !session.is_here() {
+    if !session.is_here() || session.machine().is_some() {
         return Err("it runs on another machine, whose memory bandwidth is not known".to_owned());
     }
     let counters = &figures.counters;

@@ -226,6 +226,9 @@ pub enum WaitPolicy {
 }
 
 impl WaitPolicy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Passive, Self::Brief, Self::OpenMp, Self::Active];
+
     /// Its name in config.toml.
     pub const fn name(self) -> &'static str {
         match self {

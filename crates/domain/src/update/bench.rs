@@ -3,6 +3,7 @@
 //! Repetitions take turns between models and cells, so that whatever drifts hits all alike. Models that don't fit
 //! together, or whose threads would spin while they wait, are measured one after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,16 +60,8 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(Cause::BUSY, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    // Elsewhere the memory of this machine counts for nothing.
-    let free = admission::free_memory(domain).map(|memory| memory.free).filter(|_| plan.settings.on.is_here());
-    // What can't be measured keeps nobody from measuring the rest.
-    let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
-        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
-        _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
-        Some(free) => Some(format!("it would need about {needed} for this bench, but {free} are free")),
-        None => None,
-    };
-    let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
+    let obstacles: Vec<Option<String>> =
+        models.iter().zip(&needs).map(|(model, needed)| obstacle(domain, &plan, model, *needed)).collect();
     if obstacles.iter().all(Option::is_some) {
         let named = models.iter().zip(&obstacles);
         let named =
@@ -77,21 +70,23 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let cause = if can_run { Cause::MemoryTogether } else { Cause::NotRunnable };
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
-    let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
-    let n_measurable = measurable.clone().count();
-    let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
+    let measurable = models.iter().zip(&needs).zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
+    let measurable: Vec<(&Arc<Model>, Bytes)> = measurable.map(|((model, needed), _)| (model, *needed)).collect();
+    let (n_measurable, too_much) = (measurable.len(), too_much(domain, &plan, &measurable));
     let scheduling = domain.settings.bench;
     let spins = scheduling.wait_policy == WaitPolicy::Active;
-    let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
+    let apart = n_measurable > 1 && (spins || too_much.is_some());
     let note = apart.then(|| {
         if spins {
             "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
         } else {
+            let all = too_much.unwrap_or_default();
             format!("one model after the other: together they would need {all}")
         }
     });
-    let threads = plan.settings.threads.unwrap_or_else(|| domain.thread_limit());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
+        threads: plan.settings.threads.unwrap_or_else(|| domain.thread_limit_on(model.machine.as_deref())),
+        driver: domain.sample_on(model.machine.as_deref()).map(driver).unwrap_or_default(),
         model,
         worker: WorkerId(0),
         pid: None,
@@ -125,14 +120,43 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         lanes: models.into_iter().enumerate().map(lane).collect(),
         rows,
         phase: Phase::Running,
-        threads,
         scheduling,
         began: domain.now,
         note,
-        driver: domain.machine.sample.as_deref().map(driver).unwrap_or_default(),
         plan,
         ..Bench::default()
     })
+}
+
+/// What is free on a machine; that of a cluster's nodes is not known.
+fn free_on(domain: &Domain, plan: &Plan, machine: Option<&str>) -> Option<Bytes> {
+    admission::free_memory_on(domain, machine).map(|memory| memory.free).filter(|_| plan.settings.on.is_here())
+}
+
+/// Why a model can't be measured. It keeps nobody from measuring the rest.
+fn obstacle(domain: &Domain, plan: &Plan, model: &Model, needed: Bytes) -> Option<String> {
+    let machine = model.machine.as_deref();
+    if !model.is_runnable() {
+        return Some(format!("it can't be run: {}", model.status));
+    }
+    if model.embeds_only() {
+        return Some("it is a model for embeddings, which generates nothing to measure".to_owned());
+    }
+    let free = free_on(domain, plan, machine).filter(|free| needed > *free)?;
+    let there = machine.map_or_else(String::new, |machine| format!(" on {machine}"));
+    Some(format!("it would need about {needed} for this bench, but {free} are free{there}"))
+}
+
+/// What models need together that don't fit at once on one of their machines.
+fn too_much(domain: &Domain, plan: &Plan, models: &[(&Arc<Model>, Bytes)]) -> Option<Bytes> {
+    let mut together: BTreeMap<Option<&str>, Bytes> = BTreeMap::new();
+    for (model, needed) in models {
+        let all = together.entry(model.machine.as_deref()).or_default();
+        *all = *all + *needed;
+    }
+    let is_too_much =
+        |(machine, all): &(Option<&str>, Bytes)| free_on(domain, plan, *machine).is_some_and(|free| *all > free);
+    together.into_iter().find(is_too_much).map(|(_, all)| all)
 }
 
 /// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.
@@ -158,10 +182,10 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             let settings = SessionSettings { parallel: 1, ..unused };
-            let load = load(&lane.model, &settings, &domain.settings.rpc, bench.threads);
+            let load = load(&lane.model, &settings, &domain.settings.rpc, lane.threads);
             let model = Arc::clone(&lane.model);
             let job = job_request(&model, bench.plan.settings, lane.needed);
-            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job });
+            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins: false });
         }
     }
     effects
@@ -267,23 +291,40 @@ fn lost(domain: &mut Domain, index: usize, reason: &str) -> Vec<Effect> {
     if bench.trial.is_none() { go_on(domain) } else { Vec::new() }
 }
 
-/// Take a sample: it belongs to the repetition that runs; once samples reach its end, it is judged and the next begins.
-pub(super) fn sampled(domain: &mut Domain) -> Vec<Effect> {
+/// Take a machine's sample, `None` is this one's: it belongs to the repetition that runs there; once samples reach its end, it
+/// is judged and the next begins.
+pub(super) fn sampled(domain: &mut Domain, machine: Option<&str>) -> Vec<Effect> {
     if domain.bench.phase != Phase::Running {
         return Vec::new();
     }
     let now = domain.now;
-    let Some(sample) = domain.machine.sample.as_deref() else { return Vec::new() };
-    let bench = &mut domain.bench;
+    let Domain { bench, machine: own, machines, .. } = domain;
+    let sample = match machine {
+        None => own.sample.as_deref(),
+        Some(name) => machines.iter().find(|there| there.name == name).and_then(|there| there.sample.as_deref()),
+    };
+    let Some(sample) = sample else { return Vec::new() };
     // Some GPUs tell of themselves from the second sample on.
-    bench.driver = driver(sample);
+    let told = driver(sample);
+    let there = bench.lanes.iter_mut().filter(|lane| lane.model.machine.as_deref() == machine);
+    there.for_each(|lane| lane.driver.clone_from(&told));
+    // One whose sensors are silent is not waited for.
+    let is_read = |name: Option<&str>| {
+        name.is_none_or(|name| machines.iter().any(|there| there.name == name && there.sample.is_some()))
+    };
+    let is_its = bench.at_work() == machine;
     if let Some(trial) = &mut bench.trial {
         let ended = trial.ended.as_ref().map(|(_, at)| *at);
         let is_late = ended.is_some_and(|ended| now.uptime.saturating_sub(ended.uptime) > LATE);
-        if !(trial.watch.take(sample, ended) || is_late) {
+        // What happens on another machine tells nothing of it, but that time goes by.
+        if !((is_its && trial.watch.take(sample, ended)) || is_late) {
             return Vec::new();
         }
         judge(bench);
+    }
+    // The next one may be of another machine, whose own sample begins it.
+    if bench.at_work() != machine && bench.next_row().is_some() && is_read(bench.at_work()) {
+        return Vec::new();
     }
     if is_hot(sample) {
         let since = *bench.cooling.get_or_insert(now);
@@ -356,9 +397,10 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         effects.extend(open_group(domain));
         return effects;
     };
+    let machine = bench.rows.get(index).and_then(|row| bench.lanes.get(row.lane)?.model.machine.clone());
+    let n_throttled = domain.sample_on(machine.as_deref()).and_then(|sample| sample.limits.n_throttled);
     let id = next_id(domain);
     let now = domain.now;
-    let sample = domain.machine.sample.as_deref();
     let bench = &mut domain.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
@@ -379,7 +421,7 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
     bench.trial = Some(Trial {
         row: index,
         id,
-        watch: Watch::new(now, lane.pid, sample),
+        watch: Watch::new(now, lane.pid, n_throttled),
         energy_account: EnergyAccount::default(),
         ended: None,
     });
@@ -400,7 +442,7 @@ pub(super) fn consumers(bench: &mut Bench, machine: Option<&str>, now: Duration)
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
-pub(super) fn charge(domain: &mut Domain, consumer: &Consumer, shared: &Shared) {
+pub(super) fn charge(domain: &mut Domain, machine: Option<&str>, consumer: &Consumer, shared: &Shared) {
     let bench = &mut domain.bench;
     let repetitions = bench.rows.iter_mut().flat_map(|row| row.repetitions.iter_mut().chain(&mut row.aside));
     let ended = repetitions.map(|one| (one.id, &mut one.energy_account));
@@ -417,8 +459,10 @@ pub(super) fn charge(domain: &mut Domain, consumer: &Consumer, shared: &Shared) 
         }
     }
     let model = bench.lanes.iter().find(|lane| lane.worker.0 == consumer.session.0).map(|lane| lane.model.id.clone());
-    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
-        domain.attribution.keep(model, shared.standby);
+    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0)
+        && let Some(attribution) = domain.attribution_on(machine)
+    {
+        attribution.keep(model, shared.standby);
     }
 }
 

@@ -25,6 +25,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
     let accepted = |effects| Ok((Value::Accepted, effects));
     match what {
         What::StartSession { model, settings, force } => session::start(domain, &model, *settings, force),
+        What::JoinSession { model } => session::join(domain, &model),
         What::StopSession(id) => session::stop(domain, id).and_then(accepted),
         What::RestartSession(id) => session::restart(domain, id).and_then(accepted),
         What::ClearSession(id) => session::clear(domain, id).and_then(accepted),

@@ -156,7 +156,8 @@ pub(super) fn session_for(
     }
     let settings = admission::settings_for(&model, settings.unwrap_or(domain.settings.session));
     let planned = admission::planned(domain, &model, &settings);
-    if let Fit::Refused { refusal, unloaded } = eviction::outcome(domain, planned, &settings) {
+    if let Fit::Refused { refusal, unloaded } = eviction::outcome(domain, model.machine.as_deref(), planned, &settings)
+    {
         return Err(does_not_fit(&model, refusal, unloaded));
     }
     let now = domain.now;
@@ -185,7 +186,7 @@ fn lengthen(domain: &mut Domain, id: SessionId, wanted: Option<SessionSettings>)
     let Some(wanted) = wanted.map(|wanted| admission::settings_for(&session.model, wanted)) else { return };
     let has = session.demand.reload.as_deref().unwrap_or(&session.settings).context;
     let planned = admission::planned(domain, &session.model, &wanted);
-    let fits = || !matches!(eviction::outcome(domain, planned, &wanted), Fit::Refused { .. });
+    let fits = || !matches!(eviction::outcome(domain, session.machine(), planned, &wanted), Fit::Refused { .. });
     if wanted.context <= has || !fits() {
         return;
     }
@@ -259,9 +260,9 @@ fn forget(domain: &mut Domain) {
 fn expire(domain: &mut Domain) -> Vec<Effect> {
     let jobs = working::sessions(domain);
     let now = domain.now;
-    let is_settled = |request: &Request| {
+    let is_settled = |session: &Session, request: &Request| {
         let Some(ended) = request.ended else { return true };
-        request.figures.is_settled || !history::may_settle(domain, ended)
+        request.figures.is_settled || !history::may_settle(domain, session.machine(), ended)
     };
     let is_over = |session: &&Session| {
         // Somebody talks to it on the screen.
@@ -270,7 +271,7 @@ fn expire(domain: &mut Domain) -> Vec<Effect> {
             && !is_chat
             && !jobs.iter().any(|(id, _)| *id == session.id)
             // The last of its answers' energy is booked with the next tick.
-            && session.requests.iter().all(is_settled)
+            && session.requests.iter().all(|request| is_settled(session, request))
     };
     let over: Vec<SessionId> = domain.sessions.iter().filter(is_over).map(|session| session.id).collect();
     over.into_iter().flat_map(|id| stop_one(domain, id)).collect()
@@ -355,7 +356,7 @@ fn goes(one: &Candidate) -> bool {
 fn fit(domain: &mut Domain, id: SessionId, may_evict: bool, effects: &mut Vec<Effect>) -> Option<Fit> {
     let session = domain.session(id)?;
     let (planned, settings, name) = (session.planned, session.settings, session.name.clone());
-    let fit = eviction::outcome(domain, planned, &settings);
+    let fit = eviction::outcome(domain, session.machine(), planned, &settings);
     let (Fit::Evicts(all) | Fit::Waits(all)) = &fit else { return Some(fit) };
     if !may_evict || !all.iter().all(goes) || all.iter().all(|one| one.hold.is_some()) {
         return Some(fit);
@@ -364,7 +365,8 @@ fn fit(domain: &mut Domain, id: SessionId, may_evict: bool, effects: &mut Vec<Ef
         effects.extend(make_way(domain, one.session));
         notify(domain, format!("{} is unloaded to make room for {name}", one.name), false);
     }
-    Some(eviction::outcome(domain, planned, &settings))
+    let machine = domain.session(id)?.machine();
+    Some(eviction::outcome(domain, machine, planned, &settings))
 }
 
 fn waits(domain: &mut Domain, id: SessionId, wait: Wait) {
@@ -419,7 +421,7 @@ fn refuse(domain: &mut Domain, id: SessionId, refusal: AdmissionError, unloaded:
 fn refuse_start(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = domain.session(id) else { return Vec::new() };
     let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
-    if let Err(refusal) = admission::admit(domain, session.planned) {
+    if let Err(refusal) = admission::admit_on(domain, session.machine(), session.planned) {
         domain.outbox.push(Notification::StartRefused { model, settings, refusal });
     }
     let effects = end_all(domain, id, "there is not enough memory", None);

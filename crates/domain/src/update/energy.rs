@@ -7,7 +7,7 @@ use super::bench;
 use super::common::notify;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::energy::{Attribution, Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
+use crate::energy::{Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
 use crate::request::{Figures, RequestId};
@@ -70,11 +70,11 @@ pub(super) fn attribute_on(
     let benched = consumers.len();
     consumers.extend(bench::consumers(&mut domain.bench, machine, now));
     let period = domain.settings.telemetry.interval;
-    let Some(attribution) = attribution_of(domain, machine) else { return (None, false) };
+    let Some(attribution) = domain.attribution_on(machine) else { return (None, false) };
     let (shared, ended) = attribution.tick(sample, &consumers, period);
     for (index, (consumer, shared)) in consumers.into_iter().zip(shared).enumerate() {
         if index >= benched {
-            bench::charge(domain, &consumer, &shared);
+            bench::charge(domain, machine, &consumer, &shared);
             continue;
         }
         let Domain { sessions, ended_requests, .. } = domain;
@@ -84,23 +84,12 @@ pub(super) fn attribute_on(
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
             let model = session.model.id.clone();
-            if let Some(attribution) = attribution_of(domain, machine) {
+            if let Some(attribution) = domain.attribution_on(machine) {
                 attribution.keep(model, shared.standby);
             }
         }
     }
     (ended, true)
-}
-
-/// Where a machine's energy goes.
-fn attribution_of<'a>(domain: &'a mut Domain, machine: Option<&str>) -> Option<&'a mut Attribution> {
-    match machine {
-        None => Some(&mut domain.attribution),
-        Some(name) => {
-            let there = domain.machines.iter_mut().find(|machine| machine.name == name);
-            there.map(|machine| &mut machine.attribution)
-        }
-    }
 }
 
 /// Charge a session's answers.

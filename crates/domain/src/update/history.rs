@@ -15,10 +15,11 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(2);
 /// A tick that is late by more than this, and a period, is waited for no more.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Whether the last part of an answer's energy may still come: with the tick after its end, where a meter ticks soon.
-pub(super) fn may_settle(domain: &Domain, since: Moment) -> bool {
+/// Whether the last part of an answer's energy may still come: with the tick after its end, where a meter of its machine ticks
+/// soon.
+pub(super) fn may_settle(domain: &Domain, machine: Option<&str>, since: Moment) -> bool {
     let interval = domain.settings.telemetry.interval;
-    let is_metered = domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    let is_metered = domain.sample_on(machine).is_some_and(|sample| sample.total_power().is_some());
     let waited = domain.now.uptime.saturating_sub(since.uptime);
     is_metered && interval <= LONGEST_PERIOD && waited < 2 * interval + SLACK
 }
@@ -178,7 +179,9 @@ pub(super) fn keep_settled(domain: &mut Domain) -> Vec<Effect> {
         let session = domain.session(held.session);
         let request = session.and_then(|session| session.request(held.request));
         match session.zip(request) {
-            Some((_, request)) if !request.figures.is_settled && may_settle(domain, held.since) => {
+            Some((session, request))
+                if !request.figures.is_settled && may_settle(domain, session.machine(), held.since) =>
+            {
                 domain.held.push(held);
                 continue;
             }
@@ -186,7 +189,7 @@ pub(super) fn keep_settled(domain: &mut Domain) -> Vec<Effect> {
                 if let Body::Run(run) = &mut held.record.body {
                     run.document.energy = run_record::energy(session, request, &domain.settings.energy);
                 }
-                let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+                let (wait, sample) = (domain.settings.engine.wait_policy, domain.sample_on(session.machine()));
                 held.record.figures = vec![run_record::measured(session, request, wait, sample)];
             }
             // The session is gone: what is known has to do.

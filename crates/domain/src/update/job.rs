@@ -44,6 +44,8 @@ pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]
         wanted.sampling = session.settings.sampling;
         wanted.max_tokens = session.settings.max_tokens;
         session.phase == Phase::Ready
+            // What is measured needs a worker of its own.
+            && !session.is_joined
             && !session.requests.iter().any(Request::is_open)
             && session.model.id == entry.model.id
             && session.settings == wanted
@@ -146,10 +148,10 @@ pub(super) fn take_answer(domain: &Domain, job: &JobSession) -> Option<Answered>
     let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
     let Some(request) = job.request.and_then(|id| session.request(id)) else { return gone(is_lost) };
     let ended = request.ended?;
-    if !is_lost && !request.figures.is_settled && history::may_settle(domain, ended) {
+    if !is_lost && !request.figures.is_settled && history::may_settle(domain, session.machine(), ended) {
         return None;
     }
-    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+    let (wait, sample) = (domain.settings.engine.wait_policy, domain.sample_on(session.machine()));
     let measured = (!is_lost && session.is_here()).then(|| run_record::measured(session, request, wait, sample));
     Some(Answered { request: Some(request.clone()), is_lost, measured })
 }

@@ -13,7 +13,8 @@ pub(super) fn found(domain: &mut Domain, foreign: &mut [OtherProcess]) {
         let before = processes(domain).iter().find(|before| before.id() == one.id() && before.model == one.model);
         let known = before.and_then(|before| before.name.clone());
         one.name = known.or_else(|| {
-            let models = domain.library.models.iter().map(AsRef::as_ref);
+            let here = domain.library.models.iter().filter(|model| model.machine.is_none());
+            let models = here.map(AsRef::as_ref);
             name_in_library(one.model.as_deref()?, models)
         });
     }

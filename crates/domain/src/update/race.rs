@@ -2,6 +2,8 @@
 
 mod runner;
 
+use std::collections::BTreeMap;
+
 use super::common::{generate, next_id, notify};
 use super::job::loaded_session;
 use super::{history, job};
@@ -73,15 +75,22 @@ fn memory_shortfall(domain: &Domain, entries: &[Entry]) -> Option<String> {
 
 /// Why models that are all to be loaded don't fit in memory at once, with the figures.
 pub(super) fn memory_shortfall_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
-    let free = admission::free_memory(domain)?.free;
-    // Elsewhere the memory of this machine counts for nothing.
-    let here = missing.iter().filter(|entry| entry.settings.on.is_here());
-    let needed: Bytes = here.map(|entry| admission::planned(domain, &entry.model, &entry.settings).here()).sum();
-    (needed > free).then(|| {
-        format!(
-            "{} to be loaded would need about {needed} at once, but {free} are free",
-            counted(missing.len(), "model")
-        )
+    // Each machine has its own memory; that of a cluster's nodes is not known.
+    let mut by_machine: BTreeMap<Option<&str>, Vec<&Entry>> = BTreeMap::new();
+    for entry in missing.iter().filter(|entry| entry.settings.on.is_here()) {
+        by_machine.entry(entry.model.machine.as_deref()).or_default().push(entry);
+    }
+    by_machine.into_iter().find_map(|(machine, entries)| {
+        let free = admission::free_memory_on(domain, machine)?.free;
+        let needed = entries.iter().map(|entry| admission::planned(domain, &entry.model, &entry.settings).here());
+        let needed: Bytes = needed.sum();
+        let there = machine.map_or_else(String::new, |machine| format!(" on {machine}"));
+        (needed > free).then(|| {
+            format!(
+                "{} to be loaded would need about {needed} at once{there}, but {free} are free",
+                counted(entries.len(), "model")
+            )
+        })
     })
 }
 

@@ -1,5 +1,6 @@
 //! What follows from news of another machine.
 
+use super::bench;
 use super::energy::attribute_on;
 use super::sample::take_process;
 use super::start::share_threads;
@@ -43,7 +44,9 @@ pub(super) fn on_event(domain: &mut Domain, name: &str, event: RemoteEvent) -> V
             if let Some(machine) = domain.machines.iter_mut().find(|machine| machine.name == name) {
                 machine.sample = Some(sample);
             }
-            return share_threads(domain);
+            let mut effects = share_threads(domain);
+            effects.extend(bench::sampled(domain, Some(name)));
+            return effects;
         }
         RemoteEvent::Lost { reason, hint, again } => {
             // What it said before is not so any more.

@@ -34,7 +34,7 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     graphs::record(domain, &sample, throughput);
     domain.machine.sample = Some(sample);
     domain.machine.released = Bytes(0);
-    effects.extend(bench::sampled(domain));
+    effects.extend(bench::sampled(domain, None));
     effects
 }
 

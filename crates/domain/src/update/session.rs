@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::record::Draft;
 use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{ELSEWHERE, End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
+use crate::session::{End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
 use crate::settings::{ChatSettings, ContextFull, InEffect, SessionSettings, in_effect};
 use crate::state::Domain;
 use crate::units::Bytes;
@@ -36,7 +36,7 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
 
 /// Whether unloading what was loaded for requests, and is idle, makes room for a model.
 fn makes_room(domain: &Domain, planned: MemoryEstimate, settings: &SessionSettings) -> bool {
-    matches!(eviction::outcome(domain, planned, settings), eviction::Outcome::Evicts(_))
+    matches!(eviction::outcome(domain, None, planned, settings), eviction::Outcome::Evicts(_))
 }
 
 /// Whether a model may be started.
@@ -95,6 +95,23 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     Ok((Value::Session(id), effects))
 }
 
+/// Be a client of the session that the server of a model's machine has.
+pub(super) fn join(domain: &mut Domain, id: &str) -> Outcome {
+    let gone = || Refused::new(Cause::NotFound, "its machine's server has it loaded no more");
+    let model = domain.model(id).cloned().ok_or_else(gone)?;
+    let there = domain.session_there(&model).ok_or_else(gone)?;
+    let context = there.context;
+    let own = domain.settings.session;
+    let settings = SessionSettings { context: context.unwrap_or(own.context), ..own };
+    let id = create(domain, model, settings);
+    if let Some(session) = find(domain, id) {
+        session.is_joined = true;
+        // It takes no further memory there.
+        session.planned = MemoryEstimate::default();
+    }
+    Ok((Value::Session(id), spawn(domain, id)))
+}
+
 /// Put a session on the list. It has no worker yet.
 pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSettings) -> SessionId {
     let id = SessionId(next_id(domain));
@@ -129,12 +146,12 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.demand.is_draining = false;
     session.demand.reload = None;
     session.timer.load(now.uptime);
-    let (model, settings) = (Arc::clone(&session.model), session.settings);
+    let (model, settings, joins) = (Arc::clone(&session.model), session.settings, session.is_joined);
     let job = job_request(&model, settings, session.planned.total());
     let n_gpu_layers = admission::layers(domain, &model, &settings);
     let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
     let scheduling = domain.settings.engine.scheduling();
-    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job }]
+    vec![Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins }]
 }
 
 /// The job that a worker is to run in; `None` on this machine.
@@ -286,7 +303,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     request.is_raw = matches!(prompt, Prompt::Raw(_));
     (request.asker, request.priority) = (asker, priority);
     request.prompt_bytes = request.prompt.iter().map(Turn::n_bytes).sum();
-    request.figures.energy = if session.is_here() { unmetered } else { Figure::unknown(ELSEWHERE) };
+    request.figures.energy = session.why_no_energy().map_or(unmetered, Figure::unknown);
     request.draft = draft;
     let own = Ask {
         max_tokens: session.settings.max_tokens,
@@ -428,7 +445,11 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     let session = domain.session(id).ok_or_else(gone)?;
     let context = admission::context(&session.model, session.settings.context);
     has_devices(domain, &session.settings)?;
-    let planned = admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings });
+    let planned = if session.is_joined {
+        MemoryEstimate::default()
+    } else {
+        admission::planned(domain, &session.model, &SessionSettings { context, ..session.settings })
+    };
     if !session.is_forced
         && session.settings.on.is_here()
         && let Err(refusal) = admission::readmit(domain, session, planned)
@@ -527,7 +548,7 @@ impl Session {
     /// A request ends. The answer of the conversation becomes a part of it.
     pub(super) fn finish(&mut self, id: RequestId, end: End, now: Moment) {
         self.timer.end(id.0, now.uptime);
-        let is_elsewhere = !self.is_here();
+        let is_elsewhere = self.why_no_energy().is_some();
         let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
         request.end(end, now);
         // No tick of a sensor of this machine pays for it.

@@ -13,9 +13,11 @@ use wire::QueryJob;
 /// The most queries of a session that its worker has: the next ones, while it tells of the last.
 const MAX_RUNNING: usize = 8;
 
-/// What the busy sessions on a machine ask of its threads. Jobs of Slurm and engines of other programs ask nothing.
+/// What the busy sessions on a machine ask of its threads. Jobs of Slurm, engines of other programs and sessions of other
+/// machines' servers ask nothing.
 pub(super) fn claims(domain: &Domain, machine: Option<&str>) -> Vec<ThreadRequest> {
-    let is_elsewhere = |session: &Session| session.model.remote.is_some() || !session.settings.on.is_here();
+    let is_elsewhere =
+        |session: &Session| session.model.remote.is_some() || session.is_joined || !session.settings.on.is_here();
     let asks = |session: &&Session| session.is_busy() && session.machine() == machine && !is_elsewhere(session);
     let busy = domain.sessions.iter().filter(asks);
     busy.map(|session| ThreadRequest { session: session.id, fixed: session.settings.threads }).collect()

@@ -247,7 +247,8 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     let now = domain.now;
     let Some(session) = find(domain, id) else { return Vec::new() };
     // What was not started has not died, and who said why has.
-    let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });
+    let has_died =
+        session.pid.is_some() && !session.is_joined && !expected && !matches!(session.phase, Phase::Failed { .. });
     // What llama.cpp wrote last says more than a hint does; the engine's name stands in the log too.
     let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
     let last_words = written.or(hint.as_deref());
@@ -261,7 +262,9 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     session.loaded = None;
     session.n_past = 0;
     let is_new = !matches!(session.phase, Phase::Failed { .. } | Phase::Stopping);
-    domain.machine.released = domain.machine.released + held;
+    if session.machine().is_none() {
+        domain.machine.released = domain.machine.released + held;
+    }
     if is_new {
         demand::crashed(domain, id, &reason);
     }
@@ -315,6 +318,18 @@ fn too_long_for_race(session: &Session) -> String {
     }
 }
 
+/// What a worker on another machine counts, with the time to the first token that whoever asks here waits for: the worker's
+/// own, which stands beside it, has no network in it.
+fn with_network(request: &Request, counters: wire::Counters, now: Moment) -> wire::Counters {
+    let Some(own) = counters.ttft_us else { return counters };
+    let known = request.figures.counters.ttft_us;
+    let waited = || {
+        let begun = request.started.unwrap_or(request.since);
+        u64::try_from(now.uptime.saturating_sub(begun.uptime).as_micros()).unwrap_or(u64::MAX)
+    };
+    wire::Counters { ttft_us: Some(known.unwrap_or_else(waited).max(own)), engine_ttft_us: Some(own), ..counters }
+}
+
 impl Session {
     /// The request of this number, if the worker has it.
     fn running(&mut self, id: u64) -> Option<&mut Request> {
@@ -324,7 +339,9 @@ impl Session {
     fn count(&mut self, id: u64, counters: wire::Counters, now: Moment) {
         self.timer.count(id, &counters, now.uptime);
         let remote = self.model.remote.clone();
+        let is_there = self.machine().is_some();
         let Some(request) = self.request_mut(RequestId(id)) else { return };
+        let counters = if is_there { with_network(request, counters, now) } else { counters };
         let before = std::mem::replace(&mut request.figures.counters, counters);
         if let Some(remote) = remote {
             let took = request.started.map(|started| now.uptime.saturating_sub(started.uptime)).unwrap_or_default();

@@ -28,7 +28,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 49;
+pub(crate) const KINDS: usize = 50;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -82,6 +82,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::NameConversation { .. } => 46,
         What::DeleteConversation(_) => 47,
         What::KeepDisturbed => 48,
+        What::JoinSession { .. } => 49,
     }
 }
 
@@ -180,6 +181,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         46 => What::NameConversation { key: key(domain, dice), name: text(dice) },
         47 => What::DeleteConversation(key(domain, dice)),
         48 => What::KeepDisturbed,
+        49 => What::JoinSession { model: model_id(world, dice) },
         _ => What::ContinueRace,
     }
 }

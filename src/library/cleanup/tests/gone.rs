@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::library::tests::part;
+use domain::model::Model;
 
 /// A store with real media types, in which a manifest was cut behind the layer of its weights.
 #[test]
@@ -106,4 +107,22 @@ fn what_is_gone_is_missing() {
     }
     let split = yard.model(Store::Folder, "mine/s-00001-of-00004.gguf");
     assert_eq!(missing(&split), ["s-00002-of-00004.gguf", "s-00004-of-00004.gguf"]);
+}
+
+/// The paths of another machine's models may be those of files here.
+#[test]
+fn models_of_other_machines_are_left_alone() {
+    let yard = Yard::new();
+    let there = |model: Arc<Model>| Arc::new(Model { machine: Some("desk".to_owned()), ..(*model).clone() });
+    let models = vec![there(yard.ollama("one")), there(yard.ollama("llama"))];
+    for request in [
+        Request::Remove { models: models.clone() },
+        Request::Prune { kinds: Vec::new(), unused: models.clone() },
+        Request::Dedupe { models, read: true, link_folders: true },
+    ] {
+        let plan = yard.cleanup.plan(&request);
+        assert_eq!(plan.steps().count(), 0, "{plan:?}");
+        let is_told = plan.refusals.iter().all(|refusal| refusal.reason == "it is on desk: delete it there");
+        assert!(is_told && plan.refusals.is_empty() == matches!(request, Request::Dedupe { .. }), "{plan:?}");
+    }
 }

@@ -6,7 +6,8 @@ use crate::ui::{Action, State, Welcome};
 
 pub(super) const MODELS: &[Binding] = &[
     bind(Action::Choose, &["enter"], choose, library::open),
-    bind(Action::New, &["n"], |state| when(is_running(state), "start another"), library::start).anywhere(),
+    bind(Action::New, &["n"], |state| when(is_running(state) || is_there(state), "start another"), library::start)
+        .anywhere(),
     bind(Action::Mark, &["space"], |state| when(can_start(state), "mark"), race::mark).anywhere(),
     bind(Action::RaceMarked, &["R"], fleet::race_marked, race::race_marked),
     bind(Action::Configure, &["c"], |state| when(can_start(state), "settings"), library::configure).anywhere(),
@@ -66,6 +67,11 @@ fn is_running(state: &State) -> bool {
     state.chosen_model().is_some_and(|model| state.domain.running(&model.id).is_some())
 }
 
+/// Whether the server of its machine has it loaded.
+fn is_there(state: &State) -> bool {
+    state.chosen_model().is_some_and(|model| state.domain.session_there(model).is_some())
+}
+
 fn can_start(state: &State) -> bool {
     state.chosen_model().is_some_and(|model| model.is_runnable())
 }
@@ -74,6 +80,7 @@ fn choose(state: &State) -> Hint {
     let can_be_tried = state.chosen_model().is_some_and(|model| model.can_be_tried());
     match (is_running(state), can_be_tried) {
         (true, _) => shown("open session"),
+        (false, _) if is_there(state) => shown("join session"),
         (false, true) => shown("try anyway"),
         (false, false) => when(can_start(state), "start"),
     }

@@ -143,6 +143,10 @@ pub struct Lane {
     pub group: usize,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<crate::session::Job>,
+    /// Threads that it has: on its own machine.
+    pub threads: u32,
+    /// Processor, GPUs and system of its machine, for the comparison.
+    pub driver: String,
     /// Times its worker's work.
     pub timer: Timer,
 }
@@ -333,8 +337,6 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Where it is.
     pub phase: Phase,
-    /// Threads that all have.
-    pub threads: u32,
     /// How its workers behave towards other programs.
     pub scheduling: SchedulingPolicy,
     /// The repetition that runs.
@@ -349,8 +351,6 @@ pub struct Bench {
     pub began: Moment,
     /// What a user should know, such as why models are measured one after the other.
     pub note: Option<String>,
-    /// Processor, GPUs and system, for the comparison.
-    pub driver: String,
 }
 
 impl Bench {
@@ -359,10 +359,39 @@ impl Bench {
         matches!(self.phase, Phase::Running | Phase::Comparing)
     }
 
+    /// Threads that all models have; `None` where their machines have different ones.
+    pub fn threads(&self) -> Option<u32> {
+        let first = self.lanes.first()?.threads;
+        self.lanes.iter().all(|lane| lane.threads == first).then_some(first)
+    }
+
+    /// The machines that it ran on: processor, GPUs and system of each.
+    pub fn machines(&self) -> String {
+        let mut all: Vec<&str> = self.lanes.iter().map(|lane| lane.driver.as_str()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.join("; ")
+    }
+
+    /// The machine of the repetition that runs, or of the one that comes next; `None` is this one.
+    pub fn at_work(&self) -> Option<&str> {
+        let row = self.trial.as_ref().map(|trial| trial.row).or_else(|| self.next_row())?;
+        self.lanes.get(self.rows.get(row)?.lane)?.model.machine.as_deref()
+    }
+
     /// How its workers run, in one clause: what figures of another program must have alike to be compared.
     pub fn circumstances(&self) -> String {
         let SchedulingPolicy { wait_policy, nice } = self.scheduling;
-        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let count = |threads: u32| if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        let threads = self.threads().map_or_else(
+            || {
+                let mut by_machine: Vec<String> =
+                    self.lanes.iter().map(|lane| format!("{} on {}", count(lane.threads), lane.model.on())).collect();
+                by_machine.dedup();
+                by_machine.join(", ")
+            },
+            count,
+        );
         let as_peer = if self.scheduling == SchedulingPolicy::default() { ", as llama-bench" } else { "" };
         format!("{threads}, wait {}, nice {nice}{as_peer}", wait_policy.name())
     }

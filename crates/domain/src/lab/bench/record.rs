@@ -42,20 +42,22 @@ fn measured(bench: &Bench, row: &Row) -> Option<Measured> {
 
 /// Under which circumstances a row was measured.
 fn series(bench: &Bench, row: &Row) -> Series {
-    let (model, engine) = bench.lanes.get(row.lane).map_or_else(Default::default, |lane| {
+    let lane = bench.lanes.get(row.lane);
+    let (model, engine) = lane.map_or_else(Default::default, |lane| {
         ((lane.model.id.clone(), record::file_hash(&lane.model)), lane.engine.clone())
     });
+    let threads = lane.map_or(0, |lane| lane.threads);
     // What the cell says itself stands there once.
     let settings = SessionSettings { context: 0, batch: row.cell.batch, ..bench.plan.settings };
     Series {
         model: model.0,
         hash: model.1,
         build: format!("taffrail {} · {engine}", env!("CARGO_PKG_VERSION")),
-        driver: bench.driver.clone(),
+        driver: lane.map(|lane| lane.driver.clone()).unwrap_or_default(),
         settings: format!(
             "{} · {} nice={}",
             row.cell.key(),
-            record::settings_key(&settings, bench.threads, bench.scheduling.wait_policy),
+            record::settings_key(&settings, threads, bench.scheduling.wait_policy),
             bench.scheduling.nice
         ),
     }
@@ -71,13 +73,13 @@ fn options(settings: &SessionSettings) -> Options {
 /// The document of `taffrail bench --json`.
 pub fn document(bench: &Bench) -> BenchDocument {
     BenchDocument {
-        threads: Some(bench.threads),
+        threads: bench.threads(),
         wait_policy: Some(bench.scheduling.wait_policy.name().to_owned()),
         nice: Some(bench.scheduling.nice),
         wanted_repetitions: Some(bench.plan.repetitions),
         keeps_disturbed: bench.plan.keep_disturbed,
         options: options(&bench.plan.settings),
-        machine: bench.driver.clone(),
+        machine: bench.machines(),
         cooled_s: Some(bench.cooled.as_secs_f64()),
         note: bench.note.clone(),
         rows: bench.rows.iter().map(|row| document_row(bench, row)).collect(),

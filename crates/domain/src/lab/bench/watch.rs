@@ -30,12 +30,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begin to watch; `sample` is the last one before.
-    pub fn new(began: Moment, pid: Option<u32>, sample: Option<&Sample>) -> Self {
+    /// Begin to watch; `n_throttled` is how often heat had throttled a core before.
+    pub fn new(began: Moment, pid: Option<u32>, n_throttled: Option<u64>) -> Self {
         Self {
             began,
             pid,
-            n_throttled: sample.and_then(|sample| sample.limits.n_throttled),
+            n_throttled,
             is_throttled: false,
             n_cores: 1,
             covered: 0.0,
