@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::failure::{Failure, print_error};
+use super::job_lines::JobLines;
 use super::output::Output;
 use super::value::whole;
 use super::{Exit, Measures, SessionOptions};
@@ -97,8 +98,9 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
         return Failure::from(refused).print();
     }
     let mut reporter = Reporter { to_terminal: io::stderr().is_terminal(), told: String::new() };
-    let mut interrupted = false;
+    let (mut jobs, mut interrupted) = (JobLines::default(), false);
     while app.state().domain.bench.is_running() {
+        jobs.tell(&app.state().domain);
         reporter.tell(&app.state().domain.bench);
         tokio::select! {
             advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
@@ -183,12 +185,8 @@ impl Reporter {
         let (done, wanted) = bench.progress();
         let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
             || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
-                Some(lane) => match &lane.job {
-                    Some(job) if !matches!(job.state, domain::session::JobState::Running) => {
-                        format!("{}: {}", lane.model.name, job.line(domain::moment::Moment::default()))
-                    }
-                    _ => format!("loading {}", lane.model.name),
-                },
+                Some(lane) if lane.waiting_job().is_some() => format!("{} waits for its job", lane.model.name),
+                Some(lane) => format!("loading {}", lane.model.name),
                 None if bench.cooling.is_some() => "cooling down".to_owned(),
                 None => String::new(),
             },

@@ -12,7 +12,7 @@ use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::socket::{LinkError, Target};
 use domain::Domain;
-use domain::session::Session;
+use domain::session::{JobId, Session};
 use domain::settings::Settings;
 use domain::units::{Bytes, digits, or_dash, tokens};
 
@@ -57,7 +57,11 @@ struct View {
 #[derive(Serialize)]
 struct JobView {
     id: u64,
+    /// Its task, where it is one of an array.
+    task: Option<u32>,
     state: &'static str,
+    /// How often it was put back into the queue.
+    requeued: u32,
     /// Why it waits, and what could be done.
     reason: Option<String>,
     partition: Option<String>,
@@ -81,8 +85,10 @@ impl View {
             unloads_in_s: session.expires_in(domain.now).map(|time| time.as_secs()),
             pid: session.pid,
             job: session.job.as_ref().map(|job| JobView {
-                id: job.id,
+                id: job.id.job,
+                task: job.id.task,
                 state: job.word(),
+                requeued: job.n_requeued,
                 reason: session.queue_reason(),
                 partition: job.partition.clone(),
                 node: job.node.clone(),
@@ -108,7 +114,7 @@ impl View {
             self.requests.to_string(),
             time.map_or_else(|| "stays".to_owned(), |time| format!("in {time}")),
             match &self.job {
-                Some(job) => format!("job {}", job.id),
+                Some(JobView { id, task, .. }) => format!("job {}", JobId { job: *id, task: *task }),
                 None => or_dash(self.pid.map(|pid| pid.to_string())),
             },
         ]

@@ -22,7 +22,8 @@ use self::help::{HELP, HELP_KEYS, HELP_SHOW, help_set};
 use self::reader::{Read, Reader};
 use self::talk::Talk;
 use super::failure::{Failure, exit_of, print_error};
-use super::run::{Printer, pending, report};
+use super::job_lines::pending;
+use super::run::{Printer, report};
 use super::{Exit, SessionOptions};
 use crate::app::front::Front;
 use crate::app::history;
@@ -182,7 +183,7 @@ impl Running<'_> {
                     return Err(Failure::new(Exit::Failed, reason.as_str()).or_hint(hint.as_deref()));
                 }
                 Phase::Loading { fraction } => match session.waiting_job() {
-                    Some(job) => printer.pending(&pending(session, job, self.app.state().domain.now)),
+                    Some(job) => printer.pending(&pending(job)),
                     None => printer.loading(*fraction),
                 },
                 _ => {}

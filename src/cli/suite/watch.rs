@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
-use crate::cli::run::pending;
+use crate::cli::job_lines::{JobLines, pending};
 use domain::Domain;
 use domain::admission;
 use domain::command::{Force, Refused};
@@ -21,6 +21,7 @@ pub(super) struct Watch {
     /// What became of models that failed, in their order.
     pub(super) failures: Vec<Exit>,
     n_reported: usize,
+    jobs: JobLines,
     line: String,
     warning: Option<String>,
 }
@@ -85,6 +86,7 @@ impl Watch {
                 print_error(&format!("the answer can't be kept for a later run: {error}"), None);
             }
         }
+        self.jobs.tell(domain);
         let line = progress(domain, run);
         if line != self.line {
             tell(&line);
@@ -138,7 +140,7 @@ fn progress(domain: &Domain, run: &SuiteRun) -> String {
         }
         Stage::Loading => {
             let session = one.session.id.and_then(|id| domain.session(id));
-            let job = session.and_then(|session| Some(pending(session, session.waiting_job()?, domain.now)));
+            let job = session.and_then(|session| Some(pending(session.waiting_job()?)));
             Some(format!("{}: {}", one.model.name, job.as_deref().unwrap_or("is being loaded")))
         }
         Stage::Answering(prompt) => {

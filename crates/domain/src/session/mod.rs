@@ -13,7 +13,7 @@ mod turn;
 
 pub use crate::ids::{SessionId, WorkerId};
 pub(crate) use job::ELSEWHERE;
-pub use job::{Job, JobRequest, JobState};
+pub use job::{Job, JobArray, JobId, JobRequest, JobState};
 pub use thread::Thread;
 pub use totals::Totals;
 pub use turn::{End, Turn};
@@ -85,6 +85,8 @@ pub struct Session {
     pub loaded: Option<Box<Loaded>>,
     /// Where its worker runs, or is to: a change of the setting counts from the next load on.
     pub(super) place: Place,
+    /// The job array that its next worker is a task of.
+    pub(crate) array: Option<JobArray>,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<Job>,
     /// Process id of the worker.
@@ -224,6 +226,7 @@ impl Session {
             engine: String::new(),
             loaded: None,
             place: settings.on,
+            array: None,
             job: None,
             pid: None,
             process: None,
