@@ -305,7 +305,8 @@ impl Life<'_> {
         };
         match &row.state {
             State::Pending(word) => {
-                if since.running.take().is_some() || self.has_begun {
+                since.running = None;
+                if self.has_begun {
                     // It lost its node before its worker was connected, or while that one was looked for.
                     if let Err((reason, hint)) = self.requeued() {
                         return Some(Waited::Over(reason, hint));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AdmissionError, MemoryEstimate};
+use crate::lab::bench::Lane;
 use crate::machine::Sample;
 use crate::session::{Phase, Session, SessionId};
 use crate::state::Domain;
@@ -66,7 +67,8 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
     if domain.bench.phase == crate::lab::bench::Phase::Running && domain.bench.plan.settings.on.is_here() {
-        for lane in domain.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
+        let is_here = |lane: &&Lane| lane.is_loaded() && lane.model.machine.is_none();
+        for lane in domain.bench.lanes.iter().filter(is_here) {
             let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
             let held = held.map_or(Bytes(0), |process| process.anonymous);
             promised = promised + lane.needed.saturating_sub(held);
@@ -116,7 +118,19 @@ pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) 
     if machine.is_none() {
         return admit(domain, needed);
     }
-    let Some(sample) = domain.sample_on(machine) else { return Ok(()) };
+    let Some(Free { free, available, promised, others, reserve }) = free_on(domain, machine) else { return Ok(()) };
+    if needed.total() <= free {
+        return Ok(());
+    }
+    Err(AdmissionError { needed, free, available, promised, others, reserve })
+}
+
+/// The memory that is left for one more session on a machine; `None` where its sensors have not told.
+pub fn free_on(domain: &Domain, machine: Option<&str>) -> Option<Free> {
+    if machine.is_none() {
+        return free_memory(domain);
+    }
+    let sample = domain.sample_on(machine)?;
     let live = domain.sessions.iter().filter(|session| session.machine() == machine && session.is_live());
     let promised = live.map(|session| {
         let held = session.process.map_or(Bytes(0), |process| process.anonymous);
@@ -127,10 +141,7 @@ pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) 
     let available = sample.available_memory() + gpus;
     let (others, reserve) = (Bytes(0), reserve(domain.settings.budget.reserve, sample));
     let free = available.saturating_sub(promised).saturating_sub(reserve);
-    if needed.total() <= free {
-        return Ok(());
-    }
-    Err(AdmissionError { needed, free, available, promised, others, reserve })
+    Some(Free { free, available, promised, others, reserve })
 }
 
 /// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.

@@ -3,16 +3,19 @@
 //! Repetitions take turns between models and cells, so that whatever drifts hits all alike. Models that don't fit
 //! together, or whose threads would spin while they wait, are measured one after the other.
 
+mod memory;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{Event as Said, Measure, Request};
 
+use self::memory::Needs;
 use super::common::{next_id, now_ms};
 use super::load::load;
 use super::session::{has_devices, job_request, watch};
 use super::{history, job, tries};
-use crate::admission::{self, estimate};
+use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::energy::{Consumer, EnergyAccount, Shared, Timer};
@@ -24,7 +27,7 @@ use crate::machine::driver;
 use crate::model::{Model, Outcome};
 use crate::record::Measured;
 use crate::session::{SessionId, WorkerId};
-use crate::settings::{SessionSettings, WaitPolicy};
+use crate::settings::SessionSettings;
 use crate::state::Domain;
 use crate::units::Bytes;
 
@@ -58,17 +61,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::BUSY, reason));
     }
-    let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    // Elsewhere the memory of this machine counts for nothing.
-    let free = admission::free_memory(domain).map(|memory| memory.free).filter(|_| plan.settings.on.is_here());
-    // What can't be measured keeps nobody from measuring the rest.
-    let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
-        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
-        _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
-        Some(free) => Some(format!("it would need about {needed} for this bench, but {free} are free")),
-        None => None,
-    };
-    let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
+    let Needs { here, obstacles, apart: note } = memory::needs(domain, &plan, &cells, &models);
     if obstacles.iter().all(Option::is_some) {
         let named = models.iter().zip(&obstacles);
         let named =
@@ -77,19 +70,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let cause = if can_run { Cause::MemoryTogether } else { Cause::NotRunnable };
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
-    let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
-    let n_measurable = measurable.clone().count();
-    let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
-    let scheduling = domain.settings.bench;
-    let spins = scheduling.wait_policy == WaitPolicy::Active;
-    let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
-    let note = apart.then(|| {
-        if spins {
-            "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
-        } else {
-            format!("one model after the other: together they would need {all}")
-        }
-    });
+    let (scheduling, apart) = (domain.settings.bench, note.is_some());
     let threads = plan.settings.threads.unwrap_or_else(|| domain.thread_limit());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
         model,
@@ -98,7 +79,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         engine: String::new(),
         devices: Vec::new(),
         job: None,
-        needed: needs.get(index).copied().unwrap_or_default(),
+        needed: here.get(index).copied().unwrap_or_default(),
         phase: match obstacles.get(index).cloned().flatten() {
             Some(obstacle) => LanePhase::Failed(obstacle),
             None => LanePhase::Waiting,
@@ -135,19 +116,16 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     })
 }
 
-/// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.
-fn needed(plan: &Plan, cells: &[crate::lab::bench::TestCase], model: &Model) -> Bytes {
-    let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
-    let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
-    estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
-}
-
 /// Load the next models that wait; without any the bench has ended.
 fn open_group(domain: &mut Domain) -> Vec<Effect> {
     let waiting = domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
     let Some(group) = waiting.map(|lane| lane.group).min() else { return end(domain) };
     let mut effects = Vec::new();
     let scheduling = domain.bench.scheduling;
+    // As many as the machines have room for whose devices are named.
+    let plan = &domain.bench.plan.settings;
+    let n_layers = domain.bench.lanes.iter().map(|lane| admission::layers(domain, &lane.model, plan));
+    let n_layers: Vec<Option<u32>> = n_layers.collect();
     for index in 0..domain.bench.lanes.len() {
         if domain.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(domain));
@@ -158,8 +136,9 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             let settings = SessionSettings { parallel: 1, ..unused };
-            let load = load(&lane.model, &settings, &domain.settings.rpc, bench.threads);
             let model = Arc::clone(&lane.model);
+            let settings = SessionSettings { gpu_layers: n_layers[index], ..settings };
+            let load = load(&model, &settings, &domain.settings.rpc, bench.threads);
             let job = job_request(&model, bench.plan.settings, lane.needed);
             effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job });
         }
