@@ -174,6 +174,11 @@ impl Life<'_> {
                     let (reason, hint) = queue::end(self.id, &state, &why);
                     return Err((reason, hint.map(str::to_owned)));
                 }
+                // Its processes may take long to be gone from the node, and so does its state to change.
+                Ok(Some(_)) if self.tail().contains(queue::TIME_LIMIT) => {
+                    let (reason, hint) = queue::end(self.id, "TIMEOUT", "");
+                    return Err((reason, hint.map(str::to_owned)));
+                }
                 Ok(Some(Row { state: State::Pending(_), .. })) => return self.requeued(),
                 Ok(Some(Row { state: State::Suspended, .. })) => {
                     return Ok(format!("job {} was suspended on {}", self.id, self.node()));
@@ -206,7 +211,12 @@ impl Life<'_> {
 
     /// What Slurm wrote into its output about the end of its last start.
     fn last_words(&self) -> Option<&'static str> {
-        queue::lost(&self.folder.tail(self.written)?)
+        queue::lost(&self.tail())
+    }
+
+    /// What was written into its output since it was connected last.
+    fn tail(&self) -> String {
+        self.folder.tail(self.written).unwrap_or_default()
     }
 
     fn node(&self) -> String {

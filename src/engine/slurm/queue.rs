@@ -229,6 +229,9 @@ fn limit_of(word: &str) -> &'static str {
     all.into_iter().find(|(sign, _)| word.contains(sign)).map_or("resources", |(_, what)| what)
 }
 
+/// What Slurm writes into the output of a job whose time is up.
+pub(super) const TIME_LIMIT: &str = "DUE TO TIME LIMIT";
+
 /// Why a job lost its node, by what Slurm wrote into its output last; `None` where that says nothing.
 pub(super) fn lost(words: &str) -> Option<&'static str> {
     let all = [
