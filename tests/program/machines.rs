@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::{Home, OFTEN, PATIENCE, Terminal, poll, skip};
 
 /// A home that is another machine: an sshd that runs this program there.
-struct Desk {
+pub(crate) struct Desk {
     home: Home,
     port: u16,
     sshd: Child,
@@ -30,7 +30,7 @@ fn key(path: &Path) {
 
 impl Desk {
     /// `None` where there is no sshd.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let Some(path) = sshd() else {
             skip("there is no sshd: install openssh-server");
             return None;
@@ -74,7 +74,7 @@ impl Desk {
     }
 
     /// The setting of another home that reaches it, by these lines of ssh's own settings besides.
-    fn known_to(&self, home: &Home, more: &str) {
+    pub(crate) fn known_to(&self, home: &Home, more: &str) {
         let host = std::fs::read_to_string(self.home.path("host.pub")).unwrap();
         home.write("known", format!("[127.0.0.1]:{} {host}", self.port));
         let file = |home: &Home, name: &str| home.path(name).display().to_string();

@@ -92,3 +92,63 @@ fn apart<'a>(
     (there.is_some_and(|free| elsewhere > free))
         .then(|| format!("one model after the other: together they would need {elsewhere} on {}", plan.settings.devices))
 }
+
+#[cfg(test)]
+mod tests {
+    use gguf::Header;
+    use gguf::testing::deepseek_v3;
+
+    use super::*;
+    use crate::machine::{Memory, RpcDevice, RpcMachine, Sample};
+    use crate::settings::Settings;
+
+    const ENOUGH: u64 = 1 << 40;
+
+    fn domain(here: u64, there: u64) -> Domain {
+        let mut settings = Settings::default();
+        settings.budget.reserve = Bytes(0);
+        let mut domain = Domain::new(settings);
+        let device = RpcDevice { name: "CPU".to_owned(), free: Some(Bytes(there)), ..RpcDevice::default() };
+        let machine = RpcMachine { name: "box".to_owned(), devices: vec![device], ..RpcMachine::default() };
+        let memory = Some(Memory { total: Bytes(here), available: Bytes(here), ..Memory::default() });
+        domain.machine.sample = Some(Box::new(Sample { memory, rpc: vec![machine], ..Sample::default() }));
+        domain
+    }
+
+    fn model(name: &str) -> Arc<Model> {
+        let mut summary = Header::read(&deepseek_v3("x", true).sparse()).unwrap().summary();
+        summary.block_count = Some(9);
+        Arc::new(Model { summary: Some(summary), ..crate::testing::model(name) })
+    }
+
+    #[test]
+    fn memory_is_counted_on_the_machine_that_has_it() {
+        let models = [model("one"), model("two")];
+        let plan = |devices: &str, gpu_layers| Plan {
+            settings: SessionSettings { devices: devices.parse().unwrap(), gpu_layers, ..SessionSettings::default() },
+            ..Plan::default()
+        };
+        let needs = |here, there, plan: &Plan| {
+            let domain = domain(here, there);
+            super::needs(&domain, plan, &plan.cells().unwrap(), &models)
+        };
+        let (alone, together) = (plan("auto", None), plan("box:CPU", None));
+        let whole = needs(ENOUGH, ENOUGH, &alone).here[0].0;
+        let rest = needs(ENOUGH, ENOUGH, &together).here[0].0;
+        assert!(rest < whole, "{rest} of {whole} stay here");
+        // What does not fit here does where the other machine takes its part.
+        let is_free = |needs: Needs| needs.obstacles.iter().all(Option::is_none);
+        assert!(is_free(needs(2 * whole, ENOUGH, &alone)));
+        assert!(!is_free(needs(whole - 1, ENOUGH, &alone)));
+        assert!(is_free(needs(2 * rest, ENOUGH, &together)));
+        assert!(!is_free(needs(rest - 1, ENOUGH, &together)));
+        // The other machine has room for one of them at a time.
+        let there = whole - rest + (whole - rest) / 2 + (1 << 31);
+        let apart = needs(2 * rest, there, &together).apart;
+        assert!(apart.as_ref().is_some_and(|why| why.contains("on box:CPU")), "{apart:?}");
+        assert_eq!(needs(2 * rest, ENOUGH, &together).apart, None);
+        // Layers that were asked for and don't fit there are refused with the figures.
+        let asked = needs(ENOUGH, 1 << 20, &plan("box:CPU", Some(9))).obstacles;
+        assert!(asked[0].as_ref().is_some_and(|why| why.contains("9 layers on box:CPU would need about")), "{asked:?}");
+    }
+}
