@@ -29,15 +29,15 @@ pub(super) async fn lost(servers: &[RpcServer], last_words: &VecDeque<String>) -
     if servers.is_empty() || !last_words.iter().any(|line| SIGNS.iter().any(|sign| line.contains(sign))) {
         return None;
     }
-    let asked = ask(servers.to_vec()).await;
-    let gone = asked.iter().find_map(|(answer, server)| Some((answer.as_ref().err()?, server)));
+    let answers = ask(servers.to_vec()).await;
+    let gone = answers.iter().find_map(|(answer, server)| Some((answer.as_ref().err()?, server)));
     if let Some((error, server)) = gone {
         return Some(words(server, error));
     }
     // It may be there again, and is named all the same.
     let is_named = |server: &&RpcServer| last_words.iter().any(|line| line.contains(&server.address.to_string()));
-    let named: Vec<RpcServer> = servers.iter().filter(is_named).cloned().collect();
-    let servers = if named.is_empty() { servers } else { &named };
+    let blamed: Vec<RpcServer> = servers.iter().filter(is_named).cloned().collect();
+    let servers = if blamed.is_empty() { servers } else { &blamed };
     let reason = if let [RpcServer { name, address }] = servers {
         format!("the RPC server {name} at {address} was lost")
     } else {

@@ -312,26 +312,26 @@ impl Smaller {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let told = Arc::clone(&told);
-                std::thread::spawn(move || pass(stream, behind, told.load(Ordering::Relaxed)));
+                std::thread::spawn(move || pass(&stream, behind, told.load(Ordering::Relaxed)));
             }
         });
         Self { port, free }
     }
 }
 
-fn pass(client: TcpStream, behind: u16, free: u64) -> Option<()> {
+fn pass(mut client: &TcpStream, behind: u16, free: u64) -> Option<()> {
     let server = TcpStream::connect(("127.0.0.1", behind)).ok()?;
     let mut first = [0];
     client.peek(&mut first).ok()?;
     if first == *b"G" {
         let mut request = [0; 512];
-        let count = (&client).read(&mut request).ok()?;
+        let count = client.read(&mut request).ok()?;
         (&server).write_all(&request[..count]).ok()?;
         let mut answer = String::new();
         (&server).read_to_string(&mut answer).ok()?;
         let mut document: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
         document["devices"][0]["free"] = free.into();
-        return (&client).write_all(format!("HTTP/1.0 200 OK\r\n\r\n{document}").as_bytes()).ok();
+        return client.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{document}").as_bytes()).ok();
     }
     let _ = client.set_nodelay(true).and(server.set_nodelay(true));
     let (from, to) = (client.try_clone().ok()?, server.try_clone().ok()?);
@@ -339,7 +339,7 @@ fn pass(client: TcpStream, behind: u16, free: u64) -> Option<()> {
         let _ = std::io::copy(&mut &from, &mut &to);
         let _ = to.shutdown(Shutdown::Both);
     });
-    let _ = std::io::copy(&mut &server, &mut &client);
+    let _ = std::io::copy(&mut &server, &mut client);
     let _ = client.shutdown(Shutdown::Both);
     there.join().ok()
 }

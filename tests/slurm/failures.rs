@@ -28,7 +28,9 @@ fn a_session_makes_room_and_comes_back() {
         cluster.ask("scancel", &[one]);
     }
     // Slurm has it wait for two minutes otherwise.
-    cluster.until("the job in the queue", |cluster| cluster.ask("squeue", &["-h", "-j", &job, "-o", "%T"]).contains("PENDING"));
+    cluster.until("the job in the queue", |cluster| {
+        cluster.ask("squeue", &["-h", "-j", &job, "-o", "%T"]).contains("PENDING")
+    });
     let update = format!("JobId={job}");
     cluster.until("a job that may begin", |cluster| {
         cluster.output("scontrol", &["update", &update, "StartTime=now"]).status.success()

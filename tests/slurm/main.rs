@@ -7,10 +7,10 @@ mod cluster;
 mod failures;
 mod sessions;
 mod suites;
-mod users;
 #[path = "../program/support.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod support;
+mod users;
 
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
@@ -173,4 +173,3 @@ fn a_job_that_waits_says_why_and_a_stop_cancels_it() {
         "{ran:?}"
     );
 }
-

@@ -20,7 +20,10 @@ fn kept(home: &Home) -> Vec<String> {
         let answer: serde_json::Value = serde_json::from_str(line).unwrap();
         answer["prompt"].as_str().unwrap().to_owned()
     };
-    files.flat_map(|file| std::fs::read_to_string(file.path()).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>())
+    files
+        .flat_map(|file| {
+            std::fs::read_to_string(file.path()).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
+        })
         // The last one may be half written.
         .filter(|line| line.ends_with('}'))
         .map(|line| answer(&line))
@@ -133,4 +136,3 @@ fn of_node(cluster: &Cluster, node: &str) -> Vec<u32> {
     };
     pids.filter(is_of_job).collect()
 }
-

@@ -84,7 +84,8 @@ mod tests {
     async fn an_array_is_submitted_once_and_each_worker_has_a_task_of_its_own() {
         let root = tempfile::tempdir().unwrap();
         let settings = SessionSettings { on: "slurm".parse().unwrap(), ..SessionSettings::default() };
-        let request = JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(1), array: None };
+        let request =
+            JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(1), array: None };
         let record = Record::new(request, crate::engine::testing::load(), 1, 600);
         let arrays = Arrays::default();
         let n_submitted = std::sync::atomic::AtomicU32::new(0);
@@ -93,7 +94,11 @@ mod tests {
         let submit = || async {
             n_submitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let (_, folders) = Folder::create_all(root.path(), &record, 2).unwrap();
-            let task = |(folder, task)| (folder, Record { job: Some(9), task: Some(task), ..record.clone() });
+            let task = |(folder, task)| {
+                let mut record = record.clone();
+                (record.job, record.task) = (Some(9), Some(task));
+                (folder, record)
+            };
             (folders.into_iter().zip(0..).map(task).collect(), Some(refused.clone()))
         };
         let take = |place| arrays.take(JobArray { id: 5, place, size: 3 }, submit);

@@ -70,7 +70,10 @@ impl Cluster {
     ) -> (Vec<Held>, Option<StartError>) {
         let Some(root) = &self.root else {
             let hint = "set `folder` under [slurm]".to_owned();
-            return (Vec::new(), Some(StartError { reason: "there is no folder for jobs".to_owned(), hint: Some(hint) }));
+            return (
+                Vec::new(),
+                Some(StartError { reason: "there is no folder for jobs".to_owned(), hint: Some(hint) }),
+            );
         };
         let (mut held, error) = adopt(root, request, load, queue, n_jobs as usize).await;
         let n_missing = n_jobs.saturating_sub(u32::try_from(held.len()).unwrap_or(u32::MAX));
@@ -98,7 +101,10 @@ impl Cluster {
         let wanted = resources::resources(request, &self.settings, &nodes, self.has_gpu_engine)?;
         let failed = |error: std::io::Error| StartError {
             reason: format!("jobs can't be kept in {}: {error}", root.display()),
-            hint: Some("set `folder` under [slurm] to one that is yours alone, and that you and all nodes can write".to_owned()),
+            hint: Some(
+                "set `folder` under [slurm] to one that is yours alone, and that you and all nodes can write"
+                    .to_owned(),
+            ),
         };
         let mut record = Record::new(request.clone(), load.clone(), wanted.cpus, self.settings.keep.as_secs());
         let (base, folders) = if n_jobs == 1 {

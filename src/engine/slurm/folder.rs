@@ -286,7 +286,8 @@ mod tests {
 
     fn record(context: u32) -> Record {
         let settings = SessionSettings { on: "slurm".parse().unwrap(), context, ..SessionSettings::default() };
-        let request = JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(1), array: None };
+        let request =
+            JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(1), array: None };
         Record { job: Some(7), ..Record::new(request, crate::engine::testing::load(), 1, 600) }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use domain::event::WorkerEvent;
 use domain::session::{Job, JobId, JobRequest, JobState, WorkerId};
-use domain::units::span;
 use domain::settings::Engine as Settings;
+use domain::units::span;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;

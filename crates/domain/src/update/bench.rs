@@ -29,7 +29,6 @@ use crate::record::Measured;
 use crate::session::{SessionId, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
-use crate::units::Bytes;
 
 /// Context and batch of the conversation that a bench never has.
 const UNUSED: u32 = 256;
@@ -126,7 +125,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
     let plan = &domain.bench.plan.settings;
     let n_layers = domain.bench.lanes.iter().map(|lane| admission::layers(domain, &lane.model, plan));
     let n_layers: Vec<Option<u32>> = n_layers.collect();
-    for index in 0..domain.bench.lanes.len() {
+    for (index, gpu_layers) in n_layers.into_iter().enumerate() {
         if domain.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(domain));
             let bench = &mut domain.bench;
@@ -135,9 +134,8 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
-            let settings = SessionSettings { parallel: 1, ..unused };
+            let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
             let model = Arc::clone(&lane.model);
-            let settings = SessionSettings { gpu_layers: n_layers[index], ..settings };
             let load = load(&model, &settings, &domain.settings.rpc, bench.threads);
             let job = job_request(&model, bench.plan.settings, lane.needed);
             effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job });

@@ -49,36 +49,35 @@ pub(super) fn needs(domain: &Domain, plan: &Plan, cells: &[TestCase], models: &[
         admission::free_on(domain, needed.machine).map(|memory| memory.free).filter(|_| plan.settings.on.is_here())
     };
     // What can't be measured keeps nobody from measuring the rest.
-    let obstacle = |(model, needed): (&Arc<Model>, &Needed)| {
-        match (free(needed).filter(|free| needed.here > *free), &needed.no_room) {
-            _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
-            _ if model.embeds_only() => {
-                Some("it is a model for embeddings, which generates nothing to measure".to_owned())
-            }
-            (Some(free), _) => {
-                Some(format!("it would need about {} for this bench, but {free} are free", needed.here))
-            }
-            (None, no_room) => no_room.clone(),
-        }
+    let obstacle = |(model, needed): (&Arc<Model>, &Needed)| match (
+        free(needed).filter(|free| needed.here > *free),
+        &needed.no_room,
+    ) {
+        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
+        _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
+        (Some(free), _) => Some(format!("it would need about {} for this bench, but {free} are free", needed.here)),
+        (None, no_room) => no_room.clone(),
     };
     let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
-    let apart = apart(domain, plan, &free, needs.iter().zip(&obstacles).filter(|one| one.1.is_none()).map(|one| one.0));
+    let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
+    let measurable: Vec<&Needed<'_>> = measurable.map(|(needed, _)| needed).collect();
+    let apart = apart(domain, plan, &free, &measurable);
     Needs { here: needs.iter().map(|needed| needed.here).collect(), obstacles, apart }
 }
 
 /// Why these can't be loaded together.
-fn apart<'a>(
+fn apart(
     domain: &Domain,
     plan: &Plan,
     free: &impl Fn(&Needed<'_>) -> Option<Bytes>,
-    needs: impl Iterator<Item = &'a Needed<'a>> + Clone,
+    needs: &[&Needed<'_>],
 ) -> Option<String> {
-    if needs.clone().count() < 2 {
+    if needs.len() < 2 {
         return None;
     }
-    let on = |machine| needs.clone().filter(move |needed| needed.machine == machine).map(|needed| needed.here);
-    let short = needs.clone().find(|needed| free(needed).is_some_and(|free| on(needed.machine).sum::<Bytes>() > free));
-    let elsewhere: Bytes = needs.clone().map(|needed| needed.elsewhere).sum();
+    let on = |machine| needs.iter().filter(move |needed| needed.machine == machine).map(|needed| needed.here);
+    let short = needs.iter().find(|needed| free(needed).is_some_and(|free| on(needed.machine).sum::<Bytes>() > free));
+    let elsewhere: Bytes = needs.iter().map(|needed| needed.elsewhere).sum();
     if domain.settings.bench.wait_policy == WaitPolicy::Active {
         let why = "with wait_policy active, waiting workers would take the cores";
         return Some(format!("one model after the other: {why}"));
@@ -89,8 +88,9 @@ fn apart<'a>(
         return Some(format!("one model after the other: together they would need {needed}{on_machine}"));
     }
     let there = admission::free_elsewhere(domain, &plan.settings);
-    (there.is_some_and(|free| elsewhere > free))
-        .then(|| format!("one model after the other: together they would need {elsewhere} on {}", plan.settings.devices))
+    (there.is_some_and(|free| elsewhere > free)).then(|| {
+        format!("one model after the other: together they would need {elsewhere} on {}", plan.settings.devices)
+    })
 }
 
 #[cfg(test)]
