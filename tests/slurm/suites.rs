@@ -30,6 +30,9 @@ fn kept(home: &Home) -> Vec<String> {
         .collect()
 }
 
+/// Prompts for half a minute.
+const N_MANY: usize = 500;
+
 /// Whether each of so many prompts is answered, and once.
 fn assert_each_once(home: &Home, n_prompts: usize) {
     let mut ids = kept(home);
@@ -101,7 +104,8 @@ fn a_suite_that_is_killed_goes_on_with_the_tasks_of_its_array() {
 fn a_suite_makes_room_for_a_job_of_a_higher_priority() {
     let Some(cluster) = Cluster::start() else { return };
     let home = Home::new();
-    let file = suite(&home, 50);
+    // Slurm takes some seconds to have it make room.
+    let file = suite(&home, N_MANY);
     let child = begin(command(&home, &cluster, &["suite", &file, "ishmael-4m", "--on", "slurm", "--json"]));
     until_both_run(&cluster);
     cluster.until("some answers", |_| kept(&home).len() >= 3);
@@ -109,10 +113,10 @@ fn a_suite_makes_room_for_a_job_of_a_higher_priority() {
     cluster.until("a task that was put back", |cluster| {
         cluster.tasks().iter().any(|task| task.partition == "cpu" && task.state == "PENDING")
     });
-    assert!(kept(&home).len() < 50, "it had to make room too late to matter");
+    assert!(kept(&home).len() < N_MANY, "it had to make room too late to matter");
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}\n{}", cluster.logs());
-    assert_each_once(&home, 50);
+    assert_each_once(&home, N_MANY);
     let told = "had to make room for a job of a higher priority, and is back in the queue";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     cluster.until("no job of the suite", |cluster| cluster.tasks().iter().all(|task| task.partition != "cpu"));

@@ -340,6 +340,10 @@ impl Life<'_> {
                 }
             }
             State::Ended(state, why) => {
+                // It may have told why a moment ago.
+                if let Some(Listening::Refused { reason, hint }) = self.folder.latest() {
+                    return Some(Waited::Over(reason, hint));
+                }
                 let (reason, hint) = queue::end(self.id, state, why);
                 // What the worker wrote last says more of a failure; one that could write nothing did not see its folder.
                 let said = hint.map(str::to_owned).or_else(|| self.folder.last_words());
