@@ -2,19 +2,21 @@
 
 use super::*;
 
-/// An answer that is longer than any test.
-const LONG: [&str; 9] =
-    ["run", "ishmael-4m", "The sea", "-n", "2000000", "--set", "session.context_full=shift", "--on", "slurm"];
+/// A dashboard with a session that is ready.
+fn started(served: &Served, cluster: &Cluster) -> support::Terminal {
+    let mut dashboard = support::Terminal::open_with(&served.home, 160, 40, &[]);
+    dashboard.see("ishmael-1m");
+    dashboard.send("\r");
+    served.until(cluster, "a session that is ready", |session| session["state"] == "ready");
+    dashboard
+}
 
 #[test]
 fn a_session_makes_room_and_comes_back() {
     let Some(cluster) = Cluster::start() else { return };
     let other = cluster.fill("cpu", 1);
     let served = Served::start(&cluster);
-    let mut dashboard = support::Terminal::open_with(&served.home, 120, 40, &[]);
-    dashboard.see("ishmael-1m");
-    dashboard.send("\r");
-    served.until(&cluster, "a session that is ready", |session| session["state"] == "ready");
+    let mut dashboard = started(&served, &cluster);
     let job = served.sessions(&cluster)[0]["job"]["id"].to_string();
     // Both nodes are wanted, so that its own is among them.
     let urgent = cluster.fill("urgent", 2);
@@ -43,10 +45,7 @@ fn a_session_makes_room_and_comes_back() {
 fn a_job_that_stands_still_is_suspended_and_goes_on() {
     let Some(cluster) = Cluster::start() else { return };
     let served = Served::start(&cluster);
-    let mut dashboard = support::Terminal::open_with(&served.home, 120, 40, &[]);
-    dashboard.see("ishmael-1m");
-    dashboard.send("\r");
-    served.until(&cluster, "a session that is ready", |session| session["state"] == "ready");
+    let mut dashboard = started(&served, &cluster);
     let job = served.sessions(&cluster)[0]["job"]["id"].to_string();
     assert!(cluster.output("scontrol", &["suspend", &job]).status.success());
     served.until(&cluster, "a session that stands still", |session| session["state"] == "suspended");
@@ -57,7 +56,7 @@ fn a_job_that_stands_still_is_suspended_and_goes_on() {
 }
 
 #[test]
-fn a_job_waits_and_is_put_back_no_more_often_than_it_may() {
+fn a_job_waits_no_longer_than_it_may() {
     let Some(cluster) = Cluster::start() else { return };
     let home = Home::new();
     let filled = cluster.fill("cpu", 2);
@@ -69,25 +68,36 @@ fn a_job_waits_and_is_put_back_no_more_often_than_it_may() {
     for job in filled {
         cluster.ask("scancel", &[&job]);
     }
-    // One that is put back once too often is given up; a long answer keeps it busy meanwhile.
-    let child = begin(command(&home, &cluster, &[&LONG[..], &["--set", "slurm.max_requeues=1"]].concat()));
-    let connected = || std::fs::read_dir(home.path("data/taffrail/slurm")).into_iter().flatten().flatten();
-    let n_starts = || connected().filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
-    let listens = |name: &str| n_starts().any(|file| file.file_name().to_string_lossy() == name);
-    cluster.until("a worker that listens", |_| listens("node-0.json"));
-    let job = cluster.jobs()[0][0].clone();
+}
+
+#[test]
+fn a_job_that_is_put_back_too_often_is_given_up() {
+    let Some(cluster) = Cluster::start() else { return };
+    let served = Served::with(&cluster, &[("TAFFRAIL_SLURM_MAX_REQUEUES", "1")]);
+    let mut dashboard = started(&served, &cluster);
+    let job = served.sessions(&cluster)[0]["job"]["id"].to_string();
     assert!(cluster.output("scontrol", &["requeue", &job]).status.success());
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    // A single answer is lost with its node.
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("was put back into the queue"), "{}", ran.stderr);
+    served.until(&cluster, "a session that waits", |session| session["state"] == "pending");
+    dashboard.see("was put back into the queue by somebody");
+    let update = format!("JobId={job}");
+    cluster.until("a job that may begin", |cluster| {
+        cluster.output("scontrol", &["update", &update, "StartTime=now"]).status.success()
+    });
+    served.until(&cluster, "a session that is ready again", |session| session["state"] == "ready");
+    assert!(cluster.output("scontrol", &["requeue", &job]).status.success());
+    dashboard.see("it lost its node 2 times");
     cluster.until("no job", |cluster| cluster.jobs().is_empty());
-    let child = begin(command(&home, &cluster, &[&LONG[..], &["--set", "slurm.max_requeues=0"]].concat()));
-    cluster.until("a worker that listens", |_| listens("node-0.json"));
+    dashboard.close();
+}
+
+#[test]
+fn a_job_that_may_not_be_put_back_ends_where_it_has_to_make_room() {
+    let Some(cluster) = Cluster::start() else { return };
+    let served = Served::with(&cluster, &[("TAFFRAIL_SLURM_MAX_REQUEUES", "0")]);
+    let mut dashboard = started(&served, &cluster);
     cluster.fill("urgent", 2);
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("preempted") || ran.stderr.contains("make room"), "{}", ran.stderr);
+    dashboard.see("was preempted by a job of a higher priority");
+    dashboard.close();
 }
 
 #[test]
@@ -109,9 +119,11 @@ fn nodes_that_are_not_there_are_told_of() {
 #[test]
 fn a_time_limit_ends_a_session_and_is_named() {
     let Some(cluster) = Cluster::start() else { return };
-    let home = Home::new();
-    let child = begin(command(&home, &cluster, &[&LONG[..], &["--set", "slurm.time_limit=1"]].concat()));
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("reached its time limit") && ran.stderr.contains("time_limit"), "{}", ran.stderr);
+    let served = Served::with(&cluster, &[("TAFFRAIL_SLURM_TIME_LIMIT", "1")]);
+    let mut dashboard = started(&served, &cluster);
+    let left = served.sessions(&cluster)[0]["job"]["ends_in_s"].as_u64();
+    assert!(left.is_some_and(|left| left <= 60), "{left:?}");
+    served.until(&cluster, "a session whose time is up", |session| session["state"] == "failed");
+    dashboard.see("reached its time limit");
+    dashboard.close();
 }

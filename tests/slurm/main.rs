@@ -59,13 +59,19 @@ struct Served {
 
 impl Served {
     fn start(cluster: &Cluster) -> Self {
+        Self::with(cluster, &[])
+    }
+
+    /// The same with these variables.
+    fn with(cluster: &Cluster, variables: &[(&str, &str)]) -> Self {
         let home = Home::served();
-        let child = Self::begin(&home, cluster);
+        let child = Self::begin(&home, cluster, variables);
         Self { home, child }
     }
 
-    fn begin(home: &Home, cluster: &Cluster) -> Child {
+    fn begin(home: &Home, cluster: &Cluster, variables: &[(&str, &str)]) -> Child {
         let mut serve = command(home, cluster, &["serve"]);
+        serve.envs(variables.iter().copied());
         serve.env("TAFFRAIL_SESSION_ON", "slurm");
         let child = begin(serve);
         assert!(poll(PATIENCE, OFTEN, || home.server().is_some()), "no server");

@@ -16,7 +16,7 @@ fn a_server_that_dies_finds_its_job_again() {
             .collect();
         ready
     };
-    let mut first = Served::begin(&home, &cluster);
+    let mut first = Served::begin(&home, &cluster, &[]);
     // A chat's session stays with the server that has it.
     let mut dashboard = support::Terminal::open_with(&home, 120, 40, &[]);
     dashboard.see("ishmael-1m");
@@ -27,7 +27,7 @@ fn a_server_that_dies_finds_its_job_again() {
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(cluster.jobs().len(), 1, "the job goes on");
-    let mut second = Served::begin(&home, &cluster);
+    let mut second = Served::begin(&home, &cluster, &[]);
     assert!(poll(2 * PATIENCE, OFTEN, || jobs(&home) == before), "{}", cluster.logs());
     // An orderly end leaves it as well, for the next start.
     support::signal(second.id(), "TERM");
@@ -80,6 +80,5 @@ fn a_dashboard_starts_on_slurm_waits_chats_and_stops() {
     dashboard.escape();
     dashboard.send("x");
     cluster.until("one job less", |cluster| cluster.jobs().len() == 1);
-    dashboard.quit();
-    dashboard.exit();
+    dashboard.close();
 }

@@ -122,6 +122,8 @@ struct Since {
     pending: Instant,
     /// `None` while it does not run.
     running: Option<Instant>,
+    /// Looks at which it had ended, and might come back.
+    n_ended: u32,
 }
 
 /// How waiting came to an end.
@@ -168,8 +170,9 @@ impl Life<'_> {
     /// Why the connection is gone, where the job lives on; else how it ended, and what could be done.
     async fn why_lost(&mut self) -> Result<String, (String, Option<String>)> {
         self.n_lost += 1;
-        for _ in 0..LOST_LOOKS {
+        for look in 1..=LOST_LOOKS {
             match self.row().await {
+                Ok(Some(row)) if look < LOST_LOOKS && row.state.may_come_back() => {}
                 Ok(Some(Row { state: State::Ended(state, why), .. })) => {
                     let (reason, hint) = queue::end(self.id, &state, &why);
                     return Err((reason, hint.map(str::to_owned)));
@@ -248,7 +251,7 @@ impl Life<'_> {
     /// Wait until the worker is connected.
     async fn wait(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Waited {
         let (mut gap, mut poll, mut n_failed) = (FIRST_POLL, Instant::now(), 0);
-        let mut since = Since { pending: Instant::now(), running: None };
+        let mut since = Since { pending: Instant::now(), running: None, n_ended: 0 };
         // A node that tells of itself while Slurm is asked is seen at the next look.
         loop {
             tokio::select! {
@@ -339,6 +342,7 @@ impl Life<'_> {
                     return Some(Waited::Over(reason, Some(self.folder_hint())));
                 }
             }
+            state if state.may_come_back() && since.n_ended < LOST_LOOKS => since.n_ended += 1,
             State::Ended(state, why) => {
                 // It may have told why a moment ago.
                 if let Some(Listening::Refused { reason, hint }) = self.folder.latest() {

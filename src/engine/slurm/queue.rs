@@ -232,6 +232,16 @@ fn limit_of(word: &str) -> &'static str {
 /// What Slurm writes into the output of a job whose time is up.
 pub(super) const TIME_LIMIT: &str = "DUE TO TIME LIMIT";
 
+/// States of a job that has ended, or that Slurm is about to put back into the queue: which of both, the next look tells.
+const MAY_COME_BACK: [&str; 3] = ["PREEMPTED", "NODE_FAIL", "BOOT_FAIL"];
+
+impl State {
+    /// Whether it says that a job has ended that may be put back into the queue in a moment.
+    pub(super) fn may_come_back(&self) -> bool {
+        matches!(self, Self::Ended(state, _) if MAY_COME_BACK.contains(&state.as_str()))
+    }
+}
+
 /// Why a job lost its node, by what Slurm wrote into its output last; `None` where that says nothing.
 pub(super) fn lost(words: &str) -> Option<&'static str> {
     let all = [
