@@ -190,7 +190,8 @@ impl Front {
     pub async fn shut_down(self) -> Vec<String> {
         match self {
             Self::Own(app) => app.shut_down().await,
-            Self::Attached(attached) => attached.close().await,
+            // It takes the whole copy apart.
+            Self::Attached(attached) => Box::pin(attached.close()).await,
         }
     }
 }

@@ -14,7 +14,7 @@ mod cluster;
 pub mod dashboard;
 mod deleting;
 pub mod export;
-mod external_editor;
+pub(crate) mod external_editor;
 mod files;
 pub mod front;
 pub mod history;

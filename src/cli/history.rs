@@ -259,7 +259,7 @@ const COLUMNS: [Column; 7] = [
 
 fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
     if rows.is_empty() {
-        return writeln!(out, "no record fits the filter");
+        return writeln!(out, "no record matches the filter");
     }
     let cells: Vec<_> = rows
         .iter()

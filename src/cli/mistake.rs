@@ -27,7 +27,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("info", "`taffrail show MODEL` tells all of a model, `taffrail doctor` of this machine"),
     (
         "compare",
-        "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantisation with its reference",
+        "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantization with its reference",
     ),
     ("benchmark", "`taffrail bench MODEL` measures speed"),
     ("settings", "`taffrail config` shows the settings, `taffrail config set KEY VALUE` changes one"),

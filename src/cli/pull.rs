@@ -29,7 +29,7 @@ const MAIN: &str = "main";
 /// What `pull` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Pull {
-    /// `OWNER/REPO`, which takes the best quantisation that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`; or the address of
+    /// `OWNER/REPO`, which takes the best quantization that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`; or the address of
     /// its page on the hub
     pub model: String,
     /// A branch, a tag or a commit [default: that of the address, else main]

@@ -105,7 +105,7 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ),
         (
             "last used",
-            Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),
+            Some(model.used.map_or_else(|| "—, not recorded by the file system".to_owned(), |used| ago(used, now))),
         ),
     ]
 }
@@ -139,8 +139,8 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
         ("architecture", summary.architecture.clone()),
         ("parameters", identity::size(summary).map(|size| format!("{size} ({})", summary.parameters))),
         ("size label", summary.size_label.clone()),
-        ("quantisation", summary.quant.as_ref().map(|quant| format!("{quant}{bits}"))),
-        ("quantised by", summary.quantized_by.clone()),
+        ("quantization", summary.quant.as_ref().map(|quant| format!("{quant}{bits}"))),
+        ("quantized by", summary.quantized_by.clone()),
         ("context", identity::context(summary).map(|context| format!("{context}{}", exact(summary)))),
         ("attention", summary.mix().map(|mix| mix.to_string())),
         ("layers", number(summary.block_count)),
@@ -166,7 +166,7 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
                 )
             }),
         ),
-        ("licence", identity::license(summary)),
+        ("license", identity::license(summary)),
         ("made from", list(&summary.base_models)),
         ("source", summary.source.clone()),
         ("data sets", list(&summary.datasets)),
@@ -258,7 +258,7 @@ fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
         writeln!(out, "  {}", table.legend())?;
     }
     if table.rows.iter().flat_map(|row| &row.needs).any(|need| need.context.is_none()) {
-        writeln!(out, "  the file does not tell what the KV cache needs; it is not in the sums")?;
+        writeln!(out, "  the file does not say what the KV cache needs; it is not in the sums")?;
     }
     Ok(())
 }
@@ -302,7 +302,7 @@ fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
         told.push((place, card));
         let Card { license, license_name, license_link, base_models, base_relation, datasets, tags, .. } = card;
         let lines = [
-            ("licence", license.clone()),
+            ("license", license.clone()),
             ("its name", license_name.clone()),
             ("its text", license_link.clone()),
             ("made from", list(base_models)),

@@ -66,7 +66,7 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
         match cleanup.undo(arguments.id.as_deref(), &mut |_, _, _| ()) {
             Ok(record) => {
                 if !arguments.json {
-                    writeln!(out, "Taken back: {}. Everything is where it was.", gguf::clean(&record.title, 200))?;
+                    writeln!(out, "Undone: {}. Everything is back where it was.", gguf::clean(&record.title, 200))?;
                 }
                 document.undone = Some(RecordView::new(&record));
             }

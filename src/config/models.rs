@@ -56,7 +56,7 @@ impl Merge {
                 continue;
             };
             if !Alias::is_name(&name) {
-                let what = format!("`{name}` is no name for a model: {}", Alias::NAME_RULE);
+                let what = format!("`{name}` is not a valid name for a model: {}", Alias::NAME_RULE);
                 self.report(origin, what, None);
             } else if self.loaded.settings.models.len() >= Alias::MAX {
                 self.report(origin, format!("there are more than {} names in [{MODELS}]", Alias::MAX), None);

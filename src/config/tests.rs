@@ -283,7 +283,7 @@ fn what_is_wrong_with_a_name_of_a_model_is_told() {
         ),
         (
             "[models.\"a b\"]\nmodel = \"m\"",
-            vec!["1:9: `a b` is no name for a model: 1 to 120 characters without spaces"],
+            vec!["1:9: `a b` is not a valid name for a model: 1 to 120 characters without spaces"],
             0,
         ),
         ("models = 3", vec!["1:1: `models` must be a section (write [models])"], 0),

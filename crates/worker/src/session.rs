@@ -108,7 +108,7 @@ impl Session {
         if !self.engine.embeds_only() {
             return Ok(());
         }
-        let message = "this is a model for embeddings: it can't chat or complete".to_owned();
+        let message = "an embedding model can't chat or complete".to_owned();
         Err(fail(FailureKind::Request, message, "ask it for embeddings, or choose a model for text generation"))
     }
 

@@ -123,7 +123,7 @@ pub async fn ask(
 ) -> Exit {
     let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return watch::failed(&failure),
+        Err(failure) => return failure.print(),
     };
     let mut output = Output::default();
     output.print(|out| {
@@ -145,7 +145,7 @@ pub async fn pick_one(
 ) -> Exit {
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return watch::failed(&failure),
+        Err(failure) => return failure.print(),
     };
     let tallies = results.tallies();
     let has_energy = tallies.iter().all(Tally::tells_energy);
@@ -161,7 +161,7 @@ pub async fn pick_one(
     });
     if arguments.by.is_none() && !has_energy {
         let _ =
-            writeln!(io::stderr(), "no sensor tells the energy of every answer well enough, so it went by time (--by)");
+            writeln!(io::stderr(), "no sensor measures the energy of every answer well enough, so time decided (--by)");
     }
     output.end(if !tied.is_empty() && is_whole { Exit::Done } else { Exit::Failed })
 }

@@ -179,7 +179,7 @@ impl HubError {
                     .to_owned()
             }
             Self::Space { .. } => {
-                "make room, choose a smaller quantisation, or set HF_HUB_CACHE to another disk".to_owned()
+                "make room, choose a smaller quantization, or set HF_HUB_CACHE to another disk".to_owned()
             }
             Self::Full(_) => "make room, then go on: what has come is kept".to_owned(),
             _ => return None,

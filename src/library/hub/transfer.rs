@@ -89,7 +89,7 @@ async fn transfer(place: HubAccess, order: &Order, reporter: &Reporter) -> Resul
     if order.files.is_empty() || order.files.len() > journal::MAX_FILES {
         return Err(HubError::NotFound { what: format!("whole model {} in {}", order.label, order.repository) });
     }
-    reporter.say(DownloadEvent::Preparing("asks the hub".to_owned())).await;
+    reporter.say(DownloadEvent::Preparing("contacting the Hub".to_owned())).await;
     let client = Client::new(place)?;
     let mut transfer = Transfer {
         folder: Folder::new(&client.place.cache, &order.repository),

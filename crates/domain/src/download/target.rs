@@ -237,7 +237,7 @@ fn not_from_ollama(name: &str) -> Failure {
     let name = gguf::clean(name, 200);
     let word = name.split([':', '/']).next().unwrap_or_default();
     not_found(
-        format!("`{name}` is no repository of the Hugging Face Hub, which `pull` fetches from"),
+        format!("`{name}` is not a repository of the Hugging Face Hub, which `pull` fetches from"),
         format!(
             "write OWNER/REPO[:QUANT], such as `taffrail pull Qwen/Qwen3-8B-GGUF:Q4_K_M`; \
              https://huggingface.co/models?library=gguf&search={word} lists repositories; \
