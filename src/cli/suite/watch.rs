@@ -22,8 +22,9 @@ pub(super) struct Watch {
     /// What became of models that failed, in their order.
     pub(super) failures: Vec<Exit>,
     n_reported: usize,
-use crate::cli::job_lines::{JobLines, pending};
-use crate::cli::progress::Progress;
+    jobs: JobLines,
+    /// How far it is, on a line that goes before anything else is written.
+    progress: Option<Progress>,
     warning: Option<String>,
 }
 
