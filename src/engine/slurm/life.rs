@@ -6,15 +6,14 @@ use domain::event::WorkerEvent;
 use domain::session::{Job, JobId, JobRequest, JobState, WorkerId};
 use domain::settings::Engine as Settings;
 use domain::units::span;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
-use wire::Decoder;
 
 use super::cluster::{Cluster, cancel};
 use super::folder::{Folder, Listening, Record};
-use super::link::{self, FromNode};
+use super::link;
+use super::pump::{PIPE, pump};
 use super::queue::{self, Queue, Row, State};
 use super::tool;
 use crate::engine::command::{Command, News};
@@ -39,9 +38,6 @@ const MAX_LOST: u32 = 20;
 /// Looks into the queue, a second apart, before a connection that is lost while the job runs is called the network's fault: Slurm
 /// takes a moment to say that a job lost its node.
 const LOST_LOOKS: u32 = 4;
-
-/// Bytes that wait between the connection and who reads it.
-const PIPE: usize = 64 << 10;
 
 /// Have a worker run as a job, carry messages both ways, and tell how it ended.
 pub(in crate::engine) async fn supervise(
@@ -137,9 +133,11 @@ enum Waited {
 
 /// How being connected came to an end.
 enum Left {
-    /// The worker is of no use any more, or has told its end.
+    /// The worker is of no use any more.
     Over(String, Option<String>),
     Asked(Asked),
+    /// The node told that its worker has ended, and why: of itself, or by Slurm.
+    Told(String, Option<String>),
     /// The connection is gone, or the job is no longer where it was.
     Lost,
 }
@@ -152,14 +150,19 @@ impl Life<'_> {
                 Waited::Asked(asked) => return self.end(asked).await,
                 Waited::Over(reason, hint) => return self.over(reason, hint).await,
             };
-            match self.talk(stream, settings, inbox).await {
+            let told = match self.talk(stream, settings, inbox).await {
                 Left::Asked(asked) => return self.end(asked).await,
                 Left::Over(reason, hint) => return self.over(reason, hint).await,
-                Left::Lost => {}
-            }
-            let reason = match self.why_lost().await {
-                Ok(reason) => reason,
-                Err((reason, hint)) => return self.over(reason, hint).await,
+                Left::Told(reason, hint) => Some((reason, hint)),
+                Left::Lost => None,
+            };
+            let lost = self.why_lost().await;
+            let is_slurms = !self.has_begun || self.tail().contains(queue::ENDED_BY_SLURM);
+            let reason = match (told, lost) {
+                // It ended of itself.
+                (Some((reason, hint)), _) if !is_slurms => return self.over(reason, hint).await,
+                (_, Ok(reason)) => reason,
+                (_, Err((reason, hint))) => return self.over(reason, hint).await,
             };
             self.told = None;
             tracing::warn!(job = %self.id, reason, "a worker was lost");
@@ -413,7 +416,7 @@ impl Life<'_> {
             }
             Some(reason) => Left::Over(reason, None),
             None => match pump.await {
-                Ok(Some((reason, hint))) => Left::Over(reason, hint),
+                Ok(Some((reason, hint))) => Left::Told(reason, hint),
                 _ => Left::Lost,
             },
         }
@@ -452,46 +455,3 @@ impl Life<'_> {
         WorkerEvent::Exited { reason, expected: false, hint }
     }
 }
-
-/// Carry bytes between the node and who talks with the worker. Gives the worker's end where the node tells it.
-async fn pump(worker: WorkerId, stream: TcpStream, pipe: DuplexStream, news: News) -> Option<(String, Option<String>)> {
-    let (mut input, mut output) = stream.into_split();
-    let (mut asked, mut said) = tokio::io::split(pipe);
-    let requests = async move { tokio::io::copy(&mut asked, &mut output).await };
-    let events = async move {
-        let mut decoder = Decoder::default();
-        let mut buffer = vec![0; PIPE];
-        loop {
-            let count = input.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
-            decoder.push(buffer.get(..count).unwrap_or_default());
-            loop {
-                match decoder.next::<FromNode>() {
-                    Ok(Some(FromNode::Worker(event))) => {
-                        let frame = wire::encode(&event).ok()?;
-                        said.write_all(&frame).await.ok()?;
-                    }
-                    Ok(Some(FromNode::Log(line))) => {
-                        let line = gguf::clean(&line, MAX_LINE);
-                        let _ = news.send((worker, WorkerEvent::Logged(line))).await;
-                    }
-                    Ok(Some(FromNode::Exited { reason, hint })) => {
-                        let hint = hint.map(|hint| gguf::clean(&hint, MAX_LINE));
-                        return Some((gguf::clean(&reason, MAX_LINE), hint));
-                    }
-                    Ok(None) => break,
-                    Err(error) => return Some((format!("the node can't be understood: {error}"), None)),
-                }
-            }
-        }
-    };
-    tokio::pin!(events);
-    tokio::pin!(requests);
-    tokio::select! {
-        end = &mut events => end,
-        // Whoever asks has gone, or the connection takes nothing any more; the worker's last words may still come.
-        _ = &mut requests => events.await,
-    }
-}
-
-/// The longest line that a node tells, in bytes.
-const MAX_LINE: usize = 2048;

@@ -9,6 +9,7 @@ mod folder;
 mod life;
 mod link;
 mod node;
+mod pump;
 mod queue;
 mod resources;
 mod tool;

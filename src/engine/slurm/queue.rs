@@ -229,7 +229,10 @@ fn limit_of(word: &str) -> &'static str {
     all.into_iter().find(|(sign, _)| word.contains(sign)).map_or("resources", |(_, what)| what)
 }
 
-/// What Slurm writes into the output of a job whose time is up.
+/// What Slurm writes into the output of a job whose processes it has ended.
+pub(super) const ENDED_BY_SLURM: &str = "*** JOB ";
+
+/// The same where its time is up.
 pub(super) const TIME_LIMIT: &str = "DUE TO TIME LIMIT";
 
 /// States of a job that has ended, or that Slurm is about to put back into the queue: which of both, the next look tells.
