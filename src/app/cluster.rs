@@ -9,7 +9,7 @@ use domain::settings::Settings;
 pub(super) fn engine(program: Program, settings: &Settings, news: News) -> Engine {
     let slurm = &settings.slurm;
     let root = slurm.folder.clone().or_else(|| Some(library::Env::read().data?.join("slurm")));
-    let cluster = Cluster { settings: slurm.clone(), root, has_gpu_engine: library::HAS_GPU_ENGINE };
+    let cluster = Cluster::new(slurm.clone(), root, library::HAS_GPU_ENGINE);
     let mut engine = Engine::new(program, settings.engine.clone(), news);
     engine.use_cluster(cluster);
     engine

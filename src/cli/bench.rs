@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::failure::{Failure, print_error};
+use super::job_lines::JobLines;
 use super::output::Output;
 use super::progress::Progress;
 use super::value::whole;
@@ -98,8 +99,9 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
         return Failure::from(refused).print();
     }
     let progress = Progress::begin("measuring");
-    let mut interrupted = false;
+    let (mut jobs, mut interrupted) = (JobLines::default(), false);
     while app.state().domain.bench.is_running() {
+        jobs.tell(&app.state().domain);
         progress.tell(line(&app.state().domain.bench));
         tokio::select! {
             advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
@@ -175,12 +177,8 @@ fn line(bench: &State) -> String {
     let (done, wanted) = bench.progress();
     let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
         || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
-            Some(lane) => match &lane.job {
-                Some(job) if !matches!(job.state, domain::session::JobState::Running) => {
-                    format!("{}: {}", lane.model.name, job.line(domain::moment::Moment::default()))
-                }
-                _ => format!("loading {}", lane.model.name),
-            },
+            Some(lane) if lane.waiting_job().is_some() => format!("{} waits for its job", lane.model.name),
+            Some(lane) => format!("loading {}", lane.model.name),
             None if bench.cooling.is_some() => "cooling down".to_owned(),
             None => "waiting for the sensors".to_owned(),
         },

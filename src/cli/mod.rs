@@ -19,6 +19,7 @@ pub mod find;
 mod force;
 pub mod history;
 mod input;
+mod job_lines;
 pub mod keys;
 pub mod launch;
 pub mod ls;

@@ -15,7 +15,7 @@ use crate::app::machines::{Wants, named};
 use crate::app::socket::{LinkError, Target};
 use domain::Domain;
 use domain::filter::{Field, Filter, Kind, Row};
-use domain::session::{Session, SessionStatus};
+use domain::session::{JobId, Session, SessionStatus};
 use domain::settings::Settings;
 use domain::units::{Bytes, digits, or_dash, tokens};
 
@@ -70,7 +70,11 @@ struct View {
 #[derive(Serialize)]
 struct JobView {
     id: u64,
+    /// Its task, where it is one of an array.
+    task: Option<u32>,
     state: &'static str,
+    /// How often it was put back into the queue.
+    requeued: u32,
     /// Why it waits, and what could be done.
     reason: Option<String>,
     partition: Option<String>,
@@ -82,8 +86,10 @@ struct JobView {
 impl View {
     fn new(domain: &Domain, session: &Session) -> Self {
         let job = session.job.as_ref().map(|job| JobView {
-            id: job.id,
+            id: job.id.job,
+            task: job.id.task,
             state: job.word(),
+            requeued: job.n_requeued,
             reason: session.queue_reason(),
             partition: job.partition.clone(),
             node: job.node.clone(),
@@ -141,7 +147,7 @@ impl View {
                 None => "stays".to_owned(),
             },
             match &self.job {
-                Some(job) => format!("job {}", job.id),
+                Some(JobView { id, task, .. }) => format!("job {}", JobId { job: *id, task: *task }),
                 None => or_dash(self.pid.map(|pid| pid.to_string())),
             },
         ]
@@ -261,7 +267,9 @@ fn write(
     }
     match (is_served, arguments.filter.is_empty()) {
         (_, false) => writeln!(out, "no session fits the filter"),
-        (false, true) => writeln!(out, "no server is running, so nothing is loaded; `taffrail serve --detach` starts one"),
+        (false, true) => {
+            writeln!(out, "no server is running, so nothing is loaded; `taffrail serve --detach` starts one")
+        }
         (true, true) => writeln!(out, "nothing is loaded"),
     }
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::failure::{Failure, exit_of, print_error};
+use super::job_lines::JobLines;
 use super::output::ended;
 use super::run::prompt_text;
 use super::{Exit, SessionOptions};
@@ -109,10 +110,11 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
         }
         result => drop(result?),
     }
-    let mut told = Vec::new();
+    let (mut told, mut jobs) = (Vec::new(), JobLines::default());
     let mut interrupted = false;
     loop {
         tell(app, &mut told);
+        jobs.tell(&app.state().domain);
         let Some(race) = app.state().domain.race.as_ref() else {
             return Err(Failure::new(Exit::Failed, "the race could not be started".to_owned()));
         };

@@ -17,6 +17,7 @@ use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
 use super::failure::{Failure, exit_of, print_error};
 use super::input::{read_input, read_text};
+use super::job_lines::pending;
 use super::output::ended;
 use super::progress::Progress;
 use super::{Exit, SessionOptions};
@@ -24,13 +25,12 @@ use crate::app::front::Front;
 use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::model::{EMBED_HINT, EMBEDS_ONLY, Model, preset};
-use domain::moment::Moment;
 use domain::record::run_record::{breach, why_empty};
 use domain::request::form::Form;
 use domain::request::schema::Schema;
 use domain::request::{Request, RequestId};
 use domain::session::placement::misplaced;
-use domain::session::{End, Job, JobState, NO_TEMPLATE, Phase, Session, SessionId};
+use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::{Domain, Event, admission, text};
 
@@ -190,7 +190,7 @@ async fn answer(
                 return Err(Failure::new(Exit::Failed, text).or_hint(hint.as_deref()));
             }
             Phase::Loading { fraction } => match now.waiting_job() {
-                Some(job) => printer.pending(&pending(now, job, app.state().domain.now)),
+                Some(job) => printer.pending(&pending(job)),
                 None => printer.loading(*fraction),
             },
             Phase::Ready => {
@@ -219,14 +219,6 @@ async fn answer(
             continue;
         }
         return finish(arguments, &mut printer, &app.state().domain, (now, answer), interrupted);
-    }
-}
-
-/// What is said of a job that waits: why, and what could be done.
-pub(super) fn pending(session: &Session, job: &Job, now: Moment) -> String {
-    match &job.state {
-        JobState::Pending { .. } => format!("job {}: {}", job.id, session.queue_reason().unwrap_or_default()),
-        _ => format!("{}: its worker starts", job.line(now)),
     }
 }
 

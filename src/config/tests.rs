@@ -126,13 +126,15 @@ fn every_field_is_a_setting() {
         cpus: _,
         gpus: _,
         suite_jobs: _,
+        max_requeues: _,
+        max_pending: _,
         keep: _,
         folder: _,
         program: _,
         options: _,
     } = slurm;
     let n_session = domain::settings::SESSION_FIELDS.len() + domain::settings::CHAT_FIELDS.len();
-    assert_eq!(settings().count(), 6 + 14 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9 + 9);
+    assert_eq!(settings().count(), 6 + 14 + 3 + n_session + 6 + 7 + 2 + 2 + 7 + 1 + 9 + 11);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Engine {
     settings: settings::Engine,
     news: News,
     workers: HashMap<WorkerId, Worker>,
-    cluster: Option<slurm::Cluster>,
+    cluster: Option<Box<slurm::Cluster>>,
     /// What the cluster's queue says, once a job was submitted.
     queue: Option<slurm::Queue>,
 }
@@ -66,12 +66,12 @@ impl Engine {
 
     /// How jobs are submitted from now on.
     pub fn use_cluster(&mut self, cluster: slurm::Cluster) {
-        self.cluster = Some(cluster);
+        self.cluster = Some(Box::new(cluster));
     }
 
     /// What the jobs ran that nobody looks after any more.
     pub fn left_jobs(&self) -> Vec<JobRequest> {
-        self.cluster.as_ref().map(slurm::Cluster::left).unwrap_or_default()
+        self.cluster.as_ref().map(|cluster| cluster.left()).unwrap_or_default()
     }
 
     /// Start a worker and have it load the file that `prepare` gives, which may block. Its news end with

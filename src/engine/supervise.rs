@@ -72,7 +72,18 @@ async fn run(
     };
     let log = tokio::spawn(read_log(worker, log, news.clone()));
     let servers = lost::servers(&load);
-    let Ended { verdict, asked, .. } = converse(worker, (output, input), settings, load, &mut inbox, news).await;
+    let conversed = tokio::select! {
+        ended = converse(worker, (output, input), settings, load, &mut inbox, news) => Ok(ended),
+        // What another machine uses, this one does not reach.
+        gone = lost::watch(&servers, settings.hang_timeout), if machine.is_none() => Err(gone),
+    };
+    let Ended { verdict, asked, .. } = match conversed {
+        Ok(ended) => ended,
+        Err((reason, hint)) => {
+            let _ = child.kill().await;
+            return WorkerEvent::Exited { reason, expected: false, hint: Some(hint) };
+        }
+    };
     let asked_to_stop = asked.is_some();
 
     if verdict.is_some() {

@@ -213,7 +213,8 @@ impl filter::Row<FleetField> for Row<'_> {
                 Self::Foreign(..) => false,
             },
             FleetField::On => match self {
-                Self::Session(session) => has(&[session.model.on()], part),
+                Self::Session(session) if !session.settings.on.is_here() => has(&[session.on(), "slurm"], part),
+                Self::Session(session) => has(&[session.on()], part),
                 Self::Foreign(..) => "here".contains(part),
             },
             FleetField::Size | FleetField::Parameters | FleetField::Figure(_) => false,

@@ -163,6 +163,12 @@ fn job_lines(lines: &mut Lines, domain: &Domain, job: &Job) {
             lines.long("", hint.as_str());
         }
     }
+    if let Some(expected) = job.begins_in(domain.now).filter(|_| job.why_waiting().is_some()) {
+        lines.text("", expected);
+    }
+    if job.n_requeued > 0 {
+        lines.text("requeued", format!("{} times", job.n_requeued));
+    }
     if let Some(node) = &job.node {
         lines.text("node", node.as_str());
     }

@@ -1,8 +1,12 @@
 //! One model over several machines: `taffrail rpc-serve` on the loopback interface is the other one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::machines::Desk;
 use crate::support::{Home, OFTEN, PATIENCE, Ran, Terminal, poll, signal, skip, wait_for};
 
 const MODEL: &str = "ishmael-1m";
@@ -39,7 +43,7 @@ impl Server {
 
     /// Name it in the settings of this home.
     fn name(&self, home: &Home) {
-        home.write("config/taffrail/config.toml", format!("[rpc.box]\naddress = \"127.0.0.1:{}\"\n", self.port));
+        name(home, &[("box", self.port)]);
     }
 
     /// The processes that serve clients, or wait for one.
@@ -56,6 +60,12 @@ impl Server {
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         Ran { code: status.code(), stdout: std::mem::take(&mut self.told), stderr }
     }
+}
+
+/// Name servers in the settings of a home.
+fn name(home: &Home, servers: &[(&str, u16)]) {
+    let section = |(name, port): &(&str, u16)| format!("[rpc.{name}]\naddress = \"127.0.0.1:{port}\"\n");
+    home.write("config/taffrail/config.toml", servers.iter().map(section).collect::<String>());
 }
 
 impl Drop for Server {
@@ -130,31 +140,33 @@ fn a_machine_that_is_lost_costs_its_session_and_is_named() {
     terminal.see(MODEL);
     terminal.send("\r");
     terminal.see("ready");
-    // The process of the client dies, and the server lives on.
+    // The process of the client dies, and the server lives on: nobody has to ask for it to be told.
     let pids = server.processes();
     assert!(!pids.is_empty());
     for pid in pids {
         signal(pid, "KILL");
     }
-    terminal.send("Call me\r");
     terminal.see("the RPC server box at 127.0.0.1:");
     terminal.see("was lost");
+    terminal.escape();
     terminal.send("r");
     terminal.see("ready");
-    // The server itself dies.
+    // The server itself dies, of which an idle session is told as well.
     let port = server.port;
     let ended = server.end("KILL");
     assert_eq!(ended.code, None, "{ended:?}");
-    terminal.send("\r");
-    terminal.send("Once\r");
-    // What was said of the first loss stands in the chat still.
     terminal.see("✕ failed");
     // It is there again: the session goes on.
     let server = Server::on(&home, port);
     terminal.send("r");
     terminal.see("ready");
-    terminal.quit();
-    terminal.exit();
+    // In the middle of an answer it is no different.
+    terminal.send("\r");
+    terminal.send("Call me\r");
+    terminal.see("tok/s");
+    signal(server.child.id(), "KILL");
+    terminal.see("✕ failed");
+    terminal.close();
     drop(server);
 }
 
@@ -219,4 +231,190 @@ fn nobody_from_elsewhere_is_served_and_nothing_sent_ends_the_server() {
     let pids = server.processes();
     server.end("TERM");
     assert!(poll(PATIENCE, OFTEN, || pids.iter().all(|pid| !crate::support::is_alive(*pid))), "{pids:?}");
+}
+
+#[test]
+fn a_machine_that_hangs_is_noticed_and_told() {
+    let home = Home::new();
+    let Some(server) = Server::start(&home) else { return };
+    server.name(&home);
+    let settings = ["--set", "session.device=box:CPU", "--set", "engine.hang_timeout_s=3"];
+    let mut terminal = Terminal::open_with(&home, 160, 40, &settings);
+    terminal.see(MODEL);
+    terminal.send("\r");
+    terminal.see("ready");
+    // All of it hangs, as where its machine is suspended or the network is gone.
+    signal(server.child.id(), "STOP");
+    terminal.see("✕ failed");
+    terminal.see("busy with another client");
+    signal(server.child.id(), "CONT");
+    terminal.escape();
+    terminal.send("r");
+    terminal.see("ready");
+    // The process of the client alone.
+    let taken: Vec<u32> = server.processes();
+    for pid in &taken {
+        signal(*pid, "STOP");
+    }
+    terminal.see("the RPC server box at 127.0.0.1:");
+    terminal.see("✕ failed");
+    terminal.close();
+    wait_for("the stopped ones to be gone", || !server.processes().iter().any(|pid| taken.contains(pid)), String::new);
+    let ended = server.end("TERM");
+    assert!(ended.stderr.contains("stopped by a signal"), "{}", ended.stderr);
+}
+
+#[test]
+fn several_machines_share_a_model_and_the_one_that_is_lost_is_named() {
+    let home = Home::new();
+    let Some(server) = Server::start(&home) else { return };
+    let other = Server::on(&home, 0);
+    let alone = run(&home, &[]);
+    name(&home, &[("box", server.port), ("shed", other.port)]);
+    let both = "box:CPU,shed:CPU";
+    let together = run(&home, &["--device", both]);
+    assert_eq!((together.code, &together.stdout), (Some(0), &alone.stdout), "{}", together.stderr);
+    let mut terminal = Terminal::open_with(&home, 160, 50, &["--set", &format!("session.device={both}")]);
+    terminal.see(MODEL);
+    terminal.send("\r");
+    terminal.see("ready");
+    // Both are on the Machine screen, with their devices and memory.
+    terminal.escape();
+    terminal.send("5");
+    for name in ["box:CPU", "shed:CPU"] {
+        let told = |screen: &str| screen.lines().any(|line| line.contains(name) && line.contains("GB"));
+        terminal.wait(name, told);
+    }
+    terminal.send("1");
+    for pid in other.processes() {
+        signal(pid, "KILL");
+    }
+    terminal.see(&format!("the RPC server shed at 127.0.0.1:{} was lost", other.port));
+    terminal.close();
+    drop(server);
+}
+
+/// The memory that a server says it has free, changed on the way: what it computes is its own. A machine with little memory is
+/// none that a test could have.
+struct Smaller {
+    port: u16,
+    free: Arc<AtomicU64>,
+}
+
+impl Smaller {
+    fn before(server: &Server) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, behind) = (listener.local_addr().unwrap().port(), server.port);
+        let free = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&free);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let told = Arc::clone(&told);
+                std::thread::spawn(move || pass(&stream, behind, told.load(Ordering::Relaxed)));
+            }
+        });
+        Self { port, free }
+    }
+}
+
+fn pass(mut client: &TcpStream, behind: u16, free: u64) -> Option<()> {
+    let server = TcpStream::connect(("127.0.0.1", behind)).ok()?;
+    let mut first = [0];
+    client.peek(&mut first).ok()?;
+    if first == *b"G" {
+        let mut request = [0; 512];
+        let count = client.read(&mut request).ok()?;
+        (&server).write_all(&request[..count]).ok()?;
+        let mut answer = String::new();
+        (&server).read_to_string(&mut answer).ok()?;
+        let mut document: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+        document["devices"][0]["free"] = free.into();
+        return client.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{document}").as_bytes()).ok();
+    }
+    let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+    let (from, to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let there = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut &from, &mut &to);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut &server, &mut client);
+    let _ = client.shutdown(Shutdown::Both);
+    there.join().ok()
+}
+
+#[test]
+fn layers_go_where_there_is_room_and_what_stays_is_told() {
+    let home = Home::new();
+    let Some(server) = Server::start(&home) else { return };
+    let smaller = Smaller::before(&server);
+    name(&home, &[("box", smaller.port)]);
+    let alone = run(&home, &[]);
+    let layers = |free: u64| {
+        smaller.free.store(free, Ordering::Relaxed);
+        let ran = run(&home, &["--device", "box:CPU", "--context", "256", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let document = ran.json();
+        assert_eq!(document["text"].as_str().unwrap().trim(), alone.stdout.trim());
+        // How many went there of how many, where not all did.
+        let misplaced = &document["memory"]["misplaced"];
+        misplaced["placed"].as_u64().map(|placed| (placed, misplaced["n_layers"].as_u64().unwrap()))
+    };
+    let (mut least, mut most) = (256_u64 << 20, 1_u64 << 30);
+    let Some((0, all)) = layers(least) else { panic!("a layer went where there is no room") };
+    assert_eq!(layers(most), None, "all go where there is room for all");
+    // Somewhere between is room for some.
+    let some = loop {
+        let middle = least.midpoint(most);
+        match layers(middle) {
+            Some((0, _)) => least = middle,
+            None => most = middle,
+            Some(_) => break middle,
+        }
+        assert!(most - least > 1024, "no amount of memory takes a part");
+    };
+    // More than fit are refused with the figures, and a part shows as such.
+    smaller.free.store(some, Ordering::Relaxed);
+    let refused = run(&home, &["--device", "box:CPU", "--context", "256", "-ngl", &all.to_string()]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("layers on box:CPU would need about"), "{}", refused.stderr);
+    for (free, word) in [(some, "part on CPU"), (256 << 20, "on CPU!")] {
+        smaller.free.store(free, Ordering::Relaxed);
+        let settings = ["--set", "session.device=box:CPU", "--set", "session.context=256"];
+        let mut terminal = Terminal::open_with(&home, 160, 40, &settings);
+        terminal.see(MODEL);
+        terminal.send("\r");
+        terminal.see("ready");
+        terminal.see(word);
+        terminal.escape();
+        terminal.quit();
+        terminal.exit();
+    }
+}
+
+#[test]
+fn a_machine_behind_a_tunnel_of_ssh_is_used_and_its_end_is_noticed() {
+    let Some(desk) = Desk::new() else { return };
+    let home = Home::new();
+    let Some(server) = Server::start(&home) else { return };
+    desk.known_to(&home, "");
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F").arg(home.path("ssh_config")).args(["-N", "-o", "ExitOnForwardFailure=yes", "-L"]);
+    ssh.args([&format!("{port}:127.0.0.1:{}", server.port), "desk"]).stdin(Stdio::null());
+    let mut ssh = ssh.spawn().unwrap();
+    wait_for("a tunnel", || TcpStream::connect(("127.0.0.1", port)).is_ok(), String::new);
+    name(&home, &[("box", port)]);
+    let alone = run(&home, &[]);
+    let together = run(&home, &["--device", "box:CPU"]);
+    assert_eq!((together.code, &together.stdout), (Some(0), &alone.stdout), "{}", together.stderr);
+    let mut terminal = Terminal::open_with(&home, 160, 40, &["--set", "session.device=box:CPU"]);
+    terminal.see(MODEL);
+    terminal.send("\r");
+    terminal.see("ready");
+    ssh.kill().unwrap();
+    ssh.wait().unwrap();
+    terminal.see("✕ failed");
+    terminal.see("the RPC server box at");
+    terminal.see("taffrail rpc-serve");
+    terminal.close();
 }

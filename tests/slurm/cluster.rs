@@ -42,6 +42,15 @@ fn said(command: &mut Command) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
+/// A job, or a task of an array.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Its number, or the array's.
+    pub(crate) job: String,
+    pub(crate) state: String,
+    pub(crate) partition: String,
+}
+
 impl Cluster {
     /// Start one; `None` where Slurm is not installed, which is said.
     pub(crate) fn start() -> Option<Self> {
@@ -93,7 +102,7 @@ impl Cluster {
         for node in ["state", "spool-n1", "spool-n2"] {
             std::fs::create_dir(self.path(node)).unwrap();
         }
-        let (controller, one, other) = (port(), port(), port());
+        let (controller, one, other, none) = (port(), port(), port(), port());
         let text = format!(
             "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={controller}\nSlurmUser={user}\n\
              SlurmdUser={user}\nAuthType=auth/munge\nAuthInfo=socket={folder}/munge.socket\nCredType=cred/munge\n\
@@ -107,7 +116,9 @@ impl Cluster {
              NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=1 RealMemory=4000\n\
              NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={other} CPUs=1 RealMemory=4000\n\
              PartitionName=cpu Nodes=n[1-2] Default=YES MaxTime=60 DefaultTime=30 State=UP PriorityTier=1\n\
-             PartitionName=urgent Nodes=n[1-2] MaxTime=60 State=UP PriorityTier=10\n"
+             PartitionName=urgent Nodes=n[1-2] MaxTime=60 State=UP PriorityTier=10\n\
+             GresTypes=gpu\nNodeName=n3 NodeHostname={host} NodeAddr=127.0.0.1 Port={none} CPUs=1 RealMemory=4000 \
+             Gres=gpu:2 State=DOWN\nPartitionName=gpu Nodes=n3 MaxTime=60 State=UP\n"
         );
         std::fs::write(self.conf(), text).unwrap();
     }
@@ -155,6 +166,27 @@ impl Cluster {
             [(); 3].map(|()| fields.next().unwrap_or_default())
         };
         text.lines().map(row).collect()
+    }
+
+    /// The jobs and tasks of arrays that have not ended.
+    pub(crate) fn tasks(&self) -> Vec<Task> {
+        let text = self.ask("squeue", &["-h", "-r", "-o", "%F|%T|%P"]);
+        let task = |line: &str| {
+            let mut fields = line.split('|').map(str::to_owned);
+            let [job, state, partition] = [(); 3].map(|()| fields.next().unwrap_or_default());
+            Task { job, state, partition }
+        };
+        text.lines().map(task).collect()
+    }
+
+    /// Have so many jobs of a partition, which do nothing, run; gives their numbers.
+    pub(crate) fn fill(&self, partition: &str, n_jobs: usize) -> Vec<String> {
+        let partition = format!("--partition={partition}");
+        let options = ["--parsable", "--mem=10M", "--output=/dev/null", "--wrap=exec sleep 600", &partition];
+        let ids: Vec<String> = (0..n_jobs).map(|_| self.ask("sbatch", &options).trim().to_owned()).collect();
+        let runs = |cluster: &Self, id: &String| cluster.jobs().iter().any(|job| job[0] == *id && job[1] == "RUNNING");
+        self.until("jobs that run", |cluster| ids.iter().all(|id| runs(cluster, id)));
+        ids
     }
 
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {

@@ -23,7 +23,8 @@ use self::reader::{Read, Reader, TypeAhead};
 use self::talk::Talk;
 use self::wrap::Wrap;
 use super::failure::{Failure, exit_of, print_error};
-use super::run::{Printer, pending, report};
+use super::job_lines::pending;
+use super::run::{Printer, report};
 use super::{Exit, SessionOptions, Talks};
 use crate::app::front::Front;
 use crate::app::{external_editor, history};
@@ -193,7 +194,7 @@ impl Running<'_> {
                     return Err(Failure::new(Exit::Failed, reason.as_str()).or_hint(hint.as_deref()));
                 }
                 Phase::Loading { fraction } => match session.waiting_job() {
-                    Some(job) => printer.pending(&pending(session, job, self.app.state().domain.now)),
+                    Some(job) => printer.pending(&pending(job)),
                     None => printer.loading(*fraction),
                 },
                 _ => {}

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
+use crate::cli::job_lines::{JobLines, pending};
 use crate::cli::progress::Progress;
-use crate::cli::run::pending;
 use domain::Domain;
 use domain::admission;
 use domain::command::{Force, Refused};
@@ -22,6 +22,7 @@ pub(super) struct Watch {
     /// What became of models that failed, in their order.
     pub(super) failures: Vec<Exit>,
     n_reported: usize,
+    jobs: JobLines,
     /// How far it is, on a line that goes before anything else is written.
     progress: Option<Progress>,
     warning: Option<String>,
@@ -88,6 +89,7 @@ impl Watch {
                 print_error(&format!("the answer can't be kept for a later run: {error}"), None);
             }
         }
+        self.jobs.tell(domain);
         let line = progress(domain, run);
         if !line.is_empty() {
             self.progress.get_or_insert_with(|| Progress::begin(line.as_str())).tell(line);
@@ -140,7 +142,7 @@ fn progress(domain: &Domain, run: &SuiteRun) -> String {
         }
         Stage::Loading => {
             let session = one.session.id.and_then(|id| domain.session(id));
-            let job = session.and_then(|session| Some(pending(session, session.waiting_job()?, domain.now)));
+            let job = session.and_then(|session| Some(pending(session.waiting_job()?)));
             Some(format!("{}: {}", one.model.name, job.as_deref().unwrap_or("is being loaded")))
         }
         Stage::Answering(prompt) => {

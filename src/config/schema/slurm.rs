@@ -39,6 +39,16 @@ pub(super) static SETTINGS: &[Setting] = &[
         |settings, _, value| put(&mut settings.slurm.suite_jobs, value.whole(1, MAX_JOBS)),
     ),
     of(
+        "max_requeues",
+        |settings, _| Value::Number(settings.slurm.max_requeues.to_string()),
+        |settings, _, value| put(&mut settings.slurm.max_requeues, value.whole(0, 100)),
+    ),
+    of(
+        "max_pending_s",
+        |settings, _| auto(settings.slurm.max_pending, seconds),
+        |settings, _, value| put(&mut settings.slurm.max_pending, value.or_auto(|value| value.seconds(1, 30 * 86_400))),
+    ),
+    of(
         "keep_s",
         |settings, _| seconds(settings.slurm.keep),
         |settings, _, value| put(&mut settings.slurm.keep, value.seconds(10, 86_400)),

@@ -36,6 +36,9 @@ const POLL: Duration = Duration::from_millis(5);
 /// How long the end of a process whose connection has ended is waited for.
 const END: Duration = Duration::from_millis(200);
 
+/// How long a process may stand still before its client is let go.
+const STOPPED: Duration = Duration::from_secs(8);
+
 /// The longest line of it that is read, bytes.
 const MAX_LINE: u64 = 16 << 10;
 
@@ -91,6 +94,18 @@ impl Child {
         matches!(self.process.try_wait(), Ok(None))
     }
 
+    /// Return once it has stood still for [`STOPPED`], stopped by a signal: it would keep its client waiting for ever.
+    pub(super) async fn stopped(&self) {
+        let mut ticks = interval(STOPPED / 4);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n_stopped = 0;
+        while n_stopped < 4 {
+            ticks.tick().await;
+            let is_stopped = self.process.id().is_some_and(is_stopped);
+            n_stopped = if is_stopped { n_stopped + 1 } else { 0 };
+        }
+    }
+
     /// Why it ended, in one clause, where it did so by itself.
     pub(super) async fn died(&mut self) -> Option<String> {
         let status = timeout(END, self.process.wait()).await.ok()?.ok()?;
@@ -98,6 +113,13 @@ impl Child {
         let end = describe(status);
         Some(if words.is_empty() { end } else { format!("{end}: {words}") })
     }
+}
+
+/// Whether a process is stopped by a signal; only Linux tells.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it may have any sign in it.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 /// Wait until it takes a connection; it listens on a port that it chose, and says nothing when it does.

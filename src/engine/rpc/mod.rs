@@ -222,7 +222,14 @@ impl Shared {
         if let Ok(mut server) = TcpStream::connect(SocketAddr::from(child.address)).await {
             // Each is a step of an answer, and waits for the one before.
             let _ = stream.set_nodelay(true).and(server.set_nodelay(true));
-            if let Ok(bytes) = copy_bidirectional(&mut stream, &mut server).await {
+            let copied = tokio::select! {
+                copied = copy_bidirectional(&mut stream, &mut server) => copied,
+                () = child.stopped() => {
+                    let reason = "it was stopped by a signal, and stood still".to_owned();
+                    return self.remark(Remark::Lost { client, reason });
+                }
+            };
+            if let Ok(bytes) = copied {
                 (sent, taken) = bytes;
             }
         }

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use domain::event::WorkerEvent;
-use domain::session::{Job, JobRequest, JobState, WorkerId};
+use domain::session::{Job, JobId, JobRequest, JobState, WorkerId};
 use domain::settings::Engine as Settings;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use domain::units::span;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
-use wire::Decoder;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, cancel};
 use super::folder::{Folder, Listening, Record};
-use super::link::{self, FromNode};
+use super::link;
+use super::pump::{PIPE, pump};
 use super::queue::{self, Queue, Row, State};
 use super::tool;
 use crate::engine::command::{Command, News};
@@ -32,11 +32,12 @@ const START_LIMIT: Duration = Duration::from_mins(5);
 /// Answers of Slurm that fail in a row, before the job is given up: a controller that restarts takes a minute.
 const MAX_FAILED_POLLS: u32 = 20;
 
-/// How often a worker may be lost and found again.
+/// How often the connection to a worker may be lost and made again, beside the times that its job was put back into the queue.
 const MAX_LOST: u32 = 20;
 
-/// Bytes that wait between the connection and who reads it.
-const PIPE: usize = 64 << 10;
+/// Looks into the queue, a second apart, before a connection that is lost while the job runs is called the network's fault: Slurm
+/// takes a moment to say that a job lost its node.
+const LOST_LOOKS: u32 = 4;
 
 /// Have a worker run as a job, carry messages both ways, and tell how it ended.
 pub(in crate::engine) async fn supervise(
@@ -54,17 +55,29 @@ pub(in crate::engine) async fn supervise(
         Ok(found) => found,
         Err(error) => return WorkerEvent::Exited { reason: error.reason, expected: false, hint: error.hint },
     };
+    let Some(id) = record.id() else {
+        let reason = "its job has no number".to_owned();
+        return WorkerEvent::Exited { reason, expected: false, hint: None };
+    };
+    let slurm = &cluster.settings;
     let job = Life {
         worker,
-        id: record.job.unwrap_or_default(),
+        id,
         folder,
         record,
         queue,
         news,
+        max_requeues: slurm.max_requeues,
+        max_pending: slurm.max_pending,
         told: None,
-        restart: 0,
+        used: None,
+        stale: None,
         began: None,
+        has_begun: false,
+        written: 0,
+        lost: None,
         n_lost: 0,
+        n_requeued: 0,
     };
     job.run(settings, &mut inbox).await
 }
@@ -72,19 +85,41 @@ pub(in crate::engine) async fn supervise(
 /// A job that is looked after.
 struct Life<'a> {
     worker: WorkerId,
-    id: u64,
+    id: JobId,
     folder: Folder,
     record: Record,
     queue: &'a Queue,
     news: &'a News,
+    /// How often it may be put back into the queue.
+    max_requeues: u32,
+    /// How long it may wait for its turn.
+    max_pending: Option<Duration>,
     /// What was told of it last.
     told: Option<Job>,
-    /// How often it was started before.
-    restart: u32,
+    /// Where its worker listens that was connected last, and where that of an earlier start did.
+    used: Option<Listening>,
+    stale: Option<Listening>,
     /// When it began, in seconds since 1970.
     began: Option<i64>,
+    /// It was seen to run since it last waited.
+    has_begun: bool,
+    /// How much it had written when it was connected last.
+    written: u64,
+    /// Why it waits once more.
+    lost: Option<String>,
     /// How often its worker was lost.
     n_lost: u32,
+    /// How often it was put back into the queue.
+    n_requeued: u32,
+}
+
+/// Since when a job is what it is.
+struct Since {
+    pending: Instant,
+    /// `None` while it does not run.
+    running: Option<Instant>,
+    /// Looks at which it had ended, and might come back.
+    n_ended: u32,
 }
 
 /// How waiting came to an end.
@@ -98,9 +133,11 @@ enum Waited {
 
 /// How being connected came to an end.
 enum Left {
-    /// The worker is of no use any more, or has told its end.
+    /// The worker is of no use any more.
     Over(String, Option<String>),
     Asked(Asked),
+    /// The node told that its worker has ended, and why: of itself, or by Slurm.
+    Told(String, Option<String>),
     /// The connection is gone, or the job is no longer where it was.
     Lost,
 }
@@ -113,30 +150,83 @@ impl Life<'_> {
                 Waited::Asked(asked) => return self.end(asked).await,
                 Waited::Over(reason, hint) => return self.over(reason, hint).await,
             };
-            match self.talk(stream, settings, inbox).await {
+            let told = match self.talk(stream, settings, inbox).await {
                 Left::Asked(asked) => return self.end(asked).await,
                 Left::Over(reason, hint) => return self.over(reason, hint).await,
-                Left::Lost => {}
-            }
-            self.n_lost += 1;
-            let node = self.told.take().and_then(|job| job.node).unwrap_or_else(|| "its node".to_owned());
-            let reason = match self.row().await {
-                Ok(Some(Row { state: State::Ended(state, why), .. })) => {
-                    let (reason, hint) = queue::end(self.id, &state, &why);
-                    return self.over(reason, hint.map(str::to_owned)).await;
-                }
-                Ok(Some(Row { state: State::Pending(_), .. })) => {
-                    self.restart += 1;
-                    format!("{node} failed or had to make room; Slurm put job {} back into the queue", self.id)
-                }
-                _ => format!("the connection to {node} was lost"),
+                Left::Told(reason, hint) => Some((reason, hint)),
+                Left::Lost => None,
             };
-            if self.n_lost >= MAX_LOST {
-                return self.over(format!("{reason}, for the {MAX_LOST}th time"), None).await;
-            }
-            tracing::warn!(job = self.id, reason, "a worker was lost");
+            let lost = self.why_lost().await;
+            let is_slurms = !self.has_begun || self.tail().contains(queue::ENDED_BY_SLURM);
+            let reason = match (told, lost) {
+                // It ended of itself.
+                (Some((reason, hint)), _) if !is_slurms => return self.over(reason, hint).await,
+                (_, Ok(reason)) => reason,
+                (_, Err((reason, hint))) => return self.over(reason, hint).await,
+            };
+            self.told = None;
+            tracing::warn!(job = %self.id, reason, "a worker was lost");
             let _ = self.news.send((self.worker, WorkerEvent::Requeued { reason })).await;
         }
+    }
+
+    /// Why the connection is gone, where the job lives on; else how it ended, and what could be done.
+    async fn why_lost(&mut self) -> Result<String, (String, Option<String>)> {
+        self.n_lost += 1;
+        for look in 1..=LOST_LOOKS {
+            match self.row().await {
+                Ok(Some(row)) if look < LOST_LOOKS && row.state.may_come_back() => {}
+                Ok(Some(Row { state: State::Ended(state, why), .. })) => {
+                    let (reason, hint) = queue::end(self.id, &state, &why);
+                    return Err((reason, hint.map(str::to_owned)));
+                }
+                // Its processes may take long to be gone from the node, and so does its state to change.
+                Ok(Some(_)) if self.tail().contains(queue::TIME_LIMIT) => {
+                    let (reason, hint) = queue::end(self.id, "TIMEOUT", "");
+                    return Err((reason, hint.map(str::to_owned)));
+                }
+                Ok(Some(Row { state: State::Pending(_), .. })) => return self.requeued(),
+                Ok(Some(Row { state: State::Suspended, .. })) => {
+                    return Ok(format!("job {} was suspended on {}", self.id, self.node()));
+                }
+                _ => {}
+            }
+        }
+        let reason = format!("the connection to {} was lost", self.node());
+        if self.n_lost >= MAX_LOST { Err((format!("{reason}, for the {MAX_LOST}th time"), None)) } else { Ok(reason) }
+    }
+
+    /// It is back in the queue: why, or why it is given up.
+    fn requeued(&mut self) -> Result<String, (String, Option<String>)> {
+        self.n_requeued += 1;
+        // Where its worker listened, none does any more.
+        self.stale = self.used.take();
+        (self.has_begun, self.began) = (false, None);
+        let why = match self.last_words() {
+            Some(why) => format!("job {} {why}", self.id),
+            None => format!("{} failed, or had to make room for another job", self.node()),
+        };
+        if self.n_requeued > self.max_requeues {
+            let hint = "raise slurm.max_requeues, or name another partition: --on slurm:PARTITION";
+            let times = if self.n_requeued == 1 { "once".to_owned() } else { format!("{} times", self.n_requeued) };
+            return Err((format!("{why}; it lost its node {times}"), Some(hint.to_owned())));
+        }
+        self.lost = Some(format!("{why}, and is back in the queue"));
+        Ok(format!("{why}; Slurm put job {} back into the queue", self.id))
+    }
+
+    /// What Slurm wrote into its output about the end of its last start.
+    fn last_words(&self) -> Option<&'static str> {
+        queue::lost(&self.tail())
+    }
+
+    /// What was written into its output since it was connected last.
+    fn tail(&self) -> String {
+        self.folder.tail(self.written).unwrap_or_default()
+    }
+
+    fn node(&self) -> String {
+        self.told.as_ref().and_then(|job| job.node.clone()).unwrap_or_else(|| "its node".to_owned())
     }
 
     async fn row(&self) -> Result<Option<Row>, tool::ToolError> {
@@ -152,6 +242,8 @@ impl Life<'_> {
             partition: row.map_or_else(|| before.and_then(|job| job.partition.clone()), |row| row.partition.clone()),
             node: row.map_or_else(|| before.and_then(|job| job.node.clone()), |row| row.node.clone()),
             ends: row.map_or_else(|| before.and_then(|job| job.ends), |row| row.ends),
+            expected: row.and_then(|row| row.expected),
+            n_requeued: self.n_requeued,
         };
         if self.told.as_ref() != Some(&job) {
             self.told = Some(job.clone());
@@ -162,7 +254,7 @@ impl Life<'_> {
     /// Wait until the worker is connected.
     async fn wait(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Waited {
         let (mut gap, mut poll, mut n_failed) = (FIRST_POLL, Instant::now(), 0);
-        let mut running_since = None;
+        let mut since = Since { pending: Instant::now(), running: None, n_ended: 0 };
         // A node that tells of itself while Slurm is asked is seen at the next look.
         loop {
             tokio::select! {
@@ -181,7 +273,7 @@ impl Life<'_> {
                     let seen = self.row().await;
                     poll = Instant::now() + gap;
                     gap = (gap * 2).min(LAST_POLL);
-                    if let Some(over) = self.seen(seen, &mut n_failed, &mut running_since).await {
+                    if let Some(over) = self.seen(seen, &mut n_failed, &mut since).await {
                         return over;
                     }
                 }
@@ -192,17 +284,17 @@ impl Life<'_> {
     /// See whether the worker listens, and connect.
     async fn look(&mut self) -> Option<Waited> {
         // A start that nobody saw in the queue has left its file all the same.
-        while self.folder.listening(self.restart + 1).is_some() {
-            self.restart += 1;
-        }
-        let at = self.folder.listening(self.restart)?;
+        let at = self.folder.latest().filter(|at| Some(at) != self.stale.as_ref())?;
         if let Listening::Refused { reason, hint } = at {
             return Some(Waited::Over(reason, hint));
         }
         match link::connect(&at).await {
-            Ok(stream) => Some(Waited::Connected(stream)),
+            Ok(stream) => {
+                self.used = Some(at);
+                Some(Waited::Connected(stream))
+            }
             Err(error) => {
-                tracing::debug!(job = self.id, %error, "the node is not reached");
+                tracing::debug!(job = %self.id, %error, "the node is not reached");
                 None
             }
         }
@@ -213,7 +305,7 @@ impl Life<'_> {
         &mut self,
         seen: Result<Option<Row>, tool::ToolError>,
         n_failed: &mut u32,
-        running_since: &mut Option<Instant>,
+        since: &mut Since,
     ) -> Option<Waited> {
         let row = match seen {
             Ok(row) => row,
@@ -229,16 +321,23 @@ impl Life<'_> {
         };
         match &row.state {
             State::Pending(word) => {
-                *running_since = None;
-                let (reason, hint, never) = queue::reason(word);
-                let hint = hint.map(|hint| hint.replace("JOB", &self.id.to_string()));
-                if never {
-                    return Some(Waited::Over(format!("job {} would never start: it {reason}", self.id), hint));
+                since.running = None;
+                if self.has_begun {
+                    // It lost its node before its worker was connected, or while that one was looked for.
+                    if let Err((reason, hint)) = self.requeued() {
+                        return Some(Waited::Over(reason, hint));
+                    }
+                    since.pending = Instant::now();
                 }
-                self.tell(JobState::Pending { reason, hint }, Some(&row)).await;
+                return self.pending(word, &row, since.pending).await;
+            }
+            State::Suspended => {
+                since.running = None;
+                self.tell(JobState::Suspended, Some(&row)).await;
             }
             State::Runs => {
-                let since = *running_since.get_or_insert_with(Instant::now);
+                self.has_begun = true;
+                let since = *since.running.get_or_insert_with(Instant::now);
                 self.tell(JobState::Starting, Some(&row)).await;
                 if since.elapsed() >= START_LIMIT {
                     let node = row.node.as_deref().unwrap_or("its node");
@@ -246,13 +345,35 @@ impl Life<'_> {
                     return Some(Waited::Over(reason, Some(self.folder_hint())));
                 }
             }
+            state if state.may_come_back() && since.n_ended < LOST_LOOKS => since.n_ended += 1,
             State::Ended(state, why) => {
+                // It may have told why a moment ago.
+                if let Some(Listening::Refused { reason, hint }) = self.folder.latest() {
+                    return Some(Waited::Over(reason, hint));
+                }
                 let (reason, hint) = queue::end(self.id, state, why);
-                // What the worker wrote last says more; a job that could write nothing did not see its folder.
-                let said = self.folder.last_words().or_else(|| hint.map(str::to_owned));
+                // What the worker wrote last says more of a failure; one that could write nothing did not see its folder.
+                let said = hint.map(str::to_owned).or_else(|| self.folder.last_words());
                 return Some(Waited::Over(reason, said.or_else(|| Some(self.folder_hint()))));
             }
         }
+        None
+    }
+
+    /// It waits for its turn: tell why. Gives the end of one that waits in vain, or for too long.
+    async fn pending(&mut self, word: &str, row: &Row, since: Instant) -> Option<Waited> {
+        let (reason, hint, never) = queue::reason(word);
+        let hint = hint.map(|hint| hint.replace("JOB", &self.id.to_string()));
+        if never {
+            return Some(Waited::Over(format!("job {} would never start: {reason}", self.id), hint));
+        }
+        if let Some(limit) = self.max_pending.filter(|limit| since.elapsed() >= *limit) {
+            let reason = format!("job {} had not begun after {}: {reason}", self.id, span(limit));
+            let more = "raise slurm.max_pending_s, or name another partition: --on slurm:PARTITION";
+            return Some(Waited::Over(reason, Some(hint.unwrap_or_else(|| more.to_owned()))));
+        }
+        let reason = self.lost.as_ref().map_or(reason.clone(), |lost| format!("{lost}; {reason}"));
+        self.tell(JobState::Pending { reason, hint }, Some(row)).await;
         None
     }
 
@@ -265,6 +386,7 @@ impl Life<'_> {
     async fn talk(&mut self, stream: TcpStream, settings: &Settings, inbox: &mut mpsc::Receiver<Command>) -> Left {
         let row = self.row().await.ok().flatten();
         self.began = row.as_ref().and_then(|row| row.began).or(self.began);
+        (self.has_begun, self.lost, self.written) = (true, None, self.folder.written());
         self.tell(JobState::Running, row.as_ref()).await;
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let pump = tokio::spawn(pump(self.worker, stream, theirs, self.news.clone()));
@@ -294,7 +416,7 @@ impl Life<'_> {
             }
             Some(reason) => Left::Over(reason, None),
             None => match pump.await {
-                Ok(Some((reason, hint))) => Left::Over(reason, hint),
+                Ok(Some((reason, hint))) => Left::Told(reason, hint),
                 _ => Left::Lost,
             },
         }
@@ -317,7 +439,7 @@ impl Life<'_> {
     async fn end(self, asked: Asked) -> WorkerEvent {
         let reason = match asked {
             Asked::Stop => {
-                self.cancel().await;
+                cancel(self.id).await;
                 self.folder.remove();
                 "stopped".to_owned()
             }
@@ -328,58 +450,8 @@ impl Life<'_> {
 
     /// Nothing comes of it any more.
     async fn over(self, reason: String, hint: Option<String>) -> WorkerEvent {
-        self.cancel().await;
+        cancel(self.id).await;
         self.folder.remove();
         WorkerEvent::Exited { reason, expected: false, hint }
     }
-
-    /// Cancel the job; one that has ended needs nothing more.
-    async fn cancel(&self) {
-        if let Err(error) = tool::run("scancel", [self.id.to_string()]).await {
-            tracing::warn!(job = self.id, ?error, "a job could not be cancelled");
-        }
-    }
 }
-
-/// Carry bytes between the node and who talks with the worker. Gives the worker's end where the node tells it.
-async fn pump(worker: WorkerId, stream: TcpStream, pipe: DuplexStream, news: News) -> Option<(String, Option<String>)> {
-    let (mut input, mut output) = stream.into_split();
-    let (mut asked, mut said) = tokio::io::split(pipe);
-    let requests = async move { tokio::io::copy(&mut asked, &mut output).await };
-    let events = async move {
-        let mut decoder = Decoder::default();
-        let mut buffer = vec![0; PIPE];
-        loop {
-            let count = input.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
-            decoder.push(buffer.get(..count).unwrap_or_default());
-            loop {
-                match decoder.next::<FromNode>() {
-                    Ok(Some(FromNode::Worker(event))) => {
-                        let frame = wire::encode(&event).ok()?;
-                        said.write_all(&frame).await.ok()?;
-                    }
-                    Ok(Some(FromNode::Log(line))) => {
-                        let line = gguf::clean(&line, MAX_LINE);
-                        let _ = news.send((worker, WorkerEvent::Logged(line))).await;
-                    }
-                    Ok(Some(FromNode::Exited { reason, hint })) => {
-                        let hint = hint.map(|hint| gguf::clean(&hint, MAX_LINE));
-                        return Some((gguf::clean(&reason, MAX_LINE), hint));
-                    }
-                    Ok(None) => break,
-                    Err(error) => return Some((format!("the node can't be understood: {error}"), None)),
-                }
-            }
-        }
-    };
-    tokio::pin!(events);
-    tokio::pin!(requests);
-    tokio::select! {
-        end = &mut events => end,
-        // Whoever asks has gone, or the connection takes nothing any more; the worker's last words may still come.
-        _ = &mut requests => events.await,
-    }
-}
-
-/// The longest line that a node tells, in bytes.
-const MAX_LINE: usize = 2048;

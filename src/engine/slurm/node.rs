@@ -4,9 +4,10 @@
 //! model stays loaded: who connects next is told what the worker said first, and goes on. Without anybody for a while, or
 //! with Slurm's word, all ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::WorkerEvent;
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdin};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{Decoder, Event, Failure, FailureKind, Request};
 
@@ -26,7 +28,8 @@ use super::link::{self, FromNode, Token};
 use crate::engine::program::Program;
 use crate::engine::{process, supervise};
 
-/// Connections that prove themselves at once: more are refused, so that nobody fills the node.
+/// Connections that prove themselves at once. Where there are more, the oldest is ended: who knows the token needs a moment,
+/// and nobody keeps others out by connections that say nothing.
 const MAX_PROVING: usize = 16;
 
 /// Frames that wait to be written to who is connected, and requests that wait for the worker.
@@ -106,23 +109,29 @@ async fn start(folder: &Path, restart: u32, program: &Program) -> Result<Node, R
 /// A task that takes connections, and passes on those that have proved themselves.
 fn arrivals(listener: TcpListener, token: Token) -> mpsc::Receiver<TcpStream> {
     let (sender, arrivals) = mpsc::channel(1);
-    let (token, places) = (std::sync::Arc::new(token), std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_PROVING)));
+    let token = Arc::new(token);
     tokio::spawn(async move {
+        let mut proving = VecDeque::<AbortHandle>::new();
         loop {
             let Ok((mut stream, _)) = listener.accept().await else {
                 // Out of file handles: some are given back soon.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
-            let (token, sender) = (std::sync::Arc::clone(&token), sender.clone());
-            tokio::spawn(async move {
+            proving.retain(|one| !one.is_finished());
+            if proving.len() >= MAX_PROVING
+                && let Some(oldest) = proving.pop_front()
+            {
+                oldest.abort();
+            }
+            let (token, sender) = (Arc::clone(&token), sender.clone());
+            let proof = tokio::spawn(async move {
                 match link::admit(&mut stream, &token).await {
                     Ok(()) => drop(sender.send(stream).await),
                     Err(error) => tracing::warn!(%error, "a connection was refused"),
                 }
-                drop(place);
             });
+            proving.push_back(proof.abort_handle());
         }
     });
     arrivals
@@ -197,7 +206,7 @@ struct Node {
     child: Child,
     requests: mpsc::Sender<Request>,
     output: tokio::process::ChildStdout,
-    log: tokio::task::JoinHandle<std::collections::VecDeque<String>>,
+    log: tokio::task::JoinHandle<VecDeque<String>>,
     log_lines: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     arrivals: mpsc::Receiver<TcpStream>,
     /// What the worker said first, for who connects later.
@@ -419,5 +428,28 @@ impl Node {
             let _ = self.child.start_kill();
         }
         ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_keeps_others_out_by_connections_that_say_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let token = Token::random().unwrap();
+        let hosts = vec!["127.0.0.1".to_owned()];
+        let at = Listening::At { hosts, port: address.port(), token: token.text() };
+        let mut arrivals = arrivals(listener, token);
+        let mut silent = Vec::new();
+        for _ in 0..4 * MAX_PROVING {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let (connected, arrived) = tokio::join!(link::connect(&at), arrivals.recv());
+        connected.unwrap();
+        assert!(arrived.is_some());
+        drop(silent);
     }
 }

@@ -168,7 +168,7 @@ mod tests {
 
     fn request(on: &str, memory: u64) -> JobRequest {
         let settings = SessionSettings { on: on.parse().unwrap(), ..SessionSettings::default() };
-        JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(memory << 20) }
+        JobRequest { model: "m".to_owned(), name: "m".to_owned(), settings, memory: Bytes(memory << 20), array: None }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fleet: a row for each session.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
 use crate::ui::State;
@@ -14,13 +16,13 @@ use crate::ui::{FleetSort, Focus};
 use domain::request::Step;
 use domain::session::placement::misplaced;
 use domain::session::{Phase, Session};
-use domain::units::{Bytes, Ratio, tokens};
+use domain::units::{Bytes, Ratio, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     column("Session", 14, Align::Grow(30), 0),
     column("State", 10, Align::Left, 0),
     column("Context", 9, Align::Right, 3),
@@ -33,11 +35,23 @@ const COLUMNS: [Column; 12] = [
     column("J/answer", 8, Align::Right, 7),
     column("Thr", 3, Align::Right, 8),
     column("On", 6, Align::Left, 1),
+    column("Left", 6, Align::Right, 1),
 ];
 
-/// The columns: all sessions are here where no other machine is set.
+/// Columns of where sessions run, and for how much longer.
+const ELSEWHERE: usize = 2;
+
+/// A job that ends within so long stands out.
+const SOON: Duration = Duration::from_mins(5);
+
+/// The columns: all sessions are here where no other machine is set, and only jobs of a cluster have a limit of time.
 fn columns(state: &State) -> &'static [Column] {
-    if state.domain.machines.is_empty() { &COLUMNS[..COLUMNS.len() - 1] } else { &COLUMNS }
+    let is_job = |session: &Session| session.job.is_some() || !session.settings.on.is_here();
+    match (state.domain.sessions.iter().any(is_job), state.domain.machines.is_empty()) {
+        (true, _) => &COLUMNS,
+        (false, false) => &COLUMNS[..COLUMNS.len() - 1],
+        (false, true) => &COLUMNS[..COLUMNS.len() - ELSEWHERE],
+    }
 }
 
 const NAME: usize = 0;
@@ -141,9 +155,18 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
         figure(canvas, per_token.value().map(|joules| joules.0), per_token.grade(), 2, live),
         figure(canvas, per_answer.value().map(|joules| joules.0), per_answer.grade(), 0, live),
         if session.threads > 0 { one(Meaning::Text, session.threads.to_string()) } else { unknown() },
-        one(Meaning::Muted, session.model.on().to_owned()),
+        one(Meaning::Muted, session.on().to_owned()),
+        left_cell(canvas, state, session),
     ];
     Row { cells, instead: instead(canvas, session) }
+}
+
+/// How much longer its job may run.
+fn left_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &Session) -> Spans<'a> {
+    let Some(left) = session.job.as_ref().and_then(|job| job.left(state.domain.now)) else {
+        return vec![canvas.span(Meaning::Muted, "—")];
+    };
+    vec![canvas.span(if left < SOON { Meaning::Warn } else { Meaning::Muted }, span(left))]
 }
 
 /// The name; what was meant for a GPU and runs on the processor says so before anything else.

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use crate::support::{Home, OFTEN, PATIENCE, poll, skip};
 
 /// A home that is another machine: an sshd that runs this program there.
-pub(super) struct Desk {
-    pub(super) home: Home,
-    pub(super) port: u16,
-    pub(super) sshd: Child,
+pub(crate) struct Desk {
+    pub(crate) home: Home,
+    pub(crate) port: u16,
+    pub(crate) sshd: Child,
 }
 
 /// Where systems have it.
@@ -27,24 +27,24 @@ fn sshd() -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-pub(super) fn key(path: &Path) {
+pub(crate) fn key(path: &Path) {
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
     assert!(made.success());
 }
 
 impl Desk {
     /// `None` where there is no sshd.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         Self::with(Home::new(), |argv| argv)
     }
 
     /// One whose commands use its server.
-    pub(super) fn served() -> Option<Self> {
+    pub(crate) fn served() -> Option<Self> {
         Self::with(Home::served(), |argv| argv)
     }
 
     /// One with this meter.
-    pub(super) fn metered(meter: &Meter) -> Option<Self> {
+    pub(crate) fn metered(meter: &Meter) -> Option<Self> {
         Self::with(Home::new(), |argv| meter.around(argv))
     }
 
@@ -92,7 +92,7 @@ impl Desk {
     }
 
     /// The setting of another home that reaches it, by these lines of ssh's own settings besides.
-    pub(super) fn known_to(&self, home: &Home, more: &str) {
+    pub(crate) fn known_to(&self, home: &Home, more: &str) {
         let host = std::fs::read_to_string(self.home.path("host.pub")).unwrap();
         home.write("known", format!("[127.0.0.1]:{} {host}", self.port));
         let file = |home: &Home, name: &str| home.path(name).display().to_string();
@@ -110,7 +110,7 @@ impl Desk {
     }
 
     /// One more machine of another home, behind this sshd and with another program there.
-    pub(super) fn also_known_to(home: &Home, name: &str, host: &str, program: &Path) {
+    pub(crate) fn also_known_to(home: &Home, name: &str, host: &str, program: &Path) {
         let path = home.path("config/taffrail/config.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         let more = machine(name, host, program, &home.path("ssh_config"));
@@ -118,14 +118,14 @@ impl Desk {
     }
 
     /// A program there that is a shell's script.
-    pub(super) fn script(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.home.write(name, format!("#!/bin/sh\n{text}\n"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
 
     /// Listen again, after [`Desk::go_away`].
-    pub(super) fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         let mut command = Command::new(sshd().unwrap());
         command.args(["-D", "-e", "-f"]).arg(self.home.path("sshd_config"));
         self.sshd = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -134,7 +134,7 @@ impl Desk {
     }
 
     /// End the listener and all of its connections at once.
-    pub(super) fn go_away(&mut self) {
+    pub(crate) fn go_away(&mut self) {
         let sessions = self.sessions();
         self.sshd.kill().unwrap();
         self.sshd.wait().unwrap();
@@ -144,7 +144,7 @@ impl Desk {
     }
 
     /// The processes of its connections.
-    pub(super) fn sessions(&self) -> Vec<String> {
+    pub(crate) fn sessions(&self) -> Vec<String> {
         let children = format!("/proc/{0}/task/{0}/children", self.sshd.id());
         let all = std::fs::read_to_string(children).unwrap_or_default();
         all.split_whitespace().map(str::to_owned).collect()
@@ -168,7 +168,7 @@ fn machine(name: &str, host: &str, program: &Path, config: &Path) -> String {
 
 /// A machine whose meter counts so many watts, whatever it does: a made tree in place of `/sys/class`, in a mount namespace of
 /// its own.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     folder: tempfile::TempDir,
     ends: Arc<AtomicBool>,
     counts: Option<JoinHandle<()>>,
@@ -179,7 +179,7 @@ const BEHIND: &str = "mount --make-rprivate / && mount --bind \"$0\" /sys/class 
 
 impl Meter {
     /// `None` where this user may not mount.
-    pub(super) fn new(watts: f64) -> Option<Self> {
+    pub(crate) fn new(watts: f64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let zone = folder.path().join("powercap/intel-rapl:0");
         std::fs::create_dir_all(&zone).unwrap();
@@ -212,7 +212,7 @@ impl Meter {
     }
 
     /// The words that run these with this meter.
-    pub(super) fn around(&self, argv: Vec<OsString>) -> Vec<OsString> {
+    pub(crate) fn around(&self, argv: Vec<OsString>) -> Vec<OsString> {
         let words = ["unshare", "-m", "sh", "-c", BEHIND].map(OsString::from);
         words.into_iter().chain([self.folder.path().into()]).chain(argv).collect()
     }

@@ -91,6 +91,12 @@ pub fn fits_elsewhere(domain: &Domain, model: &Model, settings: &SessionSettings
     })
 }
 
+/// What is free on the devices of other machines that these settings name, where all report it.
+pub fn free_elsewhere(domain: &Domain, settings: &SessionSettings) -> Option<Bytes> {
+    settings.devices.elsewhere().next()?;
+    settings.devices.elsewhere().map(|name| device(domain, name)?.free).sum()
+}
+
 /// How a model's layers are divided; `None` where no other machine is named, or the header doesn't tell its layers.
 fn division(domain: &Domain, model: &Model, settings: &SessionSettings, estimate: MemoryEstimate) -> Option<Division> {
     if settings.devices == Devices::Auto || settings.gpu_layers == Some(0) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{JobState, Phase, Session};
+use super::{Phase, Session};
 use crate::demand::Wait;
 use crate::keep_alive::KeepAlive;
 use crate::moment::Moment;
@@ -11,11 +11,7 @@ impl Session {
     /// Why it is queued, in one clause; `None` where it is not.
     pub fn queue_reason(&self) -> Option<String> {
         if let Some(job) = self.waiting_job() {
-            return Some(match &job.state {
-                JobState::Pending { reason, hint: Some(hint) } => format!("{reason}: {hint}"),
-                JobState::Pending { reason, hint: None } => reason.clone(),
-                _ => "its job has started, and its worker is not connected yet".to_owned(),
-            });
+            return job.why_waiting();
         }
         if self.phase != Phase::Queued {
             return None;

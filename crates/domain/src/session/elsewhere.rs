@@ -11,6 +11,14 @@ impl Session {
         self.place.is_here()
     }
 
+    /// Where it runs, in a word: here, another machine, or a node of a cluster.
+    pub fn on(&self) -> &str {
+        if self.place.is_here() {
+            return self.model.on();
+        }
+        self.job.as_ref().and_then(|job| job.node.as_deref()).unwrap_or("slurm")
+    }
+
     /// Its job, while it waits for it.
     pub fn waiting_job(&self) -> Option<&Job> {
         let is_waiting = |job: &&Job| job.state != JobState::Running;

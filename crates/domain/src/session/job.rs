@@ -1,5 +1,7 @@
 //! The job of a cluster that a session runs in.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
@@ -17,13 +19,46 @@ pub struct JobRequest {
     pub settings: SessionSettings,
     /// Memory that it is expected to take.
     pub memory: Bytes,
+    /// The job array that it is one task of; `None` for a job of its own.
+    #[serde(default)]
+    pub array: Option<JobArray>,
+}
+
+/// A place in a job array: several workers alike, which are submitted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobArray {
+    /// Which array, within the program's life.
+    pub id: u64,
+    /// Its place in the array, from 0 on.
+    pub place: u32,
+    /// How many workers it has.
+    pub size: u32,
+}
+
+/// A job's number as Slurm's commands take it: `12`, or `12_3` for a task of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobId {
+    /// The job, or the array.
+    pub job: u64,
+    /// The task of an array.
+    #[serde(default)]
+    pub task: Option<u32>,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.task {
+            None => write!(f, "{}", self.job),
+            Some(task) => write!(f, "{}_{task}", self.job),
+        }
+    }
 }
 
 /// A job as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Its number.
-    pub id: u64,
+    pub id: JobId,
     /// What it does.
     pub state: JobState,
     /// The partition that it is in, once that is known.
@@ -32,6 +67,10 @@ pub struct Job {
     pub node: Option<String>,
     /// When its time is up, in seconds since 1970.
     pub ends: Option<i64>,
+    /// When Slurm expects a job that waits to begin, in seconds since 1970.
+    pub expected: Option<i64>,
+    /// How often it lost its node or had to make room, and was put back into the queue.
+    pub n_requeued: u32,
 }
 
 /// What a job does.
@@ -47,6 +86,8 @@ pub enum JobState {
     },
     /// It was given its node, and its worker is not connected yet.
     Starting,
+    /// It has its node, and stands still there until Slurm resumes it.
+    Suspended,
     /// Its worker is connected.
     Running,
 }
@@ -57,6 +98,7 @@ impl Job {
         match self.state {
             JobState::Pending { .. } => "pending",
             JobState::Starting => "starting",
+            JobState::Suspended => "suspended",
             JobState::Running => "running",
         }
     }
@@ -65,13 +107,33 @@ impl Job {
     pub fn line(&self, now: Moment) -> String {
         let id = self.id;
         match &self.state {
-            JobState::Pending { reason, .. } => format!("job {id} is pending: {reason}"),
-            JobState::Starting | JobState::Running => {
+            JobState::Pending { reason, .. } => {
+                let expected = self.begins_in(now).map_or_else(String::new, |time| format!(", {time}"));
+                format!("job {id} is pending: {reason}{expected}")
+            }
+            JobState::Starting | JobState::Suspended | JobState::Running => {
                 let node = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
                 let left = self.left(now).map_or_else(String::new, |left| format!(", {} left", span(left)));
                 format!("job {id}{node}{left}")
             }
         }
+    }
+
+    /// Why its worker is not there, and what could be done; `None` where it is.
+    pub fn why_waiting(&self) -> Option<String> {
+        match &self.state {
+            JobState::Pending { reason, hint: Some(hint) } => Some(format!("{reason}: {hint}")),
+            JobState::Pending { reason, hint: None } => Some(reason.clone()),
+            JobState::Suspended => Some("is suspended until Slurm resumes it".to_owned()),
+            JobState::Starting => Some("has begun, and its worker is not there yet".to_owned()),
+            JobState::Running => None,
+        }
+    }
+
+    /// When it is expected to begin, in a clause; `None` where Slurm expects nothing.
+    pub fn begins_in(&self, now: Moment) -> Option<String> {
+        let wait = u64::try_from(self.expected?.saturating_sub(now.unix)).ok().filter(|seconds| *seconds > 0)?;
+        Some(format!("expected to begin in {}", span(std::time::Duration::from_secs(wait))))
     }
 
     /// How long it may still run.

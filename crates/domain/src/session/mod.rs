@@ -14,7 +14,7 @@ mod turn;
 
 pub use crate::ids::{SessionId, WorkerId};
 pub(crate) use job::ELSEWHERE;
-pub use job::{Job, JobRequest, JobState};
+pub use job::{Job, JobArray, JobId, JobRequest, JobState};
 pub use status::SessionStatus;
 pub use thread::Thread;
 pub use totals::Totals;
@@ -89,6 +89,8 @@ pub struct Session {
     pub(super) place: Place,
     /// It is one of another machine's own server, which others use as well: it has that one's settings, and no worker of its own.
     pub is_joined: bool,
+    /// The job array that its next worker is a task of.
+    pub(crate) array: Option<JobArray>,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<Job>,
     /// Process id of the worker.
@@ -229,6 +231,7 @@ impl Session {
             loaded: None,
             place: settings.on,
             is_joined: false,
+            array: None,
             job: None,
             pid: None,
             process: None,

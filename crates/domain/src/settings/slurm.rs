@@ -18,6 +18,10 @@ pub struct Slurm {
     pub gpus: Option<u32>,
     /// Jobs that a suite spreads its prompts over.
     pub suite_jobs: u32,
+    /// How often a job may be put back into the queue after it has begun; 0 has Slurm put none back.
+    pub max_requeues: u32,
+    /// How long a job may wait for its turn, before it is cancelled; `None` waits for as long as it takes.
+    pub max_pending: Option<Duration>,
     /// How long a job waits for a taffrail that has gone, before it ends by itself.
     pub keep: Duration,
     /// Where jobs and this machine meet, on a file system that all nodes have; `None` takes `slurm` in the data folder.
@@ -41,6 +45,8 @@ impl Default for Slurm {
             cpus: None,
             gpus: None,
             suite_jobs: 2,
+            max_requeues: 5,
+            max_pending: None,
             keep: Duration::from_mins(10),
             folder: None,
             program: None,

@@ -3,17 +3,19 @@
 //! Repetitions take turns between models and cells, so that whatever drifts hits all alike. Models that don't fit
 //! together, or whose threads would spin while they wait, are measured one after the other.
 
-use std::collections::BTreeMap;
+mod memory;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{Event as Said, Measure, Request};
 
+use self::memory::Needs;
 use super::common::{next_id, now_ms};
 use super::load::load;
 use super::session::{has_devices, job_request, watch};
 use super::{history, job, tries};
-use crate::admission::{self, estimate};
+use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::energy::{Consumer, EnergyAccount, Shared, Timer};
@@ -25,9 +27,8 @@ use crate::machine::driver;
 use crate::model::{Model, Outcome};
 use crate::record::Measured;
 use crate::session::{SessionId, WorkerId};
-use crate::settings::{SessionSettings, WaitPolicy};
+use crate::settings::SessionSettings;
 use crate::state::Domain;
-use crate::units::Bytes;
 
 /// Context and batch of the conversation that a bench never has.
 const UNUSED: u32 = 256;
@@ -59,9 +60,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::BUSY, reason));
     }
-    let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    let obstacles: Vec<Option<String>> =
-        models.iter().zip(&needs).map(|(model, needed)| obstacle(domain, &plan, model, *needed)).collect();
+    let Needs { here, obstacles, apart: note } = memory::needs(domain, &plan, &cells, &models);
     if obstacles.iter().all(Option::is_some) {
         let named = models.iter().zip(&obstacles);
         let named =
@@ -70,20 +69,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let cause = if can_run { Cause::MemoryTogether } else { Cause::NotRunnable };
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
-    let measurable = models.iter().zip(&needs).zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
-    let measurable: Vec<(&Arc<Model>, Bytes)> = measurable.map(|((model, needed), _)| (model, *needed)).collect();
-    let (n_measurable, too_much) = (measurable.len(), too_much(domain, &plan, &measurable));
-    let scheduling = domain.settings.bench;
-    let spins = scheduling.wait_policy == WaitPolicy::Active;
-    let apart = n_measurable > 1 && (spins || too_much.is_some());
-    let note = apart.then(|| {
-        if spins {
-            "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
-        } else {
-            let all = too_much.unwrap_or_default();
-            format!("one model after the other: together they would need {all}")
-        }
-    });
+    let (scheduling, apart) = (domain.settings.bench, note.is_some());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
         threads: plan.settings.threads.unwrap_or_else(|| domain.thread_limit_on(model.machine.as_deref())),
         driver: domain.sample_on(model.machine.as_deref()).map(driver).unwrap_or_default(),
@@ -93,7 +79,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         engine: String::new(),
         devices: Vec::new(),
         job: None,
-        needed: needs.get(index).copied().unwrap_or_default(),
+        needed: here.get(index).copied().unwrap_or_default(),
         phase: match obstacles.get(index).cloned().flatten() {
             Some(obstacle) => LanePhase::Failed(obstacle),
             None => LanePhase::Waiting,
@@ -128,51 +114,17 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     })
 }
 
-/// What is free on a machine; that of a cluster's nodes is not known.
-fn free_on(domain: &Domain, plan: &Plan, machine: Option<&str>) -> Option<Bytes> {
-    admission::free_memory_on(domain, machine).map(|memory| memory.free).filter(|_| plan.settings.on.is_here())
-}
-
-/// Why a model can't be measured. It keeps nobody from measuring the rest.
-fn obstacle(domain: &Domain, plan: &Plan, model: &Model, needed: Bytes) -> Option<String> {
-    let machine = model.machine.as_deref();
-    if !model.is_runnable() {
-        return Some(format!("it can't be run: {}", model.status));
-    }
-    if model.embeds_only() {
-        return Some("it is a model for embeddings, which generates nothing to measure".to_owned());
-    }
-    let free = free_on(domain, plan, machine).filter(|free| needed > *free)?;
-    let there = machine.map_or_else(String::new, |machine| format!(" on {machine}"));
-    Some(format!("it would need about {needed} for this bench, but {free} are free{there}"))
-}
-
-/// What models need together that don't fit at once on one of their machines.
-fn too_much(domain: &Domain, plan: &Plan, models: &[(&Arc<Model>, Bytes)]) -> Option<Bytes> {
-    let mut together: BTreeMap<Option<&str>, Bytes> = BTreeMap::new();
-    for (model, needed) in models {
-        let all = together.entry(model.machine.as_deref()).or_default();
-        *all = *all + *needed;
-    }
-    let is_too_much =
-        |(machine, all): &(Option<&str>, Bytes)| free_on(domain, plan, *machine).is_some_and(|free| *all > free);
-    together.into_iter().find(is_too_much).map(|(_, all)| all)
-}
-
-/// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.
-fn needed(plan: &Plan, cells: &[crate::lab::bench::TestCase], model: &Model) -> Bytes {
-    let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
-    let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
-    estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
-}
-
 /// Load the next models that wait; without any the bench has ended.
 fn open_group(domain: &mut Domain) -> Vec<Effect> {
     let waiting = domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
     let Some(group) = waiting.map(|lane| lane.group).min() else { return end(domain) };
     let mut effects = Vec::new();
     let scheduling = domain.bench.scheduling;
-    for index in 0..domain.bench.lanes.len() {
+    // As many as the machines have room for whose devices are named.
+    let plan = &domain.bench.plan.settings;
+    let n_layers = domain.bench.lanes.iter().map(|lane| admission::layers(domain, &lane.model, plan));
+    let n_layers: Vec<Option<u32>> = n_layers.collect();
+    for (index, gpu_layers) in n_layers.into_iter().enumerate() {
         if domain.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(domain));
             let bench = &mut domain.bench;
@@ -181,9 +133,9 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
-            let settings = SessionSettings { parallel: 1, ..unused };
-            let load = load(&lane.model, &settings, &domain.settings.rpc, lane.threads);
+            let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
             let model = Arc::clone(&lane.model);
+            let load = load(&model, &settings, &domain.settings.rpc, lane.threads);
             let job = job_request(&model, bench.plan.settings, lane.needed);
             effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins: false });
         }

@@ -5,6 +5,7 @@
 
 use wire::Prompt;
 
+use super::common::next_id;
 use super::history;
 use super::session::{self, Ask, Asked};
 use crate::command::{Cause, Force, Refused, Value};
@@ -14,7 +15,7 @@ use crate::lab::race::Entry;
 use crate::record::{Measured, run_record};
 use crate::request::form::Form;
 use crate::request::{Client, Request};
-use crate::session::{Phase, Session, SessionId};
+use crate::session::{JobArray, Phase, Session, SessionId};
 use crate::state::Domain;
 
 /// What is said of a session that somebody stopped.
@@ -59,9 +60,48 @@ pub(super) fn enter(domain: &mut Domain, entry: &Entry, taken: &[SessionId], for
     if let Some(id) = loaded_session(domain, entry, taken) {
         return Ok((JobSession { id: Some(id), ..JobSession::default() }, Vec::new()));
     }
-    let (value, effects) = session::open(domain, &entry.model, entry.settings, force)?;
+    enter_new(domain, entry, force, None)
+}
+
+/// Give an entry a new session.
+fn enter_new(domain: &mut Domain, entry: &Entry, force: Force, array: Option<JobArray>) -> Entered {
+    let (value, effects) = session::open_in(domain, &entry.model, entry.settings, force, array)?;
     let id = if let Value::Session(id) = value { Some(id) } else { None };
     Ok((JobSession { id, is_own: true, request: None }, effects))
+}
+
+/// Give an entry this many sessions, at least one: those that are loaded, and for the rest new ones, which are the tasks of one
+/// job array.
+pub(super) fn enter_all(
+    domain: &mut Domain,
+    entry: &Entry,
+    n_sessions: u32,
+    taken: &[SessionId],
+    force: Force,
+) -> Result<(Vec<JobSession>, Vec<Effect>), Refused> {
+    let (mut taken, mut sessions, mut effects) = (taken.to_vec(), Vec::new(), Vec::new());
+    let n_sessions = n_sessions.max(1);
+    while (sessions.len() as u32) < n_sessions
+        && let Some(id) = loaded_session(domain, entry, &taken)
+    {
+        taken.push(id);
+        sessions.push(JobSession { id: Some(id), ..JobSession::default() });
+    }
+    let size = n_sessions.saturating_sub(sessions.len() as u32);
+    let id = next_id(domain);
+    for place in 0..size {
+        let array = (size > 1).then_some(JobArray { id, place, size });
+        match enter_new(domain, entry, force, array) {
+            Ok((session, started)) => {
+                sessions.push(session);
+                effects.extend(started);
+            }
+            // What refuses one refuses all.
+            Err(refused) if sessions.is_empty() => return Err(refused),
+            Err(_) => break,
+        }
+    }
+    Ok((sessions, effects))
 }
 
 /// A session with what is to be done for it, or why there is none.

@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::record::Draft;
 use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{End, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
+use crate::session::{End, JobArray, JobRequest, Phase, Session, SessionId, Thread, Turn, WorkerId};
 use crate::settings::{ChatSettings, ContextFull, InEffect, SessionSettings, in_effect};
 use crate::state::Domain;
 use crate::units::Bytes;
@@ -62,6 +62,17 @@ pub(super) fn has_devices(domain: &Domain, settings: &SessionSettings) -> Result
 
 /// Start this model.
 pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
+    open_in(domain, model, settings, force, None)
+}
+
+/// Start this model, as a task of a job array where one is given.
+pub(super) fn open_in(
+    domain: &mut Domain,
+    model: &Arc<Model>,
+    settings: SessionSettings,
+    force: Force,
+    array: Option<JobArray>,
+) -> Outcome {
     may_start(model, force)?;
     has_devices(domain, &settings)?;
     let model = model.forced();
@@ -90,6 +101,7 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
     let id = create(domain, model, settings);
     if let Some(session) = find(domain, id) {
         session.is_forced = force == Force::All;
+        session.array = array;
     }
     let effects = if measured || force == Force::All { spawn(domain, id) } else { Vec::new() };
     Ok((Value::Session(id), effects))
@@ -147,7 +159,10 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.demand.reload = None;
     session.timer.load(now.uptime);
     let (model, settings, joins) = (Arc::clone(&session.model), session.settings, session.is_joined);
+    // Started again it is a job of its own.
+    let array = session.array.take();
     let job = job_request(&model, settings, session.planned.total());
+    let job = job.map(|job| Box::new(JobRequest { array, ..*job }));
     let n_gpu_layers = admission::layers(domain, &model, &settings);
     let load = load(&model, &SessionSettings { gpu_layers: n_gpu_layers, ..settings }, &domain.settings.rpc, n_threads);
     let scheduling = domain.settings.engine.scheduling();
@@ -156,7 +171,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 
 /// The job that a worker is to run in; `None` on this machine.
 pub(super) fn job_request(model: &Model, settings: SessionSettings, memory: Bytes) -> Option<Box<JobRequest>> {
-    let request = || JobRequest { model: model.id.clone(), name: model.name.clone(), settings, memory };
+    let request = || JobRequest { model: model.id.clone(), name: model.name.clone(), settings, memory, array: None };
     (!settings.on.is_here()).then(|| Box::new(request()))
 }
 

@@ -177,16 +177,13 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     if is_here && (!is_its_turn || domain.machine.sample.is_none()) {
         return Vec::new();
     }
-    let entry = entry(&one.model, run.order.settings);
-    let taken = helpers::sessions(before);
-    match job::enter(domain, &entry, &taken, run.order.force) {
-        Ok((session, effects)) => {
-            one.session = session;
-            one.stage = Stage::Loading;
+    match helpers::enter(domain, run, place) {
+        Ok(effects) => {
+            run.models[place].stage = Stage::Loading;
             effects
         }
         Err(Refused { reason, hint, cause }) => {
-            one.fail(Failure { reason, hint, cause: Some(cause) });
+            run.models[place].fail(Failure { reason, hint, cause: Some(cause) });
             Vec::new()
         }
     }

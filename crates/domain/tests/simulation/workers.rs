@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use domain::event::WorkerEvent;
-use domain::session::{JobState, WorkerId};
+use domain::session::{JobId, JobState, WorkerId};
 use wire::{
     Channel, Counters, Event as Message, Failure, FailureKind, Finish, Hello, Ledger, Loaded, Measured, Piece, Queried,
     QueryResult, Request, Sampling, Scored, Started, Token, ToolCallDelta, TopLogprob, Weight,
@@ -201,7 +201,9 @@ impl Worker {
     fn job(&mut self, dice: &mut Dice) {
         let pending = JobState::Pending { reason: "waits".to_owned(), hint: None };
         let state = if dice.permille(500) { pending } else { JobState::Starting };
-        let job = domain::session::Job { id: 7, state, partition: None, node: None, ends: Some(9) };
+        let id = JobId { job: 7, task: dice.permille(500).then_some(1) };
+        let (partition, node, expected, n_requeued) = (None, None, None, 0);
+        let job = domain::session::Job { id, state, partition, node, ends: Some(9), expected, n_requeued };
         self.queue.push_back(WorkerEvent::Job(job));
     }
 

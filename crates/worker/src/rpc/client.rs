@@ -83,6 +83,8 @@ fn connect(server: &RpcServer, devices: Vec<RpcDevice>) -> Result<Connected, Fai
         };
         names.extend(known.map(|name| (name.to_string_lossy().into_owned(), shown.clone())));
     }
+    #[cfg(target_os = "linux")]
+    super::watch::watch(server.clone());
     Ok(Connected { places: (first..first + count).collect(), devices })
 }
 

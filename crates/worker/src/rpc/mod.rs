@@ -15,6 +15,8 @@ mod probe;
 mod protocol;
 #[cfg(all(feature = "llama", has_rpc))]
 mod serve;
+#[cfg(all(feature = "llama", has_rpc, target_os = "linux"))]
+mod watch;
 
 #[cfg(not(all(feature = "llama", has_rpc)))]
 pub use absent::serve;

@@ -86,6 +86,36 @@ fn tokens_are_the_same_wherever_the_layers_are() {
 }
 
 #[test]
+fn two_servers_have_layers_each_and_the_account_says_which() {
+    let (Some(server), Some(other)) = (Server::start(), Server::start()) else { return };
+    let prompt = Generate { sampling: GREEDY, ..raw(1, "Call me Ishmael. Some years ago", 32) };
+    let (mut alone, _) = Worker::ready(&plain());
+    let expected = alone.answer(&prompt).text;
+    let shed = LoadDevice {
+        name: "0".to_owned(),
+        server: Some(RpcServer { name: "shed".to_owned(), address: other.address }),
+    };
+    let (mut worker, loaded) = Worker::ready(&Load { devices: Some(vec![server.device("0"), shed]), ..plain() });
+    let weights = |name: &str| -> u64 {
+        loaded.ledger.devices.iter().filter(|row| row.device == name).map(|row| row.weights).sum()
+    };
+    assert!(weights("box:0") > 0 && weights("shed:0") > 0, "{:?}", loaded.ledger);
+    assert_eq!(worker.answer(&prompt).text, expected);
+}
+
+#[test]
+fn a_worker_that_waits_ends_once_its_server_has() {
+    let Some(mut server) = Server::start() else { return };
+    let mut worker = Worker::spawn(&mut Command::new(env!("CARGO_BIN_EXE_taffrail-worker")), Stdio::piped());
+    worker.load(&Load { devices: Some(vec![server.device("0")]), ..small() }).unwrap();
+    server.child.kill().unwrap();
+    assert!(!worker.wait().success());
+    let mut log = String::new();
+    worker.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains(&format!("box at {} ended the connection", server.address)), "{log}");
+}
+
+#[test]
 fn a_server_that_dies_ends_the_worker_with_its_words() {
     let Some(mut server) = Server::start() else { return };
     let load = Load { devices: Some(vec![server.device("0")]), ..long() };

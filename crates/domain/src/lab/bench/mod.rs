@@ -122,6 +122,13 @@ impl Plan {
     }
 }
 
+impl Lane {
+    /// Its job, while it waits for it.
+    pub fn waiting_job(&self) -> Option<&crate::session::Job> {
+        self.job.as_ref().filter(|job| matches!(self.phase, LanePhase::Loading(_)) && job.why_waiting().is_some())
+    }
+}
+
 /// A model while it is measured.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Lane {

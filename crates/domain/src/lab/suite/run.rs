@@ -107,8 +107,6 @@ pub struct ModelRun {
     pub session: JobSession,
     /// Further sessions that answer its prompts beside that one: jobs of a cluster.
     pub helpers: Vec<Helper>,
-    /// Those were started.
-    pub(crate) was_helped: bool,
     /// Its answers with all checks done, those of earlier runs included.
     pub answers: Vec<Answer>,
     /// Answers that wait for the judge.
@@ -263,7 +261,6 @@ impl ModelRun {
             stage: Stage::Waiting,
             session: JobSession::default(),
             helpers: Vec::new(),
-            was_helped: false,
             answers: Vec::new(),
             to_judge: Vec::new(),
             n_open: 0,

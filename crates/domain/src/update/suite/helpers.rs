@@ -4,6 +4,7 @@
 //! that each is answered once, whatever becomes of a node.
 
 use super::answers::{Taken, answered, asking, entry, taken};
+use crate::command::Refused;
 use crate::effect::Effect;
 use crate::lab::job::JobSession;
 use crate::lab::suite::run::{Helper, ModelRun, Stage, SuiteRun};
@@ -30,7 +31,7 @@ pub(super) fn advance(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> 
         }
         _ => return Vec::new(),
     }
-    let mut effects = begin(domain, run, place);
+    let mut effects = Vec::new();
     for index in 0..run.models[place].helpers.len() {
         effects.extend(step(domain, run, place, index));
     }
@@ -40,25 +41,22 @@ pub(super) fn advance(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> 
     effects
 }
 
-/// Start those that are missing, once.
-fn begin(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
-    let one = &run.models[place];
-    if run.order.settings.on.is_here() || one.session.id.is_none() || one.was_helped {
-        return Vec::new();
+/// Give a model its session, and on a cluster those that help it.
+pub(super) fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Result<Vec<Effect>, Refused> {
+    let taken = sessions(&run.models);
+    let entry = entry(&run.models[place].model, run.order.settings);
+    if run.order.settings.on.is_here() {
+        let (session, effects) = job::enter(domain, &entry, &taken, run.order.force)?;
+        run.models[place].session = session;
+        return Ok(effects);
     }
-    let n_jobs = (domain.settings.slurm.suite_jobs as usize).min(one.n_open);
-    let mut effects = Vec::new();
-    for _ in 1..n_jobs.max(1) {
-        let taken = sessions(&run.models);
-        let entry = entry(&run.models[place].model, run.order.settings);
-        // Without them it goes on alone.
-        if let Ok((session, started)) = job::enter(domain, &entry, &taken, run.order.force) {
-            run.models[place].helpers.push(Helper { session, prompt: None });
-            effects.extend(started);
-        }
-    }
-    run.models[place].was_helped = true;
-    effects
+    let n_jobs = domain.settings.slurm.suite_jobs.min(u32::try_from(run.models[place].n_open).unwrap_or(u32::MAX));
+    let (sessions, effects) = job::enter_all(domain, &entry, n_jobs, &taken, run.order.force)?;
+    let mut sessions = sessions.into_iter();
+    let one = &mut run.models[place];
+    one.session = sessions.next().unwrap_or_default();
+    one.helpers = sessions.map(|session| Helper { session, prompt: None }).collect();
+    Ok(effects)
 }
 
 /// The next step of one that helps.
@@ -122,7 +120,7 @@ pub(super) fn have_left(domain: &Domain, one: &ModelRun) -> bool {
 }
 
 /// The sessions of these models.
-pub(super) fn sessions(models: &[ModelRun]) -> Vec<SessionId> {
+fn sessions(models: &[ModelRun]) -> Vec<SessionId> {
     let own = models.iter().map(|one| &one.session);
     let helpers = models.iter().flat_map(|one| &one.helpers).map(|helper| &helper.session);
     own.chain(helpers).filter_map(|session: &JobSession| session.id).collect()
