@@ -12,6 +12,7 @@ use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::socket::{LinkError, Target};
 use domain::Domain;
+use domain::engine_metrics::EngineDocument;
 use domain::session::Session;
 use domain::settings::Settings;
 use domain::units::{Bytes, digits, or_dash, tokens};
@@ -42,7 +43,8 @@ struct View {
     model: String,
     state: &'static str,
     context_used: u32,
-    context: u32,
+    /// Tokens; null where an engine elsewhere does not tell it.
+    context: Option<u32>,
     memory_bytes: Option<u64>,
     tokens_per_second: Option<f64>,
     requests: usize,
@@ -51,6 +53,8 @@ struct View {
     pid: Option<u32>,
     /// The job of a cluster that it runs in.
     job: Option<JobView>,
+    /// The engine of another program that runs it, with how much that does for whomever.
+    engine: Option<EngineDocument>,
 }
 
 /// A job of Slurm.
@@ -74,7 +78,7 @@ impl View {
             model: session.model.id.clone(),
             state: session.word(),
             context_used: session.n_past,
-            context: session.n_ctx(),
+            context: session.known_context(),
             memory_bytes: session.memory_held().map(|held| held.0),
             tokens_per_second: session.rate(),
             requests: session.requests.iter().filter(|request| request.is_open()).count(),
@@ -88,16 +92,14 @@ impl View {
                 node: job.node.clone(),
                 ends_in_s: job.left(domain.now).map(|left| left.as_secs()),
             }),
+            engine: domain.engine_of(session).map(|engine| EngineDocument::new(engine, domain.now)),
         }
     }
 
     fn cells(&self) -> Vec<String> {
         let clean = |text: &str| gguf::clean(text, MAX_NAME);
-        let context = if self.context == 0 {
-            "—".to_owned()
-        } else {
-            format!("{}/{}", tokens(u64::from(self.context_used)), tokens(u64::from(self.context)))
-        };
+        let all = |context: u32| format!("{}/{}", tokens(u64::from(self.context_used)), tokens(u64::from(context)));
+        let context = or_dash(self.context.map(all));
         let time = self.unloads_in_s.map(|seconds| domain::units::span(std::time::Duration::from_secs(seconds)));
         vec![
             clean(&self.name),

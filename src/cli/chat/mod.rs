@@ -35,7 +35,7 @@ use domain::record::run_record::why_empty;
 use domain::request::RequestId;
 use domain::session::{ContextUse, End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::{ChatSettings, ContextFull, InEffect, SESSION_FIELDS, SessionSettings, in_effect};
-use domain::units::counted;
+use domain::units::{counted, or_dash};
 
 /// How long a cancelled answer may take to end before its worker is killed.
 const CANCEL_WAIT: Duration = Duration::from_secs(2);
@@ -519,7 +519,8 @@ impl Running<'_> {
         if let Some(quant) = self.model.quant() {
             let _ = writeln!(text, "  quant       {}", gguf::clean(quant, 40));
         }
-        let _ = writeln!(text, "  context     {} tokens", session.n_ctx());
+        let context = session.known_context().map(|n_ctx| format!("{n_ctx} tokens"));
+        let _ = writeln!(text, "  context     {}", or_dash(context));
         let _ = writeln!(text, "  engine      {}", gguf::clean(&session.engine, 120));
         if let Some(memory) = session.engine_memory() {
             let _ = writeln!(text, "  memory      {memory}");
