@@ -15,8 +15,12 @@ pub(super) struct Series {
 /// The values of these names, in their order; `None` where no series has the name.
 pub(super) fn read<const N: usize>(text: &str, names: [&str; N]) -> [Option<Series>; N] {
     let mut found = [None::<Series>; N];
+    // Of thousands of lines some ten are wanted, so most are passed over by their first bytes.
+    let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
     for line in text.lines() {
-        let end = line.find(['{', ' ', '\t']).unwrap_or(line.len());
+        let bytes = line.as_bytes();
+        let head = bytes.get(..=longest).unwrap_or(bytes);
+        let Some(end) = head.iter().position(|byte| matches!(byte, b'{' | b' ' | b'\t')) else { continue };
         let (name, rest) = line.split_at(end);
         let Some(place) = names.iter().position(|wanted| *wanted == name) else { continue };
         let (labels, value) = split_labels(rest);

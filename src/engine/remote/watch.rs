@@ -24,10 +24,10 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The longest time between two looks at one that fails, or that has no counters.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A llama-server that is still for so long is looked at less and less, for it would never sleep.
-const STILL: Duration = Duration::from_secs(60);
+const STILL: Duration = Duration::from_mins(1);
 
 /// The longest time between two looks at its counters then.
 const LONGEST_STILL: Duration = Duration::from_mins(20);

@@ -57,7 +57,13 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.say(area.x + 1, area.y, width, "Engines of other programs", Meaning::Muted);
     let engines = engines(state);
     let columns = engines.iter().map(|engine| engine.engine.chars().count()).max().unwrap_or(0);
-    for (index, engine) in engines.into_iter().enumerate().take(usize::from(area.height) - 1) {
+    let room = usize::from(area.height) - 1;
+    let n_shown = if engines.len() > room { room.saturating_sub(1) } else { room };
+    if engines.len() > room && room > 0 {
+        let more = format!("{} more, which `taffrail doctor` lists", engines.len() - n_shown);
+        canvas.say(area.x + 1, area.bottom() - 1, width, &more, Meaning::Muted);
+    }
+    for (index, engine) in engines.into_iter().enumerate().take(n_shown) {
         let meaning = match &engine.answer {
             Ok(_) => Meaning::Text,
             Err(EngineSilence::NotReported { .. }) => Meaning::Muted,

@@ -44,7 +44,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
-    let n_there = machines::fleet_rows(state, area.height / 3) + engines::rows(state, area.height / 4);
+    let n_there = machines::fleet_rows(state, area.height / 3) + engines::rows(state, area.height / 3);
     if state.domain.sessions.is_empty() && !has_foreign && n_there == 0 {
         return empty(canvas, area, state);
     }
@@ -86,7 +86,9 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
     let n_there = machines::fleet_rows(state, area.height / 3);
     let (area, there) = split_rows(area, area.height - n_there);
     machines::draw_fleet(canvas, there, state);
-    let n_engines = engines::rows(state, area.height / 3);
+    let n_others = foreign_table::rows(state, area.height.saturating_sub(1));
+    let left = area.height.saturating_sub(session_rows(state) + n_others);
+    let n_engines = engines::rows(state, left.max(area.height / 3));
     let (area, there) = split_rows(area, area.height - n_engines);
     engines::draw(canvas, there, state);
     let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));

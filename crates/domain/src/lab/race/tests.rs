@@ -328,8 +328,7 @@ fn a_price_stands_beside_the_energy_where_there_is_one() {
     let priced = remote(Price { input: Some(1.0), output: Some(10.0) });
     let mut race = race("p", "t");
     for (lane, remote) in race.lanes.iter_mut().zip([priced, None]) {
-        let energy =
-            remote.as_ref().map_or_else(|| Figure::unknown("no sensor"), |remote: &Box<Remote>| remote.energy(2.0));
+        let energy = remote.as_ref().map_or_else(|| Figure::unknown("no sensor"), |remote| remote.energy(2.0));
         let counters = wire::Counters {
             n_prompt: 100,
             prompt_us: 500_000,
