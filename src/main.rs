@@ -307,6 +307,8 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
+    let asked = loaded.settings.clone();
+    let engines = std::thread::spawn(move || remote::look_blocking(&asked));
     let progress = Progress::begin("reading the sensors");
     let sample = machine::sample(loaded.settings.clone()).machine.sample.as_deref().cloned().unwrap_or_default();
     if arguments.bandwidth {
@@ -314,11 +316,15 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
     }
     let bandwidth =
         if arguments.bandwidth { Some(machine::bandwidth(&sample)) } else { machine::kept_bandwidth().map(Ok) };
+    let mut stores = library::list(&loaded.settings.library, &library::Env::read()).stores;
+    let (found, engines) = engines.join().unwrap_or_default();
+    stores.extend(found.stores);
     let findings = cli::doctor::Findings {
         sample,
         bandwidth,
         engine: machine::Engine::read(),
-        stores: library::list(&loaded.settings.library, &library::Env::read()).stores,
+        stores,
+        engines,
         file: loaded.file.clone(),
         problems: loaded.problems.clone(),
         terminal: machine::Terminal::read(),

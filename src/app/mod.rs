@@ -138,6 +138,7 @@ pub struct App {
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
     machines: machines::Links,
+    remotes: remotes::Remotes,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
     history_writer: history::HistoryWriter,
@@ -230,6 +231,7 @@ impl App {
             clipboard: None,
             external_edit: None,
             machines: machines::Links::new(),
+            remotes: remotes::Remotes::default(),
             asides,
             aside_sender,
             clock,
@@ -311,6 +313,9 @@ impl App {
     pub fn handle(&mut self, event: impl Into<ui::Event>) {
         let event = event.into();
         let is_tick = matches!(event, ui::Event::Domain(Event::Sample(_)));
+        if is_tick {
+            self.want_remotes();
+        }
         if self.is_server {
             if let ui::Event::Domain(event) = event {
                 self.handle_served(event);

@@ -1,38 +1,38 @@
-//! Engines of other programs: asked what they have now and then.
+//! Engines of other programs: asked now and then what they have, and how much they do while somebody wants to know.
 
-pub use crate::engine::remote::find_blocking;
+pub use crate::engine::remote::{find, find_blocking};
 
-use std::time::Duration;
+use tokio::sync::watch;
 
 use super::App;
-use crate::engine::remote;
+use crate::engine::remote::{self, Wanted};
 use domain::event::LibraryEvent;
+use domain::session::Session;
 
-/// The time between two looks at what the engines have.
-const EVERY: Duration = Duration::from_secs(30);
+/// Tells the tasks that ask engines which of them anybody wants to know of.
+#[derive(Debug, Default)]
+pub(super) struct Remotes(watch::Sender<Wanted>);
 
 impl App {
     /// Ask the engines what they have, and go on asking. Needs the runtime.
     pub fn watch_remotes(&mut self) {
-        let settings = self.state.domain.settings.clone();
-        let events = self.library_sender.clone();
-        tokio::spawn(async move {
-            let mut told = None;
-            loop {
-                let remote::Found { models, stores } = remote::find(&settings).await;
-                let now = (models, stores);
-                if told.as_ref() != Some(&now) {
-                    let (models, stores) = now.clone();
-                    told = Some(now);
-                    if events.send(LibraryEvent::Remotes { models, stores }).await.is_err() {
-                        return;
-                    }
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(EVERY) => {}
-                    () = events.closed() => return,
-                }
-            }
+        let (settings, events) = (self.state.domain.settings.clone(), self.library_sender.clone());
+        tokio::spawn(remote::watch(settings, self.remotes.0.subscribe(), events));
+    }
+
+    /// Say which engines are to be asked how much they do: those with a session, and all while a dashboard is there.
+    pub(super) fn want_remotes(&self) {
+        let remote = |session: &Session| Some(session.model.remote.as_ref()?.engine.clone());
+        let sessions = self.state.domain.sessions.iter().filter(|session| session.is_live());
+        let wanted = Wanted {
+            all: !self.is_server || self.publisher.n_clients() > 0,
+            engines: sessions.clone().filter_map(remote).collect(),
+            busy: sessions.filter(|session| session.is_busy()).filter_map(remote).collect(),
+        };
+        self.remotes.0.send_if_modified(|known| {
+            let is_new = *known != wanted;
+            *known = wanted;
+            is_new
         });
     }
 

@@ -12,6 +12,7 @@ use super::top::document;
 use super::top::figure::{figure, watts_text};
 use crate::app::machine::{Engine, Terminal};
 use crate::config::SettingError;
+use domain::engine_metrics::{EngineDocument, EngineMetrics, EngineSilence};
 use domain::figure::Figure;
 use domain::machine::{Bandwidth, Sample, Source};
 use domain::model::StoreStatus;
@@ -41,6 +42,8 @@ pub struct Findings {
     pub engine: Engine,
     /// Where models were looked for.
     pub stores: Vec<StoreStatus>,
+    /// The engines of other programs that answered.
+    pub engines: Vec<EngineMetrics>,
     /// The file of settings that was looked for.
     pub file: Option<PathBuf>,
     /// What is wrong with the settings.
@@ -76,6 +79,7 @@ pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io:
     engine(&findings.engine, out)?;
     machines(&findings.sample, out)?;
     stores(&findings.stores, out)?;
+    engines(&findings.engines, out)?;
     settings(findings, out)?;
     terminal(&findings.terminal, out)?;
     log(findings.log.as_deref(), out)
@@ -232,6 +236,26 @@ fn stores(stores: &[StoreStatus], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The engines of other programs that answered, and what their counters say; nothing where there are none.
+fn engines(engines: &[EngineMetrics], out: &mut impl Write) -> io::Result<()> {
+    if engines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nEngines of other programs")?;
+    for engine in engines {
+        let (mark, mend) = match &engine.answer {
+            Ok(_) => (Mark::Good, None),
+            Err(EngineSilence::NotReported { remedy, .. }) => (Mark::Absent, remedy.as_deref()),
+            Err(EngineSilence::Failed { .. }) => (Mark::Bad, None),
+        };
+        line(out, mark, &engine.engine, &format!("{}; counters: {}", engine.kind.name(), engine.line()))?;
+        if let Some(mend) = mend {
+            remedy(out, mend)?;
+        }
+    }
+    Ok(())
+}
+
 fn settings(findings: &Findings, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nSettings")?;
     match &findings.file {
@@ -293,7 +317,7 @@ fn is_utf8(terminal: &Terminal) -> bool {
 
 /// The same as one document.
 pub fn document(findings: &Findings) -> Value {
-    let Findings { sample, bandwidth, engine, stores, file, problems, terminal, log } = findings;
+    let Findings { sample, bandwidth, engine, stores, engines, file, problems, terminal, log } = findings;
     let source = |source: &Source| {
         let mut value = document::source(source);
         value["lasting_remedy"] = json!(lasting(source));
@@ -324,6 +348,7 @@ pub fn document(findings: &Findings) -> Value {
             "n_models": store.n_models,
             "problems": store.problems,
         })).collect::<Vec<_>>(),
+        "engines": engines.iter().map(|engine| EngineDocument::new(engine, engine.at)).collect::<Vec<_>>(),
         "settings": {
             "file": file.as_ref().map(|file| file.display().to_string()),
             "exists": file.as_ref().is_some_and(|file| file.is_file()),

@@ -14,6 +14,7 @@ use crate::app::front::Front;
 use crate::app::machines::{Wants, named};
 use crate::app::socket::{LinkError, Target};
 use domain::Domain;
+use domain::engine_metrics::EngineDocument;
 use domain::filter::{Field, Filter, Kind, Row};
 use domain::session::{JobId, Session, SessionStatus};
 use domain::settings::Settings;
@@ -55,6 +56,7 @@ struct View {
     model: String,
     state: String,
     context_used: Option<u32>,
+    /// Tokens; null where an engine elsewhere does not tell it.
     context: Option<u32>,
     memory_bytes: Option<u64>,
     tokens_per_second: Option<f64>,
@@ -64,6 +66,8 @@ struct View {
     pid: Option<u32>,
     /// The job of a cluster that it runs in.
     job: Option<JobView>,
+    /// The engine of another program that runs it, with how much that does for whomever.
+    engine: Option<EngineDocument>,
 }
 
 /// A job of Slurm.
@@ -100,6 +104,7 @@ impl View {
             machine: session.model.on().to_owned(),
             state: session.word().to_owned(),
             job,
+            engine: domain.engine_of(session).map(|engine| EngineDocument::new(engine, domain.now)),
             ..Self::told(HERE, SessionStatus::of(session, domain.now))
         }
     }
@@ -122,6 +127,7 @@ impl View {
             unloads_in_s: session.unloads_in_s,
             pid,
             job: None,
+            engine: None,
         }
     }
 

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use domain::Domain;
 use domain::energy::{Report, per_session};
+use domain::engine_metrics::EngineSilence;
 use domain::figure::{Figure, Grade, Uncertain};
 use domain::model::preset;
+use domain::model::remote::Remote;
 use domain::session::memory_account::account;
 use domain::session::placement::misplaced;
 use domain::session::roofline::{Roofline, roofline};
 use domain::session::{Job, JobState, NO_TEMPLATE, Session};
 use domain::settings::SESSION_FIELDS;
-use domain::units::{Bytes, Ratio, digits, span, tokens};
+use domain::units::{Bytes, Ratio, counted, digits, span, tokens};
 
 /// A line of a tab.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +129,10 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
     }
     if let Some(loaded) = &session.loaded {
         lines.text("loaded in", micros(loaded.load_us));
+    }
+    if let Some(remote) = &session.model.remote {
+        engine(&mut lines, domain, session, remote);
+    } else if let Some(loaded) = &session.loaded {
         lines.text("GPU layers", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));
     }
     if session.lacks_template() {
@@ -138,7 +144,7 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
     }
     if session.is_joined {
         lines.long("", format!("a session of {}'s own server, with its settings", session.model.on()));
-    } else if session.is_here() {
+    } else if session.is_here() && session.model.remote.is_none() {
         let limit = domain.thread_limit_on(session.machine());
         lines.text("threads", format!("{} of {limit}", session.threads));
     }
@@ -151,6 +157,43 @@ pub(super) fn state(domain: &Domain, session: &Session) -> Vec<Line> {
         lines.long("", line);
     }
     lines.0
+}
+
+/// The engine of another program that runs it, and how much that does for whomever.
+fn engine(lines: &mut Lines, domain: &Domain, session: &Session, remote: &Remote) {
+    lines.heading(format!("Engine {} ({})", remote.engine, remote.kind.name()));
+    lines.long("address", remote.url.as_str());
+    let Some(engine) = domain.engine_of(session) else {
+        return lines.text("counters", "not asked yet");
+    };
+    let reading = match &engine.answer {
+        Ok(reading) if reading.is_asleep => return lines.long("counters", engine.line()),
+        Ok(reading) => reading,
+        Err(EngineSilence::NotReported { reason, remedy }) => {
+            let (reason, remedy) = (format!("not reported, {reason}"), remedy.clone());
+            return lines.figure("counters", &Figure::<String>::Unknown { reason, remedy });
+        }
+        Err(EngineSilence::Failed { reason }) => return lines.warning(format!("! {reason}")),
+    };
+    let told = |text: Option<String>| text.unwrap_or_else(|| "not reported".to_owned());
+    let requests = [(reading.n_running, "running"), (reading.n_waiting, "waiting")];
+    let requests: Vec<_> = requests.iter().filter_map(|(n, word)| Some(format!("{} {word}", (*n)?))).collect();
+    lines.text("requests", told((!requests.is_empty()).then(|| requests.join(", "))));
+    lines.text("KV cache", told(reading.kv_cache.map(|used| format!("{used} in use"))));
+    let rate = |rate: Option<f64>, count: Option<f64>| match (rate, count) {
+        (Some(rate), _) => format!("{} tok/s", digits(rate)),
+        // It was asked once, or was started anew.
+        (None, Some(_)) => "—".to_owned(),
+        (None, None) => "not reported".to_owned(),
+    };
+    lines.text("reads", rate(engine.prompt_rate, reading.n_prompt));
+    lines.text("writes", rate(engine.generation_rate, reading.n_generated));
+    if let Some(n) = reading.n_loaded {
+        let memory = reading.memory.map_or_else(String::new, |memory| format!(", {memory}"));
+        let gpu = reading.gpu_memory.map_or_else(String::new, |gpu| format!(", {gpu} on GPUs"));
+        lines.text("loaded there", format!("{}{memory}{gpu}", counted(n as usize, "model")));
+    }
+    lines.text("asked", format!("{} ago", span(engine.age(domain.now))));
 }
 
 /// The job of a cluster that it runs in.
@@ -211,7 +254,9 @@ fn energy(lines: &mut Lines, domain: &Domain, session: &Session) {
         lines.graded("", &report.watt_hours, "Wh");
         lines.graded("carbon", &report.carbon, "gCO2e");
         lines.graded("cost", &report.cost, currency);
-        lines.text("metered", span(Duration::from_secs_f64(report.metered)));
+        if report.metered > 0.0 {
+            lines.text("metered", span(Duration::from_secs_f64(report.metered)));
+        }
         lines.long("by grade", report.coverage);
     }
     lines.figure("power now", &session.watts);

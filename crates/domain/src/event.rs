@@ -175,6 +175,8 @@ pub enum LibraryEvent {
         /// How each engine is: its place is its name and address.
         stores: Vec<StoreStatus>,
     },
+    /// An engine of another program was asked how much it does.
+    Engine(Box<crate::engine_metrics::EngineNews>),
     /// Housekeeping has news.
     Storage(Box<crate::storage::StorageEvent>),
 }

@@ -14,6 +14,7 @@ pub mod demand;
 pub mod download;
 pub mod effect;
 pub mod energy;
+pub mod engine_metrics;
 pub mod event;
 pub mod eviction;
 pub mod figure;

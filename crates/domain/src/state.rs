@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::demand::Crashes;
 use crate::download::{Download, Order};
 use crate::energy::Attribution;
+use crate::engine_metrics::EngineMetrics;
 use crate::figure::Figure;
 use crate::lab::bench::Bench;
 use crate::lab::perplexity::PerplexityRun;
@@ -59,6 +60,8 @@ pub struct Domain {
     pub machine: Machine,
     /// The other machines, in the order of their names.
     pub machines: Vec<RemoteMachine>,
+    /// What the engines of other programs told of themselves of late, in the order of their names.
+    pub engines: Vec<EngineMetrics>,
     /// Where its energy goes.
     pub attribution: Attribution,
     /// Models whose workers have died.
@@ -156,6 +159,7 @@ impl Domain {
                 released: Bytes(0),
             },
             machines: settings.machines.keys().map(|name| RemoteMachine::new(name)).collect(),
+            engines: Vec::new(),
             attribution: Attribution::default(),
             bench: Bench::default(),
             suite: None,
@@ -209,6 +213,12 @@ impl Domain {
         let machine = self.remote(model.machine.as_deref()?)?;
         let id = model.id.strip_prefix(machine.name.as_str())?.strip_prefix('/')?;
         machine.sessions.iter().find(|session| session.model == id && session.phase != "failed")
+    }
+
+    /// What the engine of another program that runs a session told of itself; `None` where nothing is known, or it runs here.
+    pub fn engine_of(&self, session: &Session) -> Option<&EngineMetrics> {
+        let remote = session.model.remote.as_ref()?;
+        self.engines.iter().find(|engine| engine.engine == remote.engine)
     }
 
     /// The last sample of a machine: of this one, or of the other one of this name.

@@ -294,6 +294,15 @@ pub struct Measured {
     pub prompt_us: u64,
     /// Time of each step of the generation, in microseconds; a step gives one token to each sequence.
     pub step_us: Vec<u32>,
+    /// Time of the whole generation in microseconds, of an engine elsewhere: it tells no steps.
+    #[serde(default)]
+    pub generation_us: Option<u64>,
+    /// Time until the first token was seen in microseconds, of an engine elsewhere: with the network's part.
+    #[serde(default)]
+    pub ttft_us: Option<u64>,
+    /// What that engine spent of it by its own clock, where it tells.
+    #[serde(default)]
+    pub engine_ttft_us: Option<u64>,
 }
 
 /// Why a generation ended.

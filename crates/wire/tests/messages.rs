@@ -256,7 +256,15 @@ fn events() {
             r#"{"event":"failed","id":null,"kind":"prompt_too_long","message":"too long","hint":"less"}"#,
         ),
         (
-            Event::Measured(Measured { id: 4, is_whole: true, prompt_us: 9, step_us: vec![1, 2] }),
+            Event::Measured(Measured {
+                id: 4,
+                is_whole: true,
+                prompt_us: 9,
+                step_us: vec![1, 2],
+                generation_us: Some(3),
+                ttft_us: Some(8),
+                engine_ttft_us: None,
+            }),
             r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
         ),
         (

@@ -50,6 +50,9 @@ pub(super) fn markdown(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
 fn cells(bench: &Bench, row: &Row) -> [String; 9] {
     let dash = |value: Option<String>| value.unwrap_or_else(|| "—".to_owned());
     let rate = row.rate();
+    // Without the network, where an engine elsewhere tells its own part.
+    let engine =
+        row.engine_first_token().map(|own| format!(" ({} engine)", digits(own.mean * 1e3))).unwrap_or_default();
     [
         gguf::clean(lane(bench, row).map_or("", |lane| lane.model.name.as_str()), 200),
         row.cell.label(),
@@ -60,7 +63,7 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
         },
         dash(rate.or(row.disturbed_rate()).and_then(|rate| rate.half_width()).map(digits)),
         dash(row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)))),
-        dash(row.first_token().map(|first| digits(first.mean * 1e3))),
+        dash(row.first_token().map(|first| digits(first.mean * 1e3) + &engine)),
         dash(row.joules().map(|joules| joules.text(""))),
         match row.change() {
             _ if row.failed.is_some() => "failed".to_owned(),
@@ -93,6 +96,13 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
         let is_told = lane(bench, row).is_some_and(|lane| matches!(lane.phase, LanePhase::Failed(_)));
         if let Some(reason) = row.failed.as_ref().filter(|_| !is_told) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
+        }
+        if row.has_network() {
+            let text = format!(
+                "{name}, {}: the speed includes the network, since the engine tells no times of its own",
+                row.cell.label()
+            );
+            let _ = writeln!(err, "{}", gguf::clean(&text, 1000));
         }
         if let Some(last) = row.disturbed.last() {
             let what = if bench.plan.keep_disturbed { "counted although disturbed" } else { "not counted" };

@@ -18,7 +18,7 @@ use domain::command::What;
 use domain::conversation::Conversation;
 use domain::model::Model;
 use domain::settings::{ChatSettings, InEffect, SESSION_FIELDS, SessionSettings, in_effect};
-use domain::units::counted;
+use domain::units::{counted, or_dash};
 
 /// Conversations that `/list` shows.
 const LISTED: usize = 20;
@@ -228,7 +228,8 @@ impl Running<'_> {
         if let Some(quant) = self.model.quant() {
             let _ = writeln!(text, "  quant       {}", gguf::clean(quant, 40));
         }
-        let _ = writeln!(text, "  context     {} tokens", session.n_ctx());
+        let context = session.known_context().map(|n_ctx| format!("{n_ctx} tokens"));
+        let _ = writeln!(text, "  context     {}", or_dash(context));
         let _ = writeln!(text, "  engine      {}", gguf::clean(&session.engine, 120));
         if let Some(memory) = session.engine_memory() {
             let _ = writeln!(text, "  memory      {memory}");

@@ -1,9 +1,32 @@
 use super::*;
 use crate::cli::top::tests::sample;
+use domain::engine_metrics::{EngineNews, EngineReading};
 use domain::model::Store;
+use domain::model::remote::EngineKind;
+use domain::moment::Moment;
 
 fn bandwidth() -> Bandwidth {
     Bandwidth { bytes_per_second: 2.13e10, threads: 8, unix: 1_764_000_000, processor: "processor".to_owned() }
+}
+
+/// Engines that answer, have no counters, and fail.
+fn engines() -> Vec<EngineMetrics> {
+    let reading = EngineReading { n_running: Some(2), n_waiting: Some(0), ..EngineReading::default() };
+    let silent = EngineSilence::NotReported {
+        reason: "it has no /metrics".to_owned(),
+        remedy: Some("start it with --enable-metrics".to_owned()),
+    };
+    let failed = EngineSilence::Failed { reason: "no answer within 1 s".to_owned() };
+    let all = [
+        ("desk", EngineKind::Vllm, Ok(reading)),
+        ("lab", EngineKind::Sglang, Err(silent)),
+        ("old", EngineKind::Ollama, Err(failed)),
+    ];
+    let one = |(engine, kind, answer): (&str, EngineKind, Result<EngineReading, EngineSilence>)| {
+        let news = EngineNews { engine: engine.to_owned(), kind, after: None, answer };
+        EngineMetrics::new(news, None, Moment::default())
+    };
+    all.into_iter().map(one).collect()
 }
 
 fn findings(well: bool) -> Findings {
@@ -27,6 +50,7 @@ fn findings(well: bool) -> Findings {
                 problems: vec!["/models/locked\u{1b}[2J: permission denied".to_owned()],
             },
         ],
+        engines: engines(),
         file: Some("/nowhere/config.toml".into()),
         problems: Vec::new(),
         log: Some("/nowhere/log".into()),

@@ -270,7 +270,7 @@ async fn make_way(front: &mut Front, wanted: &Wanted) -> Result<(), Failure> {
             session.model.id == wanted.id
                 && Session::is_live(session)
                 && session.demand.is_on_demand
-                && session.n_ctx() < wanted.settings.context
+                && session.known_context().is_some_and(|n_ctx| n_ctx < wanted.settings.context)
         })
     };
     if !is_in_the_way(front) {

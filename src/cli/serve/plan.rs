@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::attached::Attached;
-use crate::app::probe;
 use crate::app::socket::{LinkError, Target};
+use crate::app::{probe, remotes};
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
 use crate::cli::table::{self, Column};
@@ -42,7 +42,7 @@ pub(super) async fn show(arguments: &Plan, settings: &Settings, out: &mut impl W
     let domain = if let Some(attached) = &attached {
         &attached.state().domain
     } else {
-        own = of_machine(settings);
+        own = of_machine(settings).await;
         &own
     };
     let exit = match find(domain, &arguments.model) {
@@ -60,9 +60,10 @@ pub(super) async fn show(arguments: &Plan, settings: &Settings, out: &mut impl W
 }
 
 /// What a server would know that has just been started.
-fn of_machine(settings: &Settings) -> StateMachine {
+async fn of_machine(settings: &Settings) -> StateMachine {
     let mut domain = probe(settings.clone());
-    let models = library::list(&settings.library, &library::Env::read()).models;
+    let mut models = library::list(&settings.library, &library::Env::read()).models;
+    models.extend(remotes::find(settings).await.models);
     let now = domain.now;
     domain.update(now, domain::Event::Library(domain::event::LibraryEvent::Found(models)));
     domain
@@ -153,6 +154,10 @@ fn write(plan: &LoadPlan, runs: bool, json: bool, out: &mut impl Write) -> io::R
     }
     let needed = plan.needed;
     let free = plan.free.map_or_else(|| "—".to_owned(), |free| free.to_string());
+    if needed.total() == Bytes(0) {
+        writeln!(out, "needs no memory of this machine: an engine of another program runs it")?;
+        return if runs { Ok(()) } else { writeln!(out, "no server runs: so it would be in one that is started now") };
+    }
     write!(out, "needs {}", needed.total())?;
     if needed.by_size {
         write!(out, ", an estimate by the size of its file")?;

@@ -93,7 +93,7 @@ pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
             "generated_tokens": session.n_generated,
             "prompt_tokens": session.n_prompt,
             "context_tokens": session.n_past,
-            "context_size_tokens": session.n_ctx(),
+            "context_size_tokens": session.known_context(),
             "answer_joules": figure(&session.figures().energy),
             "joules_per_token": figure(&session.joules_per_token()),
         })

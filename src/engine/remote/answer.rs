@@ -1,6 +1,6 @@
 //! One answer of an engine, as it comes.
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, timeout};
 
 use super::RemoteError;
@@ -74,13 +74,22 @@ pub(super) async fn answer(
             let _ = news.send((worker, WorkerEvent::Message(Said::Started(started)))).await;
             Said::Finished { id, finish: answer.finish.unwrap_or(Finish::Stop), counters }
         }
-        Some(Err(RemoteError { reason, hint })) => {
+        Some(Err(RemoteError { reason, hint, .. })) => {
             let message = format!("{}: {reason}", client.name);
             let hint = hint.or_else(|| Some("the session stays: ask again".to_owned()));
             Said::Failed(Failure { id: Some(id), kind: FailureKind::Request, message, hint })
         }
     };
     let _ = news.send((worker, WorkerEvent::Message(end))).await;
+}
+
+/// Have an engine answer, and give its figures alone.
+pub(super) async fn timed(client: &Client, question: &Question, generate: &Generate) -> Result<Counters, RemoteError> {
+    // Nobody reads along.
+    let (news, _) = mpsc::channel(1);
+    let mut answer = Answer::new(generate);
+    answer.read(WorkerId(0), client, question, &news).await?;
+    Ok(answer.counters())
 }
 
 impl Answer {

@@ -29,6 +29,8 @@ pub(super) struct Client {
     root: Url,
     key: Option<Key>,
     kind: EngineKind,
+    /// It is another taffrail, which has counters whichever API it is asked by.
+    pub(super) is_taffrail: bool,
 }
 
 impl Client {
@@ -57,13 +59,24 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| RemoteError::new(deepest(&error)))?;
-        Ok(Self { name: access.name.clone(), http, root, key, kind: access.kind })
+        Ok(Self { name: access.name.clone(), http, root, key, kind: access.kind, is_taffrail: false })
     }
 
     /// The same for an engine of this kind, once that is known.
     pub(super) fn of_kind(mut self, kind: EngineKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The same by another name.
+    pub(super) fn named(mut self, name: String) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// Whether another one asks the same engine in the same way.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.root, &self.key, self.kind) == (&other.name, &other.root, &other.key, other.kind)
     }
 
     /// What it is.
@@ -81,13 +94,20 @@ impl Client {
 
     /// Ask for a JSON document, within this time.
     pub(super) async fn get(&self, path: &str, within: Duration) -> Result<Value, RemoteError> {
-        let whole = async { json(&self.body(self.send(Method::GET, path, None).await?).await?) };
+        let whole = async { json(&self.body(self.send(Method::GET, path, None).await?, MAX_BODY).await?) };
         tokio::time::timeout(within, whole).await.unwrap_or_else(|_late| Err(late(within)))
+    }
+
+    /// Ask for a text of at most so many bytes, within this time.
+    pub(super) async fn text(&self, path: &str, within: Duration, most: usize) -> Result<String, RemoteError> {
+        let whole = async { self.body(self.send(Method::GET, path, None).await?, most).await };
+        let bytes = tokio::time::timeout(within, whole).await.unwrap_or_else(|_late| Err(late(within)))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Ask for something to be done, and for the JSON document that tells what came of it.
     pub(super) async fn post(&self, path: &str, body: &Value, within: Duration) -> Result<Value, RemoteError> {
-        let whole = async { json(&self.body(self.send(Method::POST, path, Some(body)).await?).await?) };
+        let whole = async { json(&self.body(self.send(Method::POST, path, Some(body)).await?, MAX_BODY).await?) };
         tokio::time::timeout(within, whole).await.unwrap_or_else(|_late| Err(late(within)))
     }
 
@@ -132,10 +152,10 @@ impl Client {
                 "no redirect is followed, since the key and the prompt would go along; name the right address in `url`";
             return Err(RemoteError::new(format!("it redirects{to}")).with_hint(hint));
         }
-        let bytes = self.body(response).await.unwrap_or_default();
+        let bytes = self.body(response, MAX_BODY).await.unwrap_or_default();
         let said = self.clean(&said_by(&bytes));
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Err(match status {
+        let error = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.key.is_some() => {
                 RemoteError::new(format!("it refuses the key ({}){said}", status.as_u16()))
             }
@@ -145,18 +165,16 @@ impl Client {
             }
             StatusCode::TOO_MANY_REQUESTS => RemoteError::new(format!("it takes no more requests for now (429){said}")),
             status => RemoteError::new(format!("it answers {}{said}", status.as_u16())),
-        })
+        };
+        Err(RemoteError { status: Some(status.as_u16()), ..error })
     }
 
     /// A body that is read whole, within bounds.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, RemoteError> {
+    async fn body(&self, mut response: Response, most: usize) -> Result<Vec<u8>, RemoteError> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error))? {
-            if bytes.len() + chunk.len() > MAX_BODY {
-                return Err(RemoteError::new(format!(
-                    "it sends more than {} MiB where that is not due",
-                    MAX_BODY >> 20
-                )));
+            if bytes.len() + chunk.len() > most {
+                return Err(RemoteError::new(format!("it sends more than {} MiB where that is not due", most >> 20)));
             }
             bytes.extend_from_slice(&chunk);
         }

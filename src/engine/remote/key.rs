@@ -35,9 +35,10 @@ impl Key {
                 let reason = format!("the variable {name} with its key is not set");
                 RemoteError::new(reason).with_hint(format!("export {name}, or start taffrail from a shell that has it"))
             })?,
-            KeySource::Command(command) => printed(command).await?,
+            KeySource::Command(command) => printed(command).await?.lines().next().unwrap_or_default().to_owned(),
         };
-        let key = text.lines().next().unwrap_or_default().trim();
+        // A line end within it is refused below: it would begin another header.
+        let key = text.trim();
         if key.is_empty() {
             return Err(RemoteError::new("its key is empty"));
         }

@@ -65,7 +65,7 @@ pub(super) async fn kind_of(client: &Client) -> Result<EngineKind, RemoteError> 
     if has("props", "/default_generation_settings").await || has("props", "/role").await {
         return Ok(EngineKind::LlamaServer);
     }
-    if has("api/v1/models", "/models").await {
+    if has("api/v1/models", "/models").await || has("api/v0/models", "/data/0/compatibility_type").await {
         return Ok(EngineKind::LmStudio);
     }
     listed.map(|_| EngineKind::OpenAi)
@@ -80,9 +80,14 @@ pub(super) async fn models(client: &Client) -> Result<Vec<Entry>, RemoteError> {
         }
         EngineKind::LmStudio => match client.get("api/v1/models", LIST).await {
             Ok(list) if list.get("models").is_some() => lm_studio(&list),
-            // Versions before 0.4 have no such list.
-            _ => openai(&client.get("v1/models", LIST).await?),
+            // Versions before 0.4 have another list, and those before 0.3.6 none.
+            _ => match client.get("api/v0/models", LIST).await {
+                Ok(list) if list.get("data").is_some() => lm_studio_v0(&list),
+                _ => openai(&client.get("v1/models", LIST).await?),
+            },
         },
+        // It tells twenty at a time where no number is named.
+        EngineKind::Anthropic => openai(&client.get("v1/models?limit=1000", LIST).await?),
         EngineKind::LlamaServer => {
             let mut entries = openai(&client.get("v1/models", LIST).await?);
             if let [entry] = &mut entries[..]
@@ -99,8 +104,10 @@ pub(super) async fn models(client: &Client) -> Result<Vec<Entry>, RemoteError> {
     Ok(entries)
 }
 
+/// The items of a list. What another taffrail has from an engine elsewhere is that one's, and may be our own.
 fn items<'a>(list: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-    list.get(at).and_then(Value::as_array).into_iter().flatten().take(MAX_MODELS)
+    let all = list.get(at).and_then(Value::as_array).into_iter().flatten().take(MAX_MODELS);
+    all.filter(|item| item.get("remote_engine").is_none())
 }
 
 /// A name that can be one.
@@ -113,7 +120,7 @@ pub(super) fn count(value: &Value) -> Option<u32> {
     value.as_u64().filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok())
 }
 
-fn openai(list: &Value) -> Vec<Entry> {
+pub(super) fn openai(list: &Value) -> Vec<Entry> {
     let entry = |item: &Value| {
         let status = item.pointer("/status/value").and_then(Value::as_str);
         let context = ["/max_model_len", "/meta/n_ctx", "/max_input_tokens", "/context_length", "/meta/n_ctx_train"];
@@ -128,10 +135,12 @@ fn openai(list: &Value) -> Vec<Entry> {
     items(list, "data").filter_map(entry).collect()
 }
 
-fn ollama(tags: &Value, loaded: Option<&Value>) -> Vec<Entry> {
+pub(super) fn ollama(tags: &Value, loaded: Option<&Value>) -> Vec<Entry> {
     let entry = |item: &Value| {
         let name = name(item.get("name"))?;
-        let running = loaded.map(|list| items(list, "models").find(|running| running.get("name") == item.get("name")));
+        // Some versions tell the one name, some the other.
+        let is_it = |running: &&Value| ["name", "model"].iter().any(|key| running.get(*key) == item.get("name"));
+        let running = loaded.map(|list| items(list, "models").find(is_it));
         Some(Entry {
             size: item.get("size").and_then(Value::as_u64).filter(|size| *size > 0),
             context: running.flatten().and_then(|running| count(running.get("context_length")?)),
@@ -144,7 +153,7 @@ fn ollama(tags: &Value, loaded: Option<&Value>) -> Vec<Entry> {
     items(tags, "models").filter_map(entry).collect()
 }
 
-fn lm_studio(list: &Value) -> Vec<Entry> {
+pub(super) fn lm_studio(list: &Value) -> Vec<Entry> {
     let entry = |item: &Value| {
         let instance = item.pointer("/loaded_instances/0");
         let context = instance.and_then(|instance| instance.pointer("/config/context_length"));
@@ -161,6 +170,22 @@ fn lm_studio(list: &Value) -> Vec<Entry> {
         .filter(|item| item.get("type").is_none_or(|kind| kind != "embedding"))
         .filter_map(entry)
         .collect()
+}
+
+pub(super) fn lm_studio_v0(list: &Value) -> Vec<Entry> {
+    let entry = |item: &Value| {
+        let state = item.get("state").and_then(Value::as_str);
+        let context = ["loaded_context_length", "max_context_length"];
+        Some(Entry {
+            name: name(item.get("id"))?,
+            context: context.iter().find_map(|at| count(item.get(*at)?)),
+            is_loaded: state.map(|state| state == "loaded"),
+            quant: item.get("quantization").and_then(Value::as_str).map(str::to_owned),
+            ..Entry::default()
+        })
+    };
+    let makes_text = |item: &&Value| item.get("type").is_none_or(|kind| kind != "embeddings");
+    items(list, "data").filter(makes_text).filter_map(entry).collect()
 }
 
 #[cfg(test)]

@@ -46,10 +46,17 @@ pub(super) async fn load(client: &Client, model: &str, n_ctx: u32) -> Result<Rea
                 ready.context = Some(n_ctx);
             }
             client.post("api/generate", &body, LOAD).await?;
+            // It tells the context of what is loaded.
+            let loaded = list::models(client).await.ok().and_then(find);
+            ready.context = ready.context.or(loaded.and_then(|entry| entry.context));
             ready.unload = (!is_here).then(|| model.to_owned());
         }
         EngineKind::LmStudio if entry.is_loaded == Some(false) => {
-            let answer = client.post("api/v1/models/load", &json!({"model": model}), LOAD).await?;
+            let mut body = json!({"model": model});
+            if n_ctx > 0 {
+                body["context_length"] = json!(n_ctx);
+            }
+            let answer = client.post("api/v1/models/load", &body, LOAD).await?;
             let instance = answer.get("instance_id").and_then(|id| id.as_str()).unwrap_or(model);
             ready.unload = Some(instance.to_owned());
         }

@@ -12,14 +12,19 @@ mod key;
 mod lines;
 mod list;
 mod load;
+mod measure;
+mod metrics;
+mod prometheus;
 mod question;
 mod session;
+mod watch;
 
 use domain::model::remote::{EngineKind, Remote};
 use domain::settings::{KeySource, RemoteEngine, Settings};
 
-pub use find::{Found, find, find_blocking};
+pub use find::{Found, find, find_blocking, look_blocking};
 pub(super) use session::serve;
+pub use watch::{Wanted, watch};
 
 /// An engine, and how to reach it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +68,13 @@ pub struct RemoteError {
     pub reason: String,
     /// What could be done.
     pub hint: Option<String>,
+    /// The status of its answer, where it gave one that tells of no success.
+    pub status: Option<u16>,
 }
 
 impl RemoteError {
     fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hint: None }
+        Self { reason: reason.into(), hint: None, status: None }
     }
 
     fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -75,5 +82,9 @@ impl RemoteError {
     }
 }
 
+#[cfg(test)]
+mod harm_tests;
+#[cfg(test)]
+mod recorded_tests;
 #[cfg(test)]
 mod tests;

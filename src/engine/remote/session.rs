@@ -1,6 +1,7 @@
 //! The life of a session on an engine elsewhere, from start to end, in one task.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use super::answer::answer;
 use super::client::Client;
 use super::load::{Ready, load, unload};
-use super::{Access, RemoteError, list};
+use super::{Access, RemoteError, list, measure};
 use crate::engine::command::{Command, News};
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
@@ -41,7 +42,7 @@ pub(in crate::engine) async fn serve(
     };
     let (client, ready) = match ready {
         Ok(ready) => ready,
-        Err(RemoteError { reason, hint }) => {
+        Err(RemoteError { reason, hint, .. }) => {
             return WorkerEvent::Exited { reason: format!("{}: {reason}", access.name), expected: false, hint };
         }
     };
@@ -98,6 +99,7 @@ async fn converse(
     inbox: &mut mpsc::Receiver<Command>,
     news: &News,
 ) {
+    let words = Arc::<measure::Words>::default();
     let mut running = JoinSet::new();
     let mut cancels: HashMap<u64, oneshot::Sender<()>> = HashMap::new();
     loop {
@@ -111,6 +113,19 @@ async fn converse(
                         cancels.insert(generate.id, cancel);
                         let target = (ready.model.clone(), n_ctx);
                         running.spawn(answer(worker, client.clone(), target, generate, cancelled, news.clone()));
+                    }
+                    Request::Measure(measure) => {
+                        let (cancel, cancelled) = oneshot::channel();
+                        cancels.insert(measure.id, cancel);
+                        let target = (ready.model.clone(), n_ctx, Arc::clone(&words));
+                        running.spawn(measure::measure(
+                            worker,
+                            client.clone(),
+                            target,
+                            measure,
+                            cancelled,
+                            news.clone(),
+                        ));
                     }
                     Request::Cancel { id } => drop(cancels.remove(&id).map(|cancel| cancel.send(()))),
                     Request::Shutdown => return,
@@ -127,7 +142,6 @@ async fn converse(
 async fn refuse(worker: WorkerId, request: &Request, news: &News) {
     let (id, what) = match request {
         Request::Score(score) => (score.id, "weighing a text"),
-        Request::Measure(measure) => (measure.id, "a bench of random tokens"),
         Request::Query(query) => (query.id, "vectors and tokens of texts"),
         _ => return,
     };

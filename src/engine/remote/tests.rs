@@ -1,5 +1,6 @@
 //! Engines that answer as documented and ones that do harm, behind a real socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +14,7 @@ use domain::event::WorkerEvent;
 use domain::model::remote::EngineKind;
 use domain::session::WorkerId;
 use domain::settings::{KeySource, RemoteEngine, Settings};
-use wire::{Channel, Counters, Event as Said, Finish, Generate, Message, Prompt, Role, Sampling};
+use wire::{Channel, Counters, Event as Said, Finish, Generate, Measure, Measured, Message, Prompt, Role, Sampling};
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -187,4 +188,63 @@ async fn engines_are_listed_with_their_models_and_what_is_wrong_with_them() {
     assert_eq!((remote.kind, remote.context, remote.is_loaded), (EngineKind::Vllm, Some(4096), None));
     let problems: Vec<_> = found.stores.iter().map(|store| store.problems.len()).collect();
     assert_eq!(problems, [1, 0], "{:?}", found.stores);
+}
+
+/// What a repetition of a bench gives.
+async fn measured(url: &str, kind: EngineKind, measure: Measure) -> Result<Measured, String> {
+    let client = Client::new(&access(url, kind)).await.unwrap();
+    let (news, mut heard) = mpsc::channel(64);
+    let (_cancel, cancelled) = oneshot::channel();
+    let target = ("m".to_owned(), 0, Arc::default());
+    tokio::spawn(super::measure::measure(WorkerId(1), client, target, measure, cancelled, news));
+    let (_, event) = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+    match event {
+        WorkerEvent::Message(Said::Measured(measured)) => Ok(measured),
+        WorkerEvent::Message(Said::Failed(failure)) => Err(failure.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_bench_measures_by_the_engines_clock_or_says_that_the_network_is_in_it() {
+    let own = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":11},\"timings\":{\"prompt_ms\":0.05,\"predicted_ms\":100.0,\"predicted_n\":11,\"prompt_n\":100}}\n\ndata: [DONE]\n\n";
+    let without = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    let silent = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let plan = |n_prompt, n_generate, n_depth| Measure {
+        id: 5,
+        n_prompt,
+        n_generate,
+        n_depth,
+        n_parallel: 1,
+        n_batch: 512,
+        n_ubatch: 512,
+        n_ctx: 0,
+    };
+    let of = async |stream: &'static str, measure| {
+        let answers: &'static [(&str, &str)] = Box::leak(Box::new([("/v1/chat/completions", stream)]));
+        let (url, mut asked) = server(answers).await;
+        let told = measured(&url, EngineKind::LlamaServer, measure).await;
+        (told, asked.try_recv().unwrap_or_default())
+    };
+    // A hundred tokens were read in 50 microseconds; 200 were planned.
+    let (told, asked) = of(own, plan(200, 0, 0)).await;
+    let told = told.unwrap();
+    assert_eq!((told.prompt_us, told.engine_ttft_us), (100, Some(50)));
+    assert!(told.ttft_us.unwrap() >= 50 && asked.contains("\"max_tokens\":1"), "{asked}");
+    assert!(asked.contains("\"ignore_eos\":true") && asked.contains("\"cache_prompt\":false"), "{asked}");
+    // Ten steps in 100 ms make 100 tokens a second; 20 were planned.
+    let (told, asked) = of(own, plan(0, 20, 0)).await;
+    assert_eq!(told.unwrap().generation_us, Some(200_000));
+    assert!(asked.contains("\"max_tokens\":20"), "{asked}");
+    // What the engine does not tell is what is seen here.
+    let (told, _) = of(without, plan(100, 0, 0)).await;
+    let told = told.unwrap();
+    assert_eq!((told.ttft_us, told.engine_ttft_us), (Some(told.prompt_us), None));
+    for (stream, measure, expected) in [
+        (silent, plan(100, 0, 0), "lab: it does not tell how many tokens it read"),
+        (silent, plan(0, 20, 0), "lab: it ended its answer after 1 of 20 tokens"),
+        (own, plan(100, 0, 50), "lab: a prompt behind others can't be measured at an engine elsewhere"),
+    ] {
+        assert_eq!(of(stream, measure).await.0.unwrap_err(), expected);
+    }
 }

@@ -35,7 +35,7 @@ fn document(domain: &Domain) -> Value {
         session.and_then(|session| session.loaded.as_ref()).map(|loaded| loaded.sampling).unwrap_or_default();
     json!({
         "default_generation_settings": {
-            "n_ctx": session.map(Session::n_ctx),
+            "n_ctx": session.and_then(Session::known_context),
             "params": {
                 "temperature": sampling.temperature,
                 "top_k": sampling.top_k,
@@ -76,7 +76,7 @@ fn of_session(session: &Session) -> Vec<Value> {
             "id": place,
             "id_task": request.map_or(-1, |request| request.id.0.cast_signed()),
             "model": session.name,
-            "n_ctx": session.n_ctx(),
+            "n_ctx": session.known_context(),
             "speculative": false,
             "is_processing": request.is_some(),
             "n_prompt_tokens": prompt,

@@ -61,7 +61,9 @@ pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Va
             let mut model = document(&Served { name, model: Arc::clone(&session.model) });
             model["size"] = json!(size);
             model["size_vram"] = json!(size_vram);
-            model["context_length"] = json!(session.n_ctx());
+            if let Some(n_ctx) = session.known_context() {
+                model["context_length"] = json!(n_ctx);
+            }
             let expires = session.expires_in(domain.now).and_then(|left| Timestamp::now().checked_add(left).ok());
             model["expires_at"] = json!(expires.unwrap_or(NEVER).to_string());
             model
@@ -118,14 +120,19 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Json(request): Json<
 }
 
 fn document(served: &Served) -> Value {
-    json!({
+    let mut document = json!({
         "name": served.name,
         "model": served.name,
         "modified_at": modified(&served.model),
         "size": served.model.size,
         "digest": digest(&served.model),
         "details": details(&served.model),
-    })
+    });
+    // Two servers that list each other's models would list them for ever.
+    if let Some(remote) = &served.model.remote {
+        document["remote_engine"] = json!(remote.engine);
+    }
+    document
 }
 
 /// When the model's files changed last.

@@ -48,10 +48,15 @@ fn is_anthropic(headers: &HeaderMap) -> bool {
 fn document(served: &Served) -> Value {
     let created = served.model.files.iter().map(|file| file.modified).max().unwrap_or(0);
     let owner = served.model.repository.as_deref().and_then(|repository| repository.split('/').next());
-    json!({
+    let mut document = json!({
         "id": served.name,
         "object": "model",
         "created": created,
         "owned_by": owner.unwrap_or("local"),
-    })
+    });
+    // Two servers that list each other's models would list them for ever.
+    if let Some(remote) = &served.model.remote {
+        document["remote_engine"] = json!(remote.engine);
+    }
+    document
 }

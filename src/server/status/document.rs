@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use domain::Domain;
+use domain::engine_metrics::EngineDocument;
 use domain::figure::{Figure, Grade, UNKNOWN};
 use domain::request::Stage;
 use domain::requests::{self, Facts, RequestDocument, RequestSort};
@@ -27,6 +28,8 @@ pub(super) struct Document<'a> {
     n_models: usize,
     models: Vec<Model<'a>>,
     requests: Vec<RequestDocument<'a>>,
+    /// The engines of other programs, as far as they were asked of late.
+    engines: Vec<EngineDocument>,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,7 +85,8 @@ struct Model<'a> {
     job: Option<String>,
     /// How far it is loaded, 0 to 1.
     loaded: Option<f32>,
-    context: u32,
+    /// Tokens; null where an engine elsewhere does not tell it.
+    context: Option<u32>,
     n_running: usize,
     n_waiting: usize,
     tokens_per_second: Option<f64>,
@@ -115,6 +119,7 @@ impl<'a> Document<'a> {
             n_models: domain.library.models.len(),
             models: domain.sessions.iter().map(|session| Model::of(session, domain)).collect(),
             requests: rows.iter().take(MAX_REQUESTS).map(|row| RequestDocument::new(row, domain)).collect(),
+            engines: domain.engines.iter().map(|engine| EngineDocument::new(engine, domain.now)).collect(),
         }
     }
 }
@@ -172,7 +177,7 @@ impl<'a> Model<'a> {
             reason,
             job: session.job.as_ref().map(|job| job.line(domain.now)),
             loaded: if let Phase::Loading { fraction } = session.phase { Some(fraction) } else { None },
-            context: session.n_ctx(),
+            context: session.known_context(),
             n_running: n_in(|stage| matches!(stage, Stage::Running(_))),
             n_waiting: n_in(|stage| *stage == Stage::Queued),
             tokens_per_second: session.rate(),

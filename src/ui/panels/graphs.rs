@@ -10,6 +10,7 @@ use crate::ui::widgets::graph::{self, Series, Window};
 use crate::ui::{Action, State};
 use domain::figure::Grade;
 use domain::ring::Bucket;
+use domain::session::Session;
 use domain::units::{digits, span};
 
 /// From this height on a graph has a row for its least, mean and most.
@@ -211,6 +212,9 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
             (format!("Power unknown: {reason}."), remedy)
         }
         (Quantity::Throughput, Some(_)) => ("No answers yet.".to_owned(), None),
+        (Quantity::Memory, Some(_)) if state.domain.sessions.iter().any(Session::is_live) => {
+            ("No session holds memory here.".to_owned(), None)
+        }
         (Quantity::Memory, Some(_)) => ("No sessions yet.".to_owned(), None),
         (Quantity::Temperature, Some(_)) => ("No temperature sensor.".to_owned(), None),
         (_, None | Some(_)) => ("Waiting for the first reading.".to_owned(), None),

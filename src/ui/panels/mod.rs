@@ -5,6 +5,7 @@ pub(super) mod chat_rule;
 pub(super) mod cores;
 pub(super) mod downloads;
 pub(super) mod energy;
+pub(super) mod engines;
 pub(super) mod foreign_table;
 pub(super) mod graphs;
 pub(super) mod heatmap;

@@ -271,7 +271,7 @@ pub(crate) fn state_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a
 fn context_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
     let (used, all) = (session.n_past, session.n_ctx());
     let share = Ratio(f64::from(used) / f64::from(all.max(1)));
-    let meaning = super::machine_figures::level(Some(share));
+    let meaning = super::machine_figures::level((all > 0).then_some(share));
     let all = if all == 0 { "—".to_owned() } else { tokens(u64::from(all)) };
     vec![
         canvas.span(meaning, tokens(u64::from(used))),

@@ -228,6 +228,10 @@ fn verdict<'a>(canvas: &Canvas<'_>, bench: &Bench, row: &Row, runs: bool) -> Spa
     spans
 }
 
+fn seconds(time: f64) -> String {
+    span(std::time::Duration::try_from_secs_f64(time).unwrap_or_default())
+}
+
 fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     if area.height < DETAILS {
         return;
@@ -248,9 +252,13 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     let steps = row_.latencies([0.5, 0.9, 0.99]).map(|[p50, p90, p99]| {
         format!("step p50 {} ms · p90 {} ms · p99 {} ms", digits(p50), digits(p90), digits(p99))
     });
-    let first = row_
-        .first_token()
-        .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
+    let first = row_.first_token().map(|first| format!("first token after {}", seconds(first.mean))).map(|text| {
+        match row_.engine_first_token() {
+            Some(own) => format!("{text}, {} of it the engine's", seconds(own.mean)),
+            None if row_.has_network() => format!("{text}, with the network, as is the speed"),
+            None => text,
+        }
+    });
     let disturbed = row_.disturbed.last().map(|last| format!("⚠ {} disturbed; last: {last}", row_.disturbed.len()));
     let aside: Vec<String> = row_.aside.iter().map(|repetition| digits(repetition.rate)).collect();
     let aside = (!aside.is_empty()).then(|| format!("⚠ not counted {}", aside.join("  ")));

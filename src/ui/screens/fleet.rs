@@ -14,7 +14,9 @@ use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
 use crate::ui::hits::Target;
-use crate::ui::panels::{chat, chat_rule, foreign_table, graphs, machines, prompt, session_table, session_tabs};
+use crate::ui::panels::{
+    chat, chat_rule, engines, foreign_table, graphs, machines, prompt, session_table, session_tabs,
+};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
@@ -43,7 +45,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
-    let n_there = machines::fleet_rows(state, area.height / 3);
+    let n_there = machines::fleet_rows(state, area.height / 3) + engines::rows(state, area.height / 3);
     if state.domain.sessions.is_empty() && !has_foreign && n_there == 0 {
         return empty(canvas, area, state);
     }
@@ -85,6 +87,11 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
     let n_there = machines::fleet_rows(state, area.height / 3);
     let (area, there) = split_rows(area, area.height - n_there);
     machines::draw_fleet(canvas, there, state);
+    let n_others = foreign_table::rows(state, area.height.saturating_sub(1));
+    let left = area.height.saturating_sub(session_rows(state) + n_others);
+    let n_engines = engines::rows(state, left.max(area.height / 3));
+    let (area, there) = split_rows(area, area.height - n_engines);
+    engines::draw(canvas, there, state);
     let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));
     let wanted = session_rows(state).min(area.height - n_foreign);
     let (sessions, foreign) = split_rows(area, if n_foreign > 0 { wanted } else { area.height });

@@ -46,6 +46,8 @@ pub(super) fn done() -> State {
         mhz: Some(4700.0),
         celsius: Some(71.0),
         others: Some(0.08),
+        ttft_us: None,
+        engine_ttft_us: None,
     };
     let row = |lane: usize, cell: TestCase, rate: f64, before: Option<f64>| Row {
         lane,

@@ -23,6 +23,7 @@ mod bench;
 mod chats;
 mod cleanup;
 mod energy;
+mod engines;
 mod hub;
 mod machine;
 mod models;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{bench, busy, chats, crowded, empty, hub, race, requests, suite, with_models};
+use super::{bench, busy, chats, crowded, empty, engines, hub, race, requests, suite, with_models};
 use crate::ui::State;
 use crate::ui::editor::Editor;
 use crate::ui::{FleetSort, Focus, Form, FormPurpose, Notice, Overlay, RecordView, Screen, SessionTab};
@@ -17,7 +17,7 @@ use domain::settings::{ChatSettings, SessionSettings};
 use domain::units::{Bytes, Ratio};
 
 /// All scenes.
-pub const SCENES: [&str; 61] = [
+pub const SCENES: [&str; 63] = [
     "race",
     "race-running",
     "race-ready",
@@ -79,6 +79,8 @@ pub const SCENES: [&str; 61] = [
     "requests-empty",
     "top",
     "top-sessions",
+    "engines",
+    "engine",
 ];
 
 /// The scene of this name.
@@ -104,6 +106,8 @@ pub fn scene(name: &str) -> Option<State> {
         | "context-full"
         | "zoomed"
         | "form-live"
+        | "engines"
+        | "engine"
         | "foreign" => busy(),
         "top" | "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage"
         | "plan" | "requests-empty" => with_models(),
@@ -147,6 +151,12 @@ pub fn scene(name: &str) -> Option<State> {
         "memory" => state.ui.fleet.tab = SessionTab::Memory,
         "log" => state.ui.fleet.tab = SessionTab::Log,
         "foreign" => with_others(&mut state),
+        "engines" | "engine" => {
+            engines::add(&mut state);
+            if name == "engine" {
+                state.ui.fleet.tab = SessionTab::Figures;
+            }
+        }
         "frozen" => state.ui.machine.frozen = Some(75),
         "fleet-empty" => state.ui.screen = Screen::Fleet,
         "unmetered" => without_meters(&mut state),

@@ -1,6 +1,7 @@
 //! What is said about an answer's energy, or a session's: the same in the chat, on the face of figures and in documents.
 
 use super::account::{EnergyAccount, Step};
+use super::estimate::FACTOR;
 use super::footprint::{carbon, cost, watt_hours};
 use crate::figure::{Figure, Grade, Uncertain};
 use crate::request::Figures;
@@ -74,7 +75,42 @@ impl Report {
     pub fn of_answer(figures: &Figures, settings: &settings::Energy) -> Self {
         let counters = &figures.counters;
         let (n_prompt, n_generated) = (u64::from(counters.n_prompt), u64::from(counters.n_generated));
-        Self::of(&figures.energy_account, n_prompt, n_generated, &figures.energy, settings)
+        let metered = Self::of(&figures.energy_account, n_prompt, n_generated, &figures.energy, settings);
+        match &figures.energy {
+            Figure::Known { value, grade: Grade::Estimated, source } if metered.energy.value().is_none() => {
+                metered.estimated(figures, *value, source, settings)
+            }
+            _ => metered,
+        }
+    }
+
+    /// Of an answer from elsewhere, which no meter saw: its energy is an estimate, and goes to the prompt and to the
+    /// generation as its time does.
+    fn estimated(self, figures: &Figures, energy: Joules, source: &str, settings: &settings::Energy) -> Self {
+        let counters = &figures.counters;
+        let prompt = if counters.prompt_us > 0 { Some(counters.prompt_us) } else { counters.ttft_us }.unwrap_or(0);
+        let all = prompt.saturating_add(counters.generation_us);
+        let figure = |joules: f64| {
+            let value = Uncertain { value: joules, relative: FACTOR - 1.0 };
+            Figure::Known { value, grade: Grade::Estimated, source: source.to_owned() }
+        };
+        let per_token = |micros: u64, count: u32| match (all, count) {
+            (0, _) | (_, 0) => Figure::unknown("no token yet"),
+            _ => figure(energy.0 * micros as f64 / all as f64 / f64::from(count)),
+        };
+        let energy = figure(energy.0);
+        Self {
+            per_token: per_token(counters.generation_us, counters.n_generated),
+            dynamic_per_token: Figure::unknown("what its machine draws while idle is not known"),
+            per_prompt_token: per_token(prompt, counters.n_prompt),
+            watt_hours: watt_hours(energy.clone()),
+            carbon: carbon(energy.clone(), settings),
+            cost: cost(energy.clone(), settings),
+            energy,
+            boundary: "[its machine]".to_owned(),
+            coverage: "its machine estimated".to_owned(),
+            ..self
+        }
     }
 
     /// In one line: `≈812 J · ≈2.76 J/tok · ≈0.23 Wh · ≈0.09 gCO2e [gpu+cpu]`. What the user has not set a price for is
@@ -102,7 +138,12 @@ impl Report {
 
 /// The report over all of a session's answers.
 pub fn per_session(session: &Session, settings: &settings::Energy) -> Report {
-    Report::of(&session.energy_account, session.n_prompt, session.n_generated, &session.figures().energy, settings)
+    let energy = match &session.figures().energy {
+        // That of its last answer alone.
+        Figure::Known { .. } if session.model.remote.is_some() => Figure::unknown("it is estimated answer by answer"),
+        energy => energy.clone(),
+    };
+    Report::of(&session.energy_account, session.n_prompt, session.n_generated, &energy, settings)
 }
 
 impl Session {

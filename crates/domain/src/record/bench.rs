@@ -64,6 +64,9 @@ pub struct BenchRow {
     pub deviation: Option<f64>,
     pub repetitions: Vec<BenchRepetition>,
     pub ttft_ms: Option<f64>,
+    /// The part of it that an engine elsewhere spent by its own clock, where it tells: without the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_engine_ms: Option<f64>,
     pub step_ms: Option<StepTimes>,
     pub joules_per_token: Option<f64>,
     pub dynamic_joules_per_token: Option<f64>,
@@ -95,6 +98,7 @@ impl Default for BenchRow {
             deviation: None,
             repetitions: Vec::new(),
             ttft_ms: None,
+            ttft_engine_ms: None,
             step_ms: None,
             joules_per_token: None,
             dynamic_joules_per_token: None,

@@ -122,7 +122,7 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
         }),
         energy: energy(session, request, &domain.settings.energy),
         settings: RunSettings {
-            context: Some(session.n_ctx()),
+            context: session.known_context(),
             gpu_layers: loaded.map(|loaded| loaded.n_gpu_layers),
             sampling: request.figures.sampling,
         },

@@ -366,9 +366,18 @@ impl Session {
         self.loaded.is_some() || self.phase == Phase::Ready
     }
 
-    /// Context length in tokens: as made, else as asked for.
+    /// Context length in tokens: as made, else as asked for; 0 where an engine elsewhere does not tell it.
     pub fn n_ctx(&self) -> u32 {
-        self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)
+        let asked = || match &self.model.remote {
+            Some(remote) if !self.settings.is_context_chosen.0 => remote.context.unwrap_or(0),
+            _ => self.settings.context,
+        };
+        self.loaded.as_ref().map_or_else(asked, |loaded| loaded.n_ctx)
+    }
+
+    /// The same where it is known, for documents: unknown is not zero.
+    pub fn known_context(&self) -> Option<u32> {
+        Some(self.n_ctx()).filter(|n_ctx| *n_ctx > 0)
     }
 }
 

@@ -49,7 +49,7 @@ impl SessionStatus {
             phase: phase.to_owned(),
             pid: session.pid,
             context_used: Some(session.n_past),
-            context: Some(session.n_ctx()),
+            context: session.known_context(),
             memory_bytes: session.memory_held().map(|Bytes(held)| held),
             tokens_per_second: session.rate(),
             requests: Some(session.requests.iter().filter(|request| request.is_open()).count()),

@@ -133,6 +133,8 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
+            // An engine elsewhere makes no other context for a bench.
+            let unused = if lane.model.remote.is_some() { bench.plan.settings } else { unused };
             let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
             let model = Arc::clone(&lane.model);
             let load = load(&model, &settings, &domain.settings.rpc, lane.threads);
@@ -296,7 +298,7 @@ fn judge(bench: &mut Bench) {
     let keep_disturbed = bench.plan.keep_disturbed;
     let row = &mut bench.rows[row];
     let micros = match row.cell.n_prompt {
-        0 => measured.step_us.iter().map(|step| u64::from(*step)).sum(),
+        0 => measured.generation_us.unwrap_or_else(|| measured.step_us.iter().map(|step| u64::from(*step)).sum()),
         _ => measured.prompt_us,
     };
     if !measured.is_whole || micros == 0 {
@@ -316,6 +318,8 @@ fn judge(bench: &mut Bench) {
         mhz: watch.mhz(),
         celsius: watch.celsius(),
         others: watch.others(),
+        ttft_us: measured.ttft_us,
+        engine_ttft_us: measured.engine_ttft_us,
     });
     steps.extend(measured.step_us);
 }
@@ -388,7 +392,12 @@ pub(super) fn consumers(bench: &mut Bench, machine: Option<&str>, now: Duration)
         let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
         let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
         // What it takes elsewhere, no meter of this machine has measured.
-        (is_there && !elsewhere).then_some(Consumer { session, pid: lane.pid, is_loaded, done })
+        (is_there && !elsewhere && lane.model.remote.is_none()).then_some(Consumer {
+            session,
+            pid: lane.pid,
+            is_loaded,
+            done,
+        })
     };
     bench.lanes.iter_mut().filter(|lane| lane.model.machine.as_deref() == machine).filter_map(lane).collect()
 }

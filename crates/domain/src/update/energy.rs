@@ -53,9 +53,9 @@ pub(super) fn attribute_on(
         }
         // What runs elsewhere draws nothing that a meter of this machine sees.
         if let Some(remote) = &session.model.remote {
-            session.watts = match remote.watts.filter(|_| session.is_busy()) {
-                Some(_) => remote.energy(1.0).map(|joules| Watts(joules.0)),
-                None => Figure::unknown(crate::model::remote::NO_WATTS),
+            session.watts = match remote.energy(1.0) {
+                Figure::Known { .. } if !session.is_busy() => Figure::unknown("none of its answers runs"),
+                energy => energy.map(|joules| Watts(joules.0)),
             };
             continue;
         }

@@ -201,10 +201,10 @@ pub(super) fn leave(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
     job.id.filter(|_| job.is_own).map_or_else(Vec::new, |id| session::stop_one(domain, id))
 }
 
-/// Whether a job's session takes no memory of its own any more.
+/// Whether a job's session, which was stopped, takes no memory for it any more. One that somebody restarted meanwhile is his.
 pub(super) fn has_left(domain: &Domain, job: &JobSession) -> bool {
     let session = job.id.filter(|_| job.is_own).and_then(|id| domain.session(id));
-    session.is_none_or(|session| !session.is_live())
+    session.is_none_or(|session| session.phase != Phase::Stopping)
 }
 
 /// Take the sessions of an earlier job that failed off the list: they were looked at, or never will be.

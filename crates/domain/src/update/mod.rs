@@ -10,6 +10,7 @@ mod context;
 mod conversation;
 mod demand;
 mod energy;
+mod engine_metrics;
 #[cfg(test)]
 mod faults;
 mod graphs;
@@ -184,6 +185,7 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             library.openness.keep(&library.models);
             effects.extend(judge(library, None));
         }
+        LibraryEvent::Engine(news) => engine_metrics::on_news(domain, *news),
         LibraryEvent::Storage(news) => return storage::on_event(domain, *news),
     }
     effects

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::energy::attribute;
-use super::{bench, graphs};
+use super::{bench, engine_metrics, graphs};
 use crate::effect::Effect;
 use crate::energy::estimated;
 use crate::machine::Sample;
@@ -14,6 +14,7 @@ use crate::units::Bytes;
 /// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
 /// the sessions' work was timed with.
 pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
+    engine_metrics::drop_stale(domain);
     sample.power.extend(estimated(&sample, &domain.settings.energy));
     let mut effects = attribute(domain, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();

@@ -563,7 +563,7 @@ impl Session {
     /// A request ends. The answer of the conversation becomes a part of it.
     pub(super) fn finish(&mut self, id: RequestId, end: End, now: Moment) {
         self.timer.end(id.0, now.uptime);
-        let is_elsewhere = self.why_no_energy().is_some();
+        let is_elsewhere = self.why_no_energy().is_some() || self.model.remote.is_some();
         let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
         request.end(end, now);
         // No tick of a sensor of this machine pays for it.

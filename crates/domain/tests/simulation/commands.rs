@@ -249,6 +249,9 @@ fn request_id(domain: &Domain, dice: &mut Dice) -> RequestId {
 }
 
 fn a_model<'a>(world: &'a World, dice: &mut Dice) -> &'a Arc<Model> {
+    if dice.permille(200) {
+        return &world.remotes[dice.index(world.remotes.len())];
+    }
     // The smaller ones fit.
     let place = dice.index(world.models.len()).min(dice.index(world.models.len()));
     &world.models[place]

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::command::{CommandId, Force, What};
+use domain::energy::EnergyAccount;
+use domain::engine_metrics::EngineMetrics;
 use domain::event::WorkerEvent;
 use domain::lab::race::rating::MAX_VOTES;
 use domain::request::Stage;
@@ -115,6 +117,7 @@ impl Invariants {
         self.owners(domain);
         threads(domain);
         bounds(domain);
+        engines(domain);
         self.books.after(domain, event);
     }
 
@@ -284,7 +287,7 @@ fn same(generation: u64, turn: &Turn, answer: &Answer) {
 /// Threads of those that answer stay within the budget, unless there are more answers than threads.
 fn threads(domain: &Domain) {
     // Those that run elsewhere take none of this machine's.
-    let here = |session: &&Session| session.is_busy() && session.is_here();
+    let here = |session: &&Session| session.is_busy() && session.is_here() && session.model.remote.is_none();
     let busy: Vec<&Session> = domain.sessions.iter().filter(here).collect();
     let given: u32 = busy.iter().map(|session| session.threads).sum();
     let most = domain.thread_limit().max(busy.len() as u32);
@@ -313,4 +316,21 @@ fn bounds(domain: &Domain) {
     assert!(domain.votes.len() <= MAX_VOTES);
     assert!(domain.ended_requests.len() <= EndedRequests::MAX);
     assert!(domain.attribution.baselines.known.len() <= domain::energy::MAX_BASELINES);
+}
+
+/// Engines of other programs stand once each, in order, and no count that falls makes a negative rate; what runs there has no
+/// process here, holds no memory and is charged by no meter.
+fn engines(domain: &Domain) {
+    assert!(domain.engines.len() <= EngineMetrics::MAX);
+    assert!(domain.engines.is_sorted_by(|one, next| one.engine < next.engine));
+    for engine in &domain.engines {
+        let rates = [engine.prompt_rate, engine.generation_rate];
+        assert!(rates.into_iter().flatten().all(|rate| rate.is_finite() && rate >= 0.0), "{engine:?}");
+    }
+    for session in domain.sessions.iter().filter(|session| session.model.remote.is_some()) {
+        let name = &session.name;
+        assert!(session.memory_held().is_none() && session.engine_memory().is_none(), "{name} holds memory here");
+        assert!(session.energy_account == EnergyAccount::default(), "{name} is charged by a meter of this machine");
+        assert_eq!(session.threads, 0, "{name} takes threads of this machine");
+    }
 }

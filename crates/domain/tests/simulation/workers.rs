@@ -22,6 +22,17 @@ enum Life {
     Ended,
 }
 
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    /// As a process of this machine.
+    Here,
+    /// As a job of a cluster.
+    Job,
+    /// With an engine of another program.
+    Remote,
+}
+
 /// A request that it works on.
 #[derive(Debug, Clone)]
 enum Job {
@@ -39,8 +50,7 @@ pub(crate) struct Worker {
     pub(crate) asked_to_stop: bool,
     life: Life,
     hangs: bool,
-    /// It runs as a job of a cluster.
-    is_job: bool,
+    runs: Runs,
     jobs: Vec<Job>,
     n_chunks: u32,
     vocabulary: u8,
@@ -49,14 +59,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(id: WorkerId, pid: u32, is_job: bool, dice: &mut Dice) -> Self {
+    pub(crate) fn new(id: WorkerId, pid: u32, runs: Runs, dice: &mut Dice) -> Self {
         Self {
             id,
             pid,
             asked_to_stop: false,
             life: Life::Starting,
             hangs: false,
-            is_job,
+            runs,
             jobs: Vec::new(),
             n_chunks: 1 + dice.below(3) as u32,
             vocabulary: u8::from(dice.permille(50)),
@@ -66,7 +76,7 @@ impl Worker {
 
     /// Whether its process runs, which the sensors then show.
     pub(crate) fn is_running(&self) -> bool {
-        !self.is_job && !matches!(self.life, Life::Starting | Life::Ended)
+        self.runs == Runs::Here && !matches!(self.life, Life::Starting | Life::Ended)
     }
 
     /// Whether it has said its last and all of it was read.
@@ -160,18 +170,18 @@ impl Worker {
             return;
         }
         match self.life {
-            Life::Starting if self.is_job && dice.permille(300) => self.job(dice),
+            Life::Starting if self.runs == Runs::Job && dice.permille(300) => self.job(dice),
             Life::Starting => {
                 self.life = Life::Spawned;
                 // One elsewhere has no process here.
-                if !self.is_job {
+                if self.runs == Runs::Here {
                     self.queue.push_back(WorkerEvent::Spawned { pid: self.pid });
                 }
             }
             Life::Spawned => {
                 self.life = Life::Loading(0);
-                let hello =
-                    Hello { version: wire::VERSION, pid: self.pid, engine: "sim 1".into(), devices: Vec::new() };
+                let pid = if self.runs == Runs::Remote { 0 } else { self.pid };
+                let hello = Hello { version: wire::VERSION, pid, engine: "sim 1".into(), devices: Vec::new() };
                 self.say(Message::Hello(hello));
             }
             Life::Loading(steps) if steps < 3 => {
@@ -185,9 +195,11 @@ impl Worker {
             }
             Life::Loading(_) => {
                 self.life = Life::Ready;
-                self.say(Message::Loaded(Box::new(loaded())));
+                // An engine elsewhere tells no memory, and its context where it likes.
+                let there = Loaded { n_ctx: dice.below(2) as u32 * 512, ledger: Ledger::default(), ..loaded() };
+                self.say(Message::Loaded(Box::new(if self.runs == Runs::Remote { there } else { loaded() })));
             }
-            Life::Ready if self.is_job && !calm && dice.permille(20) => {
+            Life::Ready if self.runs == Runs::Job && !calm && dice.permille(20) => {
                 self.life = Life::Starting;
                 self.jobs.clear();
                 self.queue.push_back(WorkerEvent::Requeued { reason: "its node failed".to_owned() });
@@ -232,7 +244,10 @@ impl Worker {
             Job::Measure { id, n } => {
                 let step_us = (0..*n).map(|_| 1000 + dice.below(500) as u32).collect();
                 let is_whole = calm || dice.permille(950);
-                (Message::Measured(Measured { id: *id, is_whole, prompt_us: 5000, step_us }), true)
+                (
+                    Message::Measured(Measured { id: *id, is_whole, prompt_us: 5000, step_us, ..Measured::default() }),
+                    true,
+                )
             }
             Job::Query { id, is_cancelled: true } => {
                 (Message::Finished { id: *id, finish: Finish::Cancelled, counters: Counters::default() }, true)
@@ -284,7 +299,14 @@ impl Worker {
             }
             6 => Message::Finished { id, finish: Finish::Stop, counters },
             7 => failed(Some(id), FailureKind::PromptTooLong),
-            8 => Message::Measured(Measured { id, is_whole: true, prompt_us: 1, step_us: vec![1] }),
+            8 => Message::Measured(Measured {
+                id,
+                is_whole: true,
+                prompt_us: 1,
+                step_us: vec![1],
+                ttft_us: Some(2),
+                ..Measured::default()
+            }),
             9 => {
                 let tokens = Vec::new();
                 let scored = Scored { id, chunk: 0, n_chunks: 0, vocabulary: [9; 32], before: Vec::new(), tokens };

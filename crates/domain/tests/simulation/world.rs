@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use domain::download::hub::{Failure, FailureKind};
 use domain::download::{DownloadEvent, DownloadId};
+use domain::engine_metrics::{EngineNews, EngineReading, EngineSilence};
 use domain::event::{HistoryEvent, LibraryEvent};
 use domain::lab::suite::run::Recalled;
 use domain::machine::Bandwidth;
-use domain::model::{Model, ModelFile, Status, Store};
+use domain::model::remote::{EngineKind, Price, Remote};
+use domain::model::{Model, ModelFile, Status, Store, StoreStatus};
 use domain::openness::Cards;
 use domain::session::WorkerId;
 use domain::settings::{SessionSettings, Settings};
@@ -20,7 +22,7 @@ use domain::{Effect, Event, Moment};
 
 use crate::dice::Dice;
 use crate::sensors::Sensors;
-use crate::workers::Worker;
+use crate::workers::{Runs, Worker};
 
 /// Everything outside the domain.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct World {
     pub(crate) workers: Vec<Worker>,
     pub(crate) sensors: Sensors,
     pub(crate) models: Vec<Arc<Model>>,
+    /// What engines of other programs have.
+    pub(crate) remotes: Vec<Arc<Model>>,
     /// Nothing fails any more, and what hangs is killed.
     pub(crate) calm: bool,
     /// Downloads that run: how much of them has come.
@@ -49,6 +53,7 @@ impl World {
             workers: Vec::new(),
             sensors: Sensors::new(dice),
             models,
+            remotes: (0..3).map(|number| Arc::new(remote(number))).collect(),
             calm: false,
             downloads: Vec::new(),
             pending: Vec::new(),
@@ -59,6 +64,7 @@ impl World {
         world.pending.push(Event::Baselines(Vec::new()));
         world.pending.push(Event::History(HistoryEvent::Votes(Vec::new())));
         world.pending.push(Event::Hub(domain::download::hub::HubEvent::Interrupted(Vec::new())));
+        world.pending.push(world.engines(3));
         world.scan();
         world
     }
@@ -115,6 +121,7 @@ impl World {
                 Some(self.pending.swap_remove(place))
             }
             3 => self.download(dice),
+            4 if !self.calm && dice.permille(150) => Some(self.engines(dice.index(self.remotes.len() + 1))),
             4 if !self.calm => Some(unasked(dice)),
             _ => self.worker(dice),
         }
@@ -174,12 +181,25 @@ impl World {
         self.scans.push_back(Event::Library(finished));
     }
 
+    /// The engines tell what they have: so many models.
+    fn engines(&self, n_models: usize) -> Event {
+        let (models, store) = (self.remotes[..n_models].to_vec(), Store::Remote);
+        let (place, problems) = ("lab http://127.0.0.1:1".to_owned(), Vec::new());
+        let status = StoreStatus { store, place, n_models, broken_manifests: 0, problems };
+        Event::Library(LibraryEvent::Remotes { models, stores: vec![status] })
+    }
+
     /// Carry out an effect. What nothing follows from is only listed, so that a new one is decided on.
     pub(crate) fn carry_out(&mut self, effect: Effect, dice: &mut Dice) {
         match effect {
-            Effect::Spawn { worker, job, .. } => {
+            Effect::Spawn { worker, model, job, .. } => {
                 self.next_pid += 1;
-                self.workers.push(Worker::new(worker, self.next_pid, job.is_some(), dice));
+                let runs = match (&model.remote, job) {
+                    (Some(_), _) => Runs::Remote,
+                    (None, Some(_)) => Runs::Job,
+                    (None, None) => Runs::Here,
+                };
+                self.workers.push(Worker::new(worker, self.next_pid, runs, dice));
             }
             Effect::Send { worker, request } => {
                 if let Some(worker) = self.find(worker) {
@@ -291,7 +311,8 @@ impl World {
 /// What comes without a question.
 fn unasked(dice: &mut Dice) -> Event {
     let worker = WorkerId(dice.below(4000));
-    match dice.below(12) {
+    match dice.below(13) {
+        11 => engine_news(dice),
         0 => Event::Failed("something failed".into()),
         1 => Event::Notice("something was done".into()),
         2 => Event::History(HistoryEvent::Measured(vec![("folder:m0".into(), domain::record::Latest::default())])),
@@ -307,8 +328,42 @@ fn unasked(dice: &mut Dice) -> Event {
     }
 }
 
+/// An engine tells how much it does: its counters fall, it fails, or it has none.
+fn engine_news(dice: &mut Dice) -> Event {
+    let engine = format!("engine{}", dice.below(100));
+    let reading = EngineReading {
+        n_running: dice.permille(800).then(|| dice.below(9) as u32),
+        n_generated: dice.permille(800).then(|| dice.below(1000) as f64),
+        is_asleep: dice.permille(100),
+        ..EngineReading::default()
+    };
+    let answer = match dice.below(5) {
+        0 => Err(EngineSilence::Failed { reason: "no answer in time".into() }),
+        1 => Err(EngineSilence::NotReported { reason: "it has no counters".into(), remedy: None }),
+        _ => Ok(reading),
+    };
+    let after = dice.permille(900).then(|| Duration::from_millis(dice.below(5000)));
+    Event::Library(LibraryEvent::Engine(Box::new(EngineNews { engine, kind: EngineKind::Vllm, after, answer })))
+}
+
 fn failure() -> Failure {
     Failure { reason: "the network is gone".into(), hint: None, kind: FailureKind::Failed }
+}
+
+/// A model of an engine elsewhere: one with a price, one whose machine's power is known, one of which nothing is.
+fn remote(number: u64) -> Model {
+    let name = format!("r{number}");
+    let remote = Remote {
+        engine: "lab".into(),
+        url: "http://127.0.0.1:1".into(),
+        kind: EngineKind::Vllm,
+        model: name.clone(),
+        price: if number == 0 { Price { input: Some(1.0), output: Some(2.0) } } else { Price::default() },
+        watts: (number == 1).then_some(300.0),
+        ..Remote::default()
+    };
+    let id = Model::remote_id("lab", &name);
+    Model { id, store: Store::Remote, remote: Some(Box::new(remote)), ..domain::testing::model(&name) }
 }
 
 /// Models of different sizes; one that a check refuses, one of another format's making.

@@ -83,7 +83,8 @@ fn measure(
         let event = sample(program, others(order.len().saturating_sub(1)), 0);
         let effects = program.happens(event);
         let Some((worker, id)) = asked(&effects) else { return (order, effects) };
-        let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![step(order.len()); 128] };
+        let times =
+            Times { id, is_whole: true, prompt_us: 0, step_us: vec![step(order.len()); 128], ..Times::default() };
         order.push(worker);
         program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     }
@@ -168,7 +169,7 @@ fn heat_taints() {
     start(&mut program, plan(&["alpha"], 1));
     let event = sample(&program, 0.0, 0);
     let (worker, id) = asked(&program.happens(event)).unwrap();
-    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
+    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128], ..Times::default() };
     program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let event = sample(&program, 0.0, 1);
     program.happens(event);
@@ -184,7 +185,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
     let effects = program.happens(Event::Worker(workers[0], exited));
     let (worker, id) = asked(&effects).unwrap();
     assert_eq!(worker, workers[1]);
-    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
+    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128], ..Times::default() };
     program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let (order, _) = measure(&mut program, |_| 1000, |_| 0.0);
     assert!(order.iter().all(|worker| *worker == workers[1]));
@@ -240,7 +241,7 @@ fn a_hot_machine_cools_down_before_the_next_repetition() {
         let event = heated(program, celsius);
         let asked = asked(&program.happens(event));
         if let Some((worker, id)) = asked {
-            let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
+            let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128], ..Times::default() };
             program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
         }
         asked.is_some()
@@ -346,7 +347,7 @@ fn a_bench_is_charged_as_an_answer_is() {
     }
     assert_eq!(program.state.domain.attribution.baselines.known, [], "its own load is no idle power");
     let (worker, id) = asked(&effects).unwrap();
-    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![300_000; 128] };
+    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![300_000; 128], ..Times::default() };
     program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     program.state.domain.now.uptime += Duration::from_secs(2);
     let event = tick(&program);

@@ -268,10 +268,25 @@ impl Row {
         }
     }
 
-    /// Time from a prompt to the logits after it, for a row that reads prompts; seconds.
+    /// Time from a prompt to the logits after it, for a row that reads prompts; seconds. Of an engine elsewhere it is the
+    /// time until its first token was seen, with the network's part.
     pub fn first_token(&self) -> Option<Summary> {
-        let times: Vec<f64> = self.repetitions.iter().map(|repetition| repetition.seconds).collect();
+        let time = |one: &Repetition| one.ttft_us.map_or(one.seconds, |micros| micros as f64 / 1e6);
+        let times: Vec<f64> = self.repetitions.iter().map(time).collect();
         Summary::of(&times).filter(|_| self.cell.n_prompt > 0)
+    }
+
+    /// What an engine elsewhere spent of that by its own clock, where it tells: without the network; seconds.
+    pub fn engine_first_token(&self) -> Option<Summary> {
+        let times: Option<Vec<f64>> =
+            self.repetitions.iter().map(|one| Some(one.engine_ttft_us? as f64 / 1e6)).collect();
+        Summary::of(&times?).filter(|_| self.cell.n_prompt > 0)
+    }
+
+    /// Whether the network's part is in the speed: an engine elsewhere tells no times of its own.
+    pub fn has_network(&self) -> bool {
+        self.cell.n_prompt > 0
+            && self.repetitions.iter().any(|one| one.ttft_us.is_some() && one.engine_ttft_us.is_none())
     }
 
     /// Percentiles of the time between two tokens of a sequence, in milliseconds.

@@ -1,7 +1,7 @@
 //! A bench for the history, and as a document.
 
 use super::{Bench, Repetition, Row};
-use crate::figure::{Figure, Graded, UNKNOWN};
+use crate::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use crate::lab::statistics::Change;
 use crate::record::{
     self, BenchChange, BenchDocument, BenchRecord, BenchRepetition, BenchRow, Body, EarlierBench, Measured, Options,
@@ -90,7 +90,11 @@ pub fn document(bench: &Bench) -> BenchDocument {
 fn document_row(bench: &Bench, row: &Row) -> BenchRow {
     let lane = bench.lanes.get(row.lane);
     let rate = row.rate();
-    let energy = row.per_token(false);
+    let energy = match lane.and_then(|lane| lane.model.remote.as_ref()) {
+        // No meter saw it.
+        Some(remote) => remote.energy(rate.map_or(0.0, |rate| 1.0 / rate.mean)).map(|joules| elsewhere(joules.0)),
+        None => row.per_token(false),
+    };
     let joules = Graded::of(&energy);
     let change = match row.change() {
         Change::None => None,
@@ -115,6 +119,7 @@ fn document_row(bench: &Bench, row: &Row) -> BenchRow {
         deviation: rate.and_then(|rate| rate.deviation),
         repetitions: row.repetitions.iter().map(repetition).collect(),
         ttft_ms: row.first_token().map(|first| first.mean * 1e3),
+        ttft_engine_ms: row.engine_first_token().map(|first| first.mean * 1e3),
         step_ms: row.latencies([0.5, 0.9, 0.99]).map(step),
         joules_per_token: joules.map(|joules| joules.value),
         dynamic_joules_per_token: row.dynamic_joules().map(|joules| joules.value),
@@ -129,6 +134,11 @@ fn document_row(bench: &Bench, row: &Row) -> BenchRow {
         failed: row.failed.clone(),
         series: series(bench, row),
     }
+}
+
+/// An estimate by the user's watts: as far off as any other.
+fn elsewhere(joules: f64) -> Uncertain {
+    Uncertain { value: joules, relative: 1.0 }
 }
 
 /// A repetition with its power's grade: what was booked is no figure for others.

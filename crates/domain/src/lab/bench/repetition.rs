@@ -21,6 +21,10 @@ pub struct Repetition {
     pub celsius: Option<f32>,
     /// Busy cores of all other processes.
     pub others: Option<f64>,
+    /// Time until the first token was seen, microseconds, of an engine elsewhere: with the network's part.
+    pub ttft_us: Option<u64>,
+    /// What that engine spent of it by its own clock, where it tells.
+    pub engine_ttft_us: Option<u64>,
 }
 
 impl Repetition {

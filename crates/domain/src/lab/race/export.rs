@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Column, Race, Stage, per_token};
 use crate::energy::Report;
 use crate::figure::{Figure, Uncertain};
-use crate::record::report::race::{HEADS, failure, row, strip, terms, vote};
+use crate::record::report::race::{failure, figures as table_of, strip, terms, vote};
 use crate::record::{
     self, BlindRace, ColumnError, ColumnSettings, Finished, ModelRef, Provenance, RaceColumn, RaceDocument, RaceEnergy,
     RaceRecord, TokenCounts, VoteResult, WinnerNames, report,
@@ -51,7 +51,8 @@ fn column(name: String, lane: &Column) -> RaceColumn {
         name,
         model: Some(ModelRef::of(&lane.model)),
         settings: Some(ColumnSettings {
-            context: Some(lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx)),
+            context: Some(lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx))
+                .filter(|n_ctx| *n_ctx > 0),
             max_tokens: lane.settings.max_tokens,
             sampling: figures.map_or(lane.settings.sampling, |figures| figures.sampling),
         }),
@@ -136,10 +137,12 @@ pub fn markdown(race: &Race) -> String {
         let _ = write!(text, "System prompt:\n\n{}\n", fenced(system));
     }
     let _ = write!(text, "Prompt:\n\n{}\n", fenced(&race.prompt));
-    let _ = writeln!(text, "|{}|", HEADS.map(|head| format!(" {head} ")).join("|"));
-    let _ = writeln!(text, "|---|{}", "--:|".repeat(HEADS.len() - 1));
-    for cells in rows(&document) {
-        let _ = writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+    let (heads, rows) = cells(&document);
+    let _ = writeln!(text, "| {} |", heads.join(" | "));
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(heads.len() - 1));
+    for row in rows {
+        let row: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
     text.push('\n');
     if is_metered(&document) {
@@ -168,9 +171,11 @@ pub fn markdown(race: &Race) -> String {
     text
 }
 
-/// The figures' table, names in the first cells.
-fn rows(document: &RaceDocument) -> impl Iterator<Item = [String; HEADS.len()]> {
-    document.columns.iter().map(|column| row(column).map(|cell| gguf::clean(&cell, MAX_NAME)))
+/// The figures' table, cleaned: its heads, and its rows with names in the first cells.
+fn cells(document: &RaceDocument) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let (heads, rows) = table_of(document);
+    let clean = |row: Vec<String>| row.iter().map(|cell| gguf::clean(cell, MAX_NAME)).collect();
+    (heads, rows.into_iter().map(clean).collect())
 }
 
 /// The most bytes of a name or a reason in a document.
@@ -228,13 +233,15 @@ pub fn answers(document: &RaceDocument) -> String {
 /// The figures as a table, who won what, and the vote.
 pub fn table(document: &RaceDocument) -> String {
     let mut text = String::new();
-    let rows: Vec<_> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(document)).collect();
-    let widths: Vec<usize> =
-        (0..HEADS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let (heads, rows) = cells(document);
+    let heads: Vec<String> = heads.into_iter().map(str::to_owned).collect();
+    let rows: Vec<_> = std::iter::once(heads).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     for row in rows {
-        let mut line = format!("{:<width$}", row[0], width = widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            let _ = write!(line, "  {cell:>width$}");
+        let mut line = String::new();
+        for (place, (cell, width)) in row.iter().zip(widths.iter().copied()).enumerate() {
+            let _ = if place == 0 { write!(line, "{cell:<width$}") } else { write!(line, "  {cell:>width$}") };
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -319,3 +319,39 @@ fn memory_that_an_engine_elsewhere_does_not_tell_is_no_zero() {
         assert_eq!(column.memory(), expected);
     }
 }
+
+#[test]
+fn a_price_stands_beside_the_energy_where_there_is_one() {
+    use crate::model::remote::{Price, Remote};
+    use crate::record::RaceColumn;
+    let remote = |price| Some(Box::new(Remote { price, watts: Some(100.0), ..Remote::default() }));
+    let priced = remote(Price { input: Some(1.0), output: Some(10.0) });
+    let mut race = race("p", "t");
+    for (lane, remote) in race.lanes.iter_mut().zip([priced, None]) {
+        let energy = remote.as_ref().map_or_else(|| Figure::unknown("no sensor"), |remote| remote.energy(2.0));
+        let counters = wire::Counters {
+            n_prompt: 100,
+            prompt_us: 500_000,
+            ttft_us: Some(700_000),
+            engine_ttft_us: remote.as_ref().map(|_| 500_000),
+            n_generated: 90,
+            generation_us: 1_500_000,
+            ..wire::Counters::default()
+        };
+        lane.model = Arc::new(Model { remote, ..model("a") });
+        lane.answer.as_mut().unwrap().figures = Some(Figures { counters, energy, ..Figures::default() });
+    }
+    let mut document = document(&race);
+    let [first, second] = &document.columns[..] else { panic!("{document:?}") };
+    assert_eq!((first.cost, second.cost), (Some(0.001), None));
+    // 100 W over 2 s, of which generation took three quarters.
+    let energy = first.energy.clone().unwrap();
+    assert_eq!((energy.joules, energy.joules_per_token), (Some(200.0), Some(200.0 * 0.75 / 90.0)));
+    let text = super::export::table(&document);
+    let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(text.lines().next().unwrap().ends_with("cost"), "{text}");
+    assert!(row(&first.name).contains("700 ms (500 ms engine)") && row(&first.name).contains("~200"), "{text}");
+    assert!(text.contains("an estimate without a sensor is not ranked") || text.contains("no sensor"), "{text}");
+    document.columns.iter_mut().for_each(|column| *column = RaceColumn { cost: None, ..column.clone() });
+    assert!(!super::export::table(&document).contains("cost"));
+}

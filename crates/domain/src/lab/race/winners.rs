@@ -2,7 +2,7 @@
 
 pub use super::award::{Verdict, Winners, verdict};
 use super::{Race, energy};
-use crate::figure::{Figure, Graded};
+use crate::figure::{Figure, Grade, Graded};
 use crate::request::Figures;
 
 /// Decide who won what among the columns that came to an end, each by its place and its figures. Energy is compared only
@@ -17,7 +17,7 @@ pub fn decide(ended: &[(usize, &Figures)]) -> Winners {
     let energies: Vec<(usize, Option<Graded>)> =
         ended.iter().map(|(place, figures)| (*place, energy(figures))).collect();
     let is_metered = energies.iter().all(|(_, energy)| energy.is_some_and(|energy| energy.relative.is_some()));
-    let is_modelled = ended.iter().any(|(_, figures)| figures.energy_account.is_modelled());
+    let is_modelled = ended.iter().any(|(_, figures)| is_estimate(figures));
     // Those that nobody beats beyond what both may be off: several are a tie.
     let is_beaten = |energy: Option<Graded>| {
         energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
@@ -40,13 +40,16 @@ pub fn decide(ended: &[(usize, &Figures)]) -> Winners {
     }
 }
 
+/// Whether no sensor stands behind its energy.
+fn is_estimate(figures: &Figures) -> bool {
+    figures.energy_account.is_modelled() || figures.energy.grade() == Some(Grade::Estimated)
+}
+
 /// Why it can't be said who took least energy.
 fn unmetered(ended: &[(usize, &Figures)]) -> Option<String> {
     ended.iter().find_map(|(_, figures)| match &figures.energy {
         Figure::Unknown { reason, .. } => Some(reason.clone()),
-        Figure::Known { .. } if figures.energy_account.is_modelled() => {
-            Some("an estimate without a sensor is not ranked".to_owned())
-        }
+        Figure::Known { .. } if is_estimate(figures) => Some("an estimate without a sensor is not ranked".to_owned()),
         Figure::Known { .. } => None,
     })
 }

@@ -15,20 +15,28 @@ use crate::model::preset::quoted;
 use crate::record::{Award, DivergenceColumn, DivergenceRecord, RaceColumn, RaceDocument, RaceRecord};
 use crate::units::{Bytes, digits, or_dash, span};
 
-/// The heads of the figures' table.
-pub(crate) const HEADS: [&str; 9] =
-    ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
+/// The heads of the figures' table. The last stands where any answer has a price.
+const HEADS: [&str; 10] =
+    ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer", "cost"];
+
+/// The figures' table: its heads, and a row for each column with its name first.
+pub(crate) fn figures(race: &RaceDocument) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let has_price = race.columns.iter().any(|column| column.cost.is_some());
+    let n = HEADS.len() - usize::from(!has_price);
+    let rows = race.columns.iter().map(|column| row(column).into_iter().take(n).collect());
+    (HEADS.into_iter().take(n).collect(), rows.collect())
+}
 
 pub(super) fn markup(record: &RaceRecord) -> Markup {
     let race = &record.document;
-    let rows: Vec<_> = race.columns.iter().map(|column| row(column).to_vec()).collect();
+    let (heads, rows) = figures(race);
     html! {
         (muted(&terms(race)))
         @if let Some(vote) = vote(race) { p { strong { (vote) } } }
         (panel("system prompt", race.system.as_deref().unwrap_or_default()))
         (panel("prompt", &race.prompt))
         dl { @for (word, names) in strip(race) { div { dt { (word) } dd { (names) } } } }
-        (table(&HEADS, &rows))
+        (table(&heads, &rows))
         div.grid { (plots(&race.columns)) }
         h2 { "Answers" }
         div.grid {
@@ -164,12 +172,17 @@ pub(crate) fn strip(race: &RaceDocument) -> Vec<(&'static str, String)> {
 }
 
 /// A column's figures, in the order of [`HEADS`].
-pub(crate) fn row(column: &RaceColumn) -> [String; HEADS.len()] {
-    let first = column.ttft_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
+fn row(column: &RaceColumn) -> [String; HEADS.len()] {
+    let time = |ms: Option<f64>| {
+        let ms = ms.filter(|ms| ms.is_finite() && *ms >= 0.0)?;
+        Duration::try_from_secs_f64(ms / 1e3).ok().map(span)
+    };
+    // Without the network, where an engine elsewhere tells its own part.
+    let engine = time(column.ttft_engine_ms).map_or_else(String::new, |own| format!(" ({own} engine)"));
     let (per_token, of_answer) = joules(column);
     [
         column.name.clone(),
-        or_dash(first.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok()).map(span)),
+        or_dash(time(column.ttft_ms).map(|all| all + &engine)),
         number(column.prompt_tokens_per_second),
         number(column.generation_tokens_per_second),
         count(column.tokens.generated),
@@ -177,5 +190,6 @@ pub(crate) fn row(column: &RaceColumn) -> [String; HEADS.len()] {
         or_dash(column.memory),
         graded(per_token),
         graded(of_answer),
+        or_dash(column.cost.map(digits)),
     ]
 }
