@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use super::command::SAMPLERS;
+use super::wrap::Wrap;
 use domain::settings::{InEffect, SESSION_FIELDS, in_effect};
 
 pub(super) const HELP: &str = "\
 Available commands:
-  /set                   change system prompt, parameters and more; /? set lists them
-  /show                  show the model and the settings; /? show lists what there is
+  /set                   set system prompt, parameters and more: see /? set
+  /show                  show the model and the settings: see /? show
   /load NAME             go on with a conversation, or load another model
   /save NAME             keep the conversation under a name
   /list                  list the conversations
@@ -42,7 +43,7 @@ pub(super) const HELP_KEYS: &str = "\
   Ctrl-D                 end";
 
 const SET: &str = "\
-  /set system TEXT       system prompt; \"\"\" begins one of several lines, nothing removes it
+  /set system TEXT       system prompt, over several lines with \"\"\"; none removes it
   /set parameter NAME VALUE
                          a setting, such as `temperature 0.2`
   /set think | nothink   whether the model reasons first
@@ -59,12 +60,37 @@ pub(super) fn help_set() -> String {
     let mut text = SET.to_owned();
     for field in SESSION_FIELDS {
         let reload = if in_effect(field.name) == InEffect::Reload { "(reload) " } else { "" };
-        let _ = writeln!(text, "  {:<18}{reload}{}", field.name, field.help);
+        let _ = writeln!(text, "  {:<18}{}", field.name, wrapped(&format!("{reload}{}", field.help)));
     }
     for (name, help) in SAMPLERS {
-        let _ = writeln!(text, "  {name:<18}{help}");
+        let _ = writeln!(text, "  {name:<18}{}", wrapped(help));
     }
     let _ = writeln!(text, "  {:<18}texts that end an answer, with blanks between them", "stop");
     let _ = write!(text, "num_ctx, num_predict, num_gpu and num_thread are understood too");
     text
+}
+
+/// Columns before what a parameter is, and those of the narrowest terminal.
+const INDENT: usize = 20;
+const COLUMNS: usize = 80;
+
+/// Lines that break between words, behind the parameter's name.
+fn wrapped(help: &str) -> String {
+    let mut wrap = Wrap::new(COLUMNS - INDENT);
+    let text = wrap.feed(help) + &wrap.finish();
+    text.replace('\n', &format!("\n{:INDENT$}", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_the_narrowest_terminal() {
+        for text in [HELP, HELP_SHOW, HELP_KEYS, &help_set()] {
+            for line in text.lines() {
+                assert!(line.chars().count() <= COLUMNS, "{line}");
+            }
+        }
+    }
 }

@@ -282,7 +282,11 @@ impl Running<'_> {
             let _ = writeln!(text, "SYSTEM \"\"\"{}\"\"\"", report::harmless(system));
         }
         for (ours, theirs) in MODELFILE {
-            let value = self.talk.settings.get(ours).filter(|value| value != "auto");
+            let value = match (*ours, self.session()) {
+                // As it was loaded.
+                ("context", Ok(session)) => Some(session.n_ctx().to_string()),
+                _ => self.talk.settings.get(ours).filter(|value| value != "auto"),
+            };
             if let Some(value) = value {
                 let _ = writeln!(text, "PARAMETER {theirs} {value}");
             }
