@@ -252,8 +252,8 @@ fn delete(history: Option<&mut History>, all: &[Conversation], yes: bool) -> Res
     let mut err = io::stderr();
     if !yes {
         if !io::stdin().is_terminal() {
-            let failure = Failure::new(Exit::Refused, "nothing is deleted without a question");
-            return Err(Problem::Other(failure.with_hint("add --yes to answer it")));
+            let failure = Failure::new(Exit::Refused, "deleting asks for confirmation, which needs a terminal");
+            return Err(Problem::Other(failure.with_hint("add --yes to confirm")));
         }
         for conversation in all {
             writeln!(err, "  {}", gguf::clean(&conversation.label(), 80))?;

@@ -75,7 +75,7 @@ fn address(text: &str) -> Result<SocketAddrV4, Failure> {
         Some(address) => {
             let port = address.port();
             let reason = format!(
-                "{address} is not this machine alone: llama.cpp's RPC asks for no key, and whoever reaches it may run code here"
+                "{address} is not this machine alone: llama.cpp's RPC has no authentication, and whoever reaches it may run code here"
             );
             let hint = format!(
                 "listen on 127.0.0.1:{port}, and on the machine that runs the model make a tunnel: \

@@ -13,7 +13,7 @@ use crate::units::{Bytes, Ratio, digits};
 pub struct EngineReading {
     /// Requests that it answers now.
     pub n_running: Option<u32>,
-    /// Requests that wait.
+    /// Requests waiting.
     pub n_waiting: Option<u32>,
     /// How full the KV cache is; of several the fullest.
     pub kv_cache: Option<Ratio>,
@@ -146,7 +146,7 @@ pub struct EngineDocument {
     pub remedy: Option<String>,
     /// Requests that it answers now.
     pub requests_running: Option<u32>,
-    /// Requests that wait.
+    /// Requests waiting.
     pub requests_waiting: Option<u32>,
     /// 0 to 1.
     pub kv_cache_usage: Option<f64>,

@@ -37,7 +37,7 @@ const AGENT: &str = "taffrail of another machine";
 /// A sentence: why it can't, or how the session ended.
 pub(super) async fn join(model: &str) -> Result<(), String> {
     let (link, _, domain) = Link::attach(&Target::Local).await.map_err(|error| match error {
-        LinkError::NoServer => "no server runs there any more".to_owned(),
+        LinkError::NoServer => "no server is running there any more".to_owned(),
         error => error.to_string(),
     })?;
     let session = eviction::serving(&domain, model).ok_or("the server there has it loaded no more")?;

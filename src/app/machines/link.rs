@@ -147,7 +147,7 @@ impl Link<'_> {
             line.clear();
             n_greeting += usize::from(is_greeting);
             if n_greeting > MAX_GREETING {
-                return Err("what answers there is no taffrail".to_owned());
+                return Err("what answers there is not taffrail".to_owned());
             }
         }
     }

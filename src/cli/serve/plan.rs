@@ -156,7 +156,7 @@ fn write(plan: &LoadPlan, runs: bool, json: bool, out: &mut impl Write) -> io::R
     let free = plan.free.map_or_else(|| "—".to_owned(), |free| free.to_string());
     if needed.total() == Bytes(0) {
         writeln!(out, "needs no memory of this machine: an engine of another program runs it")?;
-        return if runs { Ok(()) } else { writeln!(out, "no server runs: so it would be in one that is started now") };
+        return if runs { Ok(()) } else { writeln!(out, "no server is running: this is for one that starts now") };
     }
     write!(out, "needs {}", needed.total())?;
     if needed.by_size {

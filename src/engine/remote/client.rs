@@ -127,7 +127,7 @@ impl Client {
                 EngineKind::Anthropic => ("x-api-key", key.secret().to_owned()),
                 _ => (AUTHORIZATION.as_str(), format!("Bearer {}", key.secret())),
             };
-            let mut value = HeaderValue::from_str(&value).map_err(|_error| RemoteError::new("its key is no key"))?;
+            let mut value = HeaderValue::from_str(&value).map_err(|_error| RemoteError::new("its key is not valid"))?;
             value.set_sensitive(true);
             request = request.header(name, value);
         }
@@ -157,13 +157,15 @@ impl Client {
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let error = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.key.is_some() => {
-                RemoteError::new(format!("it refuses the key ({}){said}", status.as_u16()))
+                RemoteError::new(format!("the key was refused ({}){said}", status.as_u16()))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let hint = format!("name its variable with `key_env` in [remote.{}]", self.name);
-                RemoteError::new(format!("it wants a key ({}){said}", status.as_u16())).with_hint(hint)
+                RemoteError::new(format!("a key is required ({}){said}", status.as_u16())).with_hint(hint)
             }
-            StatusCode::TOO_MANY_REQUESTS => RemoteError::new(format!("it takes no more requests for now (429){said}")),
+            StatusCode::TOO_MANY_REQUESTS => {
+                RemoteError::new(format!("it takes no more requests at the moment (429){said}"))
+            }
             status => RemoteError::new(format!("it answers {}{said}", status.as_u16())),
         };
         Err(RemoteError { status: Some(status.as_u16()), ..error })
@@ -212,7 +214,7 @@ fn late(within: Duration) -> RemoteError {
 }
 
 fn json(bytes: &[u8]) -> Result<Value, RemoteError> {
-    serde_json::from_slice(bytes).map_err(|_error| RemoteError::new("what it answers is no JSON"))
+    serde_json::from_slice(bytes).map_err(|_error| RemoteError::new("its answer is not JSON"))
 }
 
 /// The words in the body of an error, as the various APIs have them.

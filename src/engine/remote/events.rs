@@ -76,7 +76,7 @@ pub(super) fn read(kind: EngineKind, line: &str) -> Option<Delta> {
         return None;
     }
     let Ok(value) = serde_json::from_str::<Value>(text) else {
-        return Some(Delta { error: Some("a line of its answer is no JSON".to_owned()), ..Delta::default() });
+        return Some(Delta { error: Some("a line of its answer is not JSON".to_owned()), ..Delta::default() });
     };
     if value.get("error").is_some_and(|error| !error.is_null()) {
         return Some(Delta { error: Some(said_by(text.as_bytes())), ..Delta::default() });

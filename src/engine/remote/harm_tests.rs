@@ -94,7 +94,7 @@ async fn a_list_that_does_harm_is_refused_in_words() {
         // What is packed is not unpacked, so that little never becomes much.
         (
             Harm::Says("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\u{1f}\u{8b}\u{8}"),
-            "what it answers is no JSON",
+            "its answer is not JSON",
         ),
         (Harm::Says("HTTP/1.1 500 Oh\r\ncontent-length: 9\r\n\r\n\u{1b}[31mred!"), "it answers 500: [31mred!"),
         (Harm::Drips, "no answer within 3 s"),
@@ -178,9 +178,9 @@ async fn a_key_is_one_line_of_what_a_header_may_hold() {
     for (command, expected) in [
         ("printf 'sk-1\\nsecond line'", None),
         ("printf '  sk-1  \\n'", None),
-        ("printf 'sk\\r1'", Some("its key is no key: it has other characters than a header may")),
-        ("printf 'sk 1'", Some("its key is no key: it has other characters than a header may")),
-        ("printf 'sk-\\303\\244'", Some("its key is no key: it has other characters than a header may")),
+        ("printf 'sk\\r1'", Some("its key has characters that a header can't have")),
+        ("printf 'sk 1'", Some("its key has characters that a header can't have")),
+        ("printf 'sk-\\303\\244'", Some("its key has characters that a header can't have")),
         ("printf ''", Some("its key is empty")),
         ("false", Some("`key_command` failed: exit status: 1")),
         ("no-such-command-here", Some("`key_command` did not start: entity not found")),

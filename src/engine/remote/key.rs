@@ -43,7 +43,7 @@ impl Key {
             return Err(RemoteError::new("its key is empty"));
         }
         if key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(RemoteError::new("its key is no key: it has other characters than a header may"));
+            return Err(RemoteError::new("its key has characters that a header can't have"));
         }
         Ok(Self(key.to_owned()))
     }
@@ -80,9 +80,7 @@ async fn printed(command: &str) -> Result<String, RemoteError> {
         child.wait().await
     };
     match timeout(COMMAND_TIME, read).await {
-        Ok(Ok(status)) if status.success() => {
-            String::from_utf8(bytes).map_err(|_error| wrong("printed what is no text"))
-        }
+        Ok(Ok(status)) if status.success() => String::from_utf8(bytes).map_err(|_error| wrong("did not print text")),
         Ok(Ok(status)) => Err(wrong(&format!("failed: {status}"))),
         Ok(Err(error)) => Err(wrong(&format!("failed: {}", error.kind()))),
         Err(_late) => {

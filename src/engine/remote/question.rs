@@ -42,10 +42,10 @@ pub(super) struct Target<'a> {
 pub(super) fn question(target: Target<'_>, generate: &Generate) -> Result<Question, RemoteError> {
     if generate.credits.is_some() {
         let hint = "race it without lockstep";
-        return Err(RemoteError::new("an engine elsewhere can't be held token by token").with_hint(hint));
+        return Err(RemoteError::new("a remote engine can't be stopped at each token").with_hint(hint));
     }
     if generate.n_top_logprobs > 0 {
-        return Err(RemoteError::new("the likeliest tokens are not asked of engines elsewhere"));
+        return Err(RemoteError::new("remote engines are not asked for the likeliest tokens"));
     }
     match target.kind {
         EngineKind::Ollama => ollama(target, generate),
@@ -247,7 +247,7 @@ fn anthropic_message(message: &Message) -> Value {
 
 fn anthropic(target: Target<'_>, generate: &Generate) -> Result<Question, RemoteError> {
     let Prompt::Chat(chat) = &generate.prompt else {
-        return Err(RemoteError::new("it takes conversations only, no raw text"));
+        return Err(RemoteError::new("it takes conversations only, not raw text"));
     };
     if generate.grammar.is_some() {
         return Err(RemoteError::new("it takes no grammar and no schema"));

@@ -141,11 +141,11 @@ async fn converse(
 /// What is not asked of an engine elsewhere.
 async fn refuse(worker: WorkerId, request: &Request, news: &News) {
     let (id, what) = match request {
-        Request::Score(score) => (score.id, "weighing a text"),
+        Request::Score(score) => (score.id, "scoring a text"),
         Request::Query(query) => (query.id, "vectors and tokens of texts"),
         _ => return,
     };
-    let message = format!("{what} can't be had of an engine elsewhere");
+    let message = format!("{what} is not available from a remote engine");
     let failure = Failure { id: Some(id), kind: FailureKind::Request, message, hint: None };
     let _ = news.send((worker, WorkerEvent::Message(Said::Failed(failure)))).await;
 }

@@ -139,9 +139,9 @@ async fn what_goes_wrong_is_told_and_harms_nothing() {
         ),
         (
             "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
-            "lab: it takes no more requests for now (429)",
+            "lab: it takes no more requests at the moment (429)",
         ),
-        ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\n\n", "lab: it says: a line of its answer is no JSON"),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {\n\n", "lab: it says: a line of its answer is not JSON"),
     ] {
         let answers: &'static [(&str, &str)] = Box::leak(Box::new([("/v1/chat/completions", answer)]));
         let (url, _asked) = server(answers).await;
@@ -159,7 +159,7 @@ async fn a_key_goes_to_its_engine_alone_and_into_no_message() {
     let client = Client::new(&Access { key: key.clone(), ..access(&url, EngineKind::OpenAi) }).await.unwrap();
     assert!(!format!("{client:?}").contains("sk-secret"));
     let error = list::models(&client).await.unwrap_err();
-    assert_eq!(error.reason, "it refuses the key (401): wrong key (key)!");
+    assert_eq!(error.reason, "the key was refused (401): wrong key (key)!");
     let request = asked.recv().await.unwrap();
     assert!(request.to_lowercase().contains("authorization: bearer sk-secret-123"), "{request}");
 

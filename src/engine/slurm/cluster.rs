@@ -179,7 +179,7 @@ impl Cluster {
         // `12` or `12;cluster`.
         let number = said.trim().lines().last().and_then(|line| line.split(';').next()).and_then(|id| id.parse().ok());
         number.ok_or_else(|| StartError {
-            reason: format!("sbatch told no number of a job: {}", gguf::clean(said.trim(), 100)),
+            reason: format!("sbatch reported no job number: {}", gguf::clean(said.trim(), 100)),
             hint: None,
         })
     }
@@ -192,7 +192,7 @@ impl Cluster {
         let own = std::env::current_exe().ok().filter(|path| path.exists());
         own.ok_or_else(|| StartError {
             reason: "the program's file was replaced or is gone, so that no node could start it".to_owned(),
-            hint: Some("start taffrail anew, or set `program` under [slurm]".to_owned()),
+            hint: Some("restart taffrail, or set `program` under [slurm]".to_owned()),
         })
     }
 }
@@ -213,7 +213,7 @@ async fn adopt(
         match queue.ask(id).await {
             Ok(Some(row)) if matches!(row.state, queue::State::Ended(..)) => folder.remove(),
             Ok(Some(_)) => {
-                tracing::info!(job = %id, "goes on with a job that an earlier run left");
+                tracing::info!(job = %id, "continues with a job that an earlier run left");
                 held.push((folder, record));
             }
             // It may be another cluster's: held until here, so that it is not found once more.

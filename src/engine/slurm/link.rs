@@ -55,7 +55,7 @@ impl Token {
     pub(super) fn of(text: String) -> io::Result<Self> {
         let bytes = HEXLOWER.decode(text.as_bytes()).map_err(io::Error::other)?;
         if bytes.len() != N {
-            return Err(io::Error::other("the token is none"));
+            return Err(io::Error::other("the token is not valid"));
         }
         Ok(Self(Key::new(HMAC_SHA256, &bytes), text))
     }

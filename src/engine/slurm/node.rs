@@ -286,7 +286,7 @@ impl Node {
                 Wake::Request(Some(request)) => self.ask(request).await,
                 Wake::Request(None) => self.leave(),
                 Wake::Alone => {
-                    tracing::info!("nobody looks after this job any more");
+                    tracing::info!("no taffrail has been in touch with this job for too long");
                     return self.stop().await;
                 }
                 // The job's time is up, or it was cancelled or has to make room.

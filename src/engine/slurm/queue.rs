@@ -161,10 +161,10 @@ pub(super) fn reason(word: &str) -> (String, Option<&'static str>, bool) {
     const RELEASE: &str = "`scontrol release JOB` lets it go";
     let known = [
         ("Resources", "waits for free resources", None, false),
-        ("Priority", "others go before it", None, false),
+        ("Priority", "waits for jobs of a higher priority", None, false),
         ("None", "was submitted", None, false),
         // So says one too that was put back into the queue, for two minutes.
-        ("BeginTime", "waits for its time to begin", None, false),
+        ("BeginTime", "waits for its start time", None, false),
         ("Cleaning", "what it left on its last node is cleaned up", None, false),
         ("Dependency", "waits for another job", None, false),
         ("DependencyNeverSatisfied", "the job that it waits for has failed", Some(DEPENDENCY), true),
@@ -264,7 +264,7 @@ pub(super) fn end(id: JobId, state: &str, reason: &str) -> (String, Option<&'sta
         "NODE_FAIL" | "BOOT_FAIL" => ("lost its node, which failed", Some("start it again, on another node")),
         "PREEMPTED" => ("was preempted by a job of a higher priority", Some("start it again, or in another partition")),
         "OUT_OF_MEMORY" => ("used more memory than it had", Some("a smaller context, or options = [\"--mem=…\"]")),
-        "CANCELLED" => ("was cancelled by somebody", None),
+        "CANCELLED" => ("was cancelled", None),
         "COMPLETED" => ("has ended", None),
         _ => ("failed", None),
     };
@@ -338,7 +338,7 @@ mod tests {
         }
         let (job, task) = (JobId { job: 7, task: None }, JobId { job: 7, task: Some(2) });
         assert_eq!(end(job, "TIMEOUT", "TimeLimit").0, "job 7 reached its time limit (TimeLimit)");
-        assert_eq!(end(task, "CANCELLED", "").0, "job 7_2 was cancelled by somebody");
+        assert_eq!(end(task, "CANCELLED", "").0, "job 7_2 was cancelled");
         assert!(end(job, "NODE_FAIL", "").1.is_some());
         let words = "slurmstepd-n1: error: *** JOB 3 ON n1 CANCELLED AT 2026-12-01T04:47:18 DUE TO PREEMPTION ***";
         assert_eq!(lost(words), Some("had to make room for a job of a higher priority"));

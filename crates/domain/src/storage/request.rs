@@ -123,7 +123,7 @@ impl Kind {
             Self::Dangling => "they hide a repository from other tools",
             Self::Duplicate => "another file has the same content",
             Self::LikelyDuplicate => "same at both ends; compared in full first",
-            Self::Unused => "nothing has read them for long",
+            Self::Unused => "not read for a long time",
             Self::Trash => "undo brings it back until emptied",
         }
     }

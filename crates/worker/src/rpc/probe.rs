@@ -69,7 +69,7 @@ pub enum ProbeError {
     #[error("takes the connection and says nothing for {} s", PATIENCE.as_secs())]
     Silent,
     /// It ended the connection.
-    #[error("ended the connection: it speaks another version of the protocol, or is no RPC server")]
+    #[error("closed the connection: it speaks another version of the protocol, or is not an RPC server")]
     Closed,
     /// Something else is on that port.
     #[error("answers what no RPC server would: {0}")]

@@ -44,7 +44,7 @@ impl FromStr for Protocol {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts: Vec<u8> = text.split('.').map_while(|part| part.parse().ok()).collect();
-        let [major, minor, patch] = parts[..] else { return Err(format!("`{text}` is no version of the protocol")) };
+        let [major, minor, patch] = parts[..] else { return Err(format!("`{text}` is not a version of the protocol")) };
         Ok(Self { major, minor, patch })
     }
 }

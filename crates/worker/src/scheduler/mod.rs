@@ -83,7 +83,7 @@ impl Scheduler {
         Ok((Self { session, sequences, prompts, batch, bounded, n_admitted: 0, out }, loaded))
     }
 
-    /// Requests that are answered now.
+    /// Requests being answered.
     pub(crate) fn n_running(&self) -> usize {
         self.sequences.iter().filter(|sequence| sequence.answer.is_some()).count()
     }
