@@ -10,8 +10,7 @@ use std::time::Instant;
 use gguf::testing::{Mixture, Sized};
 
 use crate::support::{Home, PATIENCE, Ran, Terminal, wait_for};
-pub(crate) use desk::Desk;
-use desk::{Meter, key};
+use desk::{Desk, Meter, key};
 
 #[test]
 fn a_model_of_another_machine_answers_and_races() {
@@ -299,9 +298,8 @@ fn each_column_of_a_race_has_the_joules_of_its_own_machines_meter() {
             format!("{text}\n[library]\nfolders = [{:?}]\n", home.path("models")),
         );
     };
-    for home in [&home, &desk.home] {
-        library(home);
-    }
+    library(&home);
+    library(&desk.home);
     let words = ["race", "slow", "desk/slow", "--prompt", "a whale", "--max-tokens", "700", "--temp", "0", "--json"];
     let command = home.command(&words);
     let argv = own.around(std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect());
@@ -310,13 +308,14 @@ fn each_column_of_a_race_has_the_joules_of_its_own_machines_meter() {
     metered.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let race: Ran = metered.output().unwrap().into();
     assert_eq!(race.code, Some(0), "{race:?}");
-    let ((here, graded_here), (there, grade_on_desk)) = (joules(&race, 0), joules(&race, 1));
+    let (here, of_here) = joules(&race, 0);
+    let (far, of_far) = joules(&race, 1);
     assert_eq!(race.json()["columns"][0]["text"], race.json()["columns"][1]["text"], "the same weights");
-    for grade in [graded_here, grade_on_desk] {
+    for grade in [of_here, of_far] {
         assert!(["measured", "apportioned"].contains(&grade.as_str()), "{grade}");
     }
     // The meters differ twentyfold; the times of two answers on a shared machine, less.
-    assert!(here > 0.0 && there > 3.0 * here, "{here} J here, {there} J there");
+    assert!(here > 0.0 && far > 3.0 * here, "{here} J here, {far} J there");
 }
 
 #[test]

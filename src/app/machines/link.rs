@@ -4,12 +4,13 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::protocol::{Hello, Line, MAX_LINE, MAX_MODELS, MAX_SESSIONS, Order};
+use super::ssh::{LAST_WORDS, read_stderr};
 use super::{models, ssh};
 use crate::app::Clock;
 use domain::machine::remote::{RemoteEvent, RemoteFigures};
@@ -30,12 +31,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_min
 
 /// Lines that a login may print before the program says who it is.
 const MAX_GREETING: usize = 200;
-
-/// The most bytes that are kept of what ssh says.
-const MAX_STDERR: u64 = 16 << 10;
-
-/// How long the last words of ssh are waited for.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where news go.
 type News = mpsc::Sender<(String, RemoteEvent)>;
@@ -229,12 +224,4 @@ fn spawn(machine: &Machine, interval: Duration) -> io::Result<Child> {
     // A Ctrl-C of the terminal is the dashboard's to take.
     command.process_group(0);
     command.spawn()
-}
-
-/// What is said on a standard error, as far as it is kept; the rest is read and dropped.
-pub(super) async fn read_stderr(mut stderr: impl AsyncRead + Unpin) -> String {
-    let mut kept = Vec::new();
-    let _ = (&mut stderr).take(MAX_STDERR).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
 }

@@ -10,9 +10,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::link::{LAST_WORDS, read_stderr};
 use super::protocol::{Line, MAX_LINE, MAX_MODELS, MAX_SESSIONS};
-use super::ssh;
+use super::ssh::{self, LAST_WORDS, read_stderr};
 use domain::machine::Sample;
 use domain::model::Model;
 use domain::session::SessionStatus;

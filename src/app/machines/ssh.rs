@@ -1,12 +1,21 @@
 //! The user's own ssh: how it is called, and what its failures mean.
 
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use domain::settings::Machine;
 
 /// What ssh is always told: it asks nothing, gives up on a host that does not answer, and notices one that has gone.
 const OPTIONS: [&str; 8] =
     ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"];
+
+/// The most bytes that are kept of what ssh says.
+const MAX_STDERR: u64 = 16 << 10;
+
+/// How long the last words of ssh are waited for.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The words of the command that runs the machine's taffrail with these words. ssh joins them and gives them to the shell
 /// there.
@@ -72,6 +81,14 @@ pub(super) fn why(machine: &Machine, code: Option<i32>, said: &str) -> (String, 
         }
         None => ("the connection ended".to_owned(), None),
     }
+}
+
+/// What is said on a standard error, as far as it is kept; the rest is read and dropped.
+pub(super) async fn read_stderr(mut stderr: impl AsyncRead + Unpin) -> String {
+    let mut kept = Vec::new();
+    let _ = (&mut stderr).take(MAX_STDERR).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).into_owned()
 }
 
 #[cfg(test)]
