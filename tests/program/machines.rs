@@ -10,7 +10,8 @@ use std::time::Instant;
 use gguf::testing::{Mixture, Sized};
 
 use crate::support::{Home, PATIENCE, Ran, Terminal, wait_for};
-use desk::{Desk, Meter, key};
+pub(crate) use desk::Desk;
+use desk::{Meter, key};
 
 #[test]
 fn a_model_of_another_machine_answers_and_races() {
