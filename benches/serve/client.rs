@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 /// Tokens of an answer at most.
-const N_GENERATE: u32 = 64;
+pub(crate) const N_GENERATE: u32 = 64;
 /// Times that the shared beginning repeats its sentence: some 300 tokens.
 const SHARED: usize = 20;
 
@@ -24,6 +24,8 @@ pub(crate) struct Measured {
     pub(crate) rate: f64,
     /// Milliseconds to the first token, a figure for each request.
     pub(crate) ttft: Vec<f64>,
+    /// Generated tokens of all clients.
+    pub(crate) n_tokens: u64,
 }
 
 /// Prompts that no round before had, with one beginning where `shared`.
@@ -62,7 +64,7 @@ pub(crate) async fn round(target: &Target, clients: usize, requests: usize, prom
     }
     let seconds = begin.elapsed().as_secs_f64();
     let n_tokens: u64 = answers.iter().map(|(_, n_tokens)| n_tokens).sum();
-    Measured { rate: n_tokens as f64 / seconds, ttft: answers.into_iter().map(|(ttft, _)| ttft).collect() }
+    Measured { rate: n_tokens as f64 / seconds, ttft: answers.into_iter().map(|(ttft, _)| ttft).collect(), n_tokens }
 }
 
 /// The milliseconds to the first token of an answer, and its tokens.

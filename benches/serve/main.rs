@@ -14,11 +14,17 @@
 #[cfg(unix)]
 mod client;
 #[cfg(unix)]
+mod overhead;
+#[cfg(unix)]
 mod peer;
 #[cfg(unix)]
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/serve/support.rs"]
 mod support;
+#[cfg(unix)]
+#[expect(dead_code, reason = "other benches use more of it")]
+#[path = "../support/worker.rs"]
+mod worker;
 
 fn main() {
     let (options, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
@@ -68,6 +74,9 @@ fn measure(words: &[String]) {
     // The first request of ours loads the model; both are warm then.
     for target in [&ours.target, &theirs.target] {
         runtime.block_on(client::round(target, 1, 2, &client::prompts(0, false, 2)));
+    }
+    if words.is_empty() || words.iter().any(|word| "overhead".contains(word.as_str())) {
+        overhead::measure(&ours.target, &model);
     }
     for shared in [false, true] {
         for clients in CLIENTS {

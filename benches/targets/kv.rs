@@ -1,8 +1,8 @@
 //! A prompt whose state is on disk against the same prompt read again: the time to the first token, in one run.
 
-use wire::{Event, Generate, KeptPrompts, Load, Prompt, Request, Sampling};
+use wire::{Event, KeptPrompts, Load, Sampling};
 
-use crate::sequences::{Worker, load};
+use crate::worker::{Worker, generate, load};
 use crate::{Given, NO_MODEL, median, skip, tell};
 
 /// The prompt's text, whose words are about a token each, and how many tokens it has about.
@@ -19,7 +19,7 @@ pub(crate) fn measure(given: &Given) {
     let Some(model) = &given.model else { return skip(what, NO_MODEL) };
     let folder = tempfile::tempdir().unwrap();
     let kept_prompts = Some(KeptPrompts { folder: folder.path().join("prompts"), max_bytes: 1 << 30 });
-    let load = Load { n_ctx: 8192, kept_prompts, ..load(model, 2, 1) };
+    let load = Load { kept_prompts, ..load(model, 8192, 2, 1) };
     let text = SENTENCE.repeat(N_TOKENS.div_ceil(18));
     let mut worker = Worker::load(load.clone());
     let (n_tokens, _, read) = ask(&mut worker, 1, &text);
@@ -42,19 +42,8 @@ pub(crate) fn measure(given: &Given) {
 
 /// Tokens of the prompt, those that were not read, and the seconds until the first token.
 fn ask(worker: &mut Worker, id: u64, text: &str) -> (u32, u32, f64) {
-    worker.send([Request::Generate(Generate {
-        id,
-        prompt: Prompt::Raw(text.to_owned()),
-        max_tokens: Some(1),
-        sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
-        grammar: None,
-        stop: Vec::new(),
-        n_top_logprobs: 0,
-        logit_bias: Vec::new(),
-        credits: None,
-        min_room: 0,
-        context_shift: false,
-    })]);
+    let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    worker.send([generate(id, text, 1, sampling)]);
     let mut counted = (0, 0);
     loop {
         match worker.event() {

@@ -46,6 +46,9 @@ mod speed;
 mod support;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+#[path = "../support/worker.rs"]
+mod worker;
 
 use std::path::PathBuf;
 use std::time::Duration;

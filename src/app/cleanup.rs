@@ -24,12 +24,12 @@ pub(super) fn start(chore: CleanupJob, domain: &Domain, events: mpsc::Sender<Lib
                     let frees = plan.frees();
                     let is_moved = plan.fills_trash() && !at_once && !matches!(request, Request::Empty { .. });
                     let what = if is_moved { "moved to the trash" } else { "freed" };
-                    let undo = if done.can_undo { "; it can be taken back" } else { "" };
+                    let undo = if done.can_undo { "; it can be undone" } else { "" };
                     format!("{}: {frees} {what}{undo}", request.title())
                 }))
             }
             CleanupJob::Undo => {
-                ended(cleanup.undo(None, &mut progress).map(|record| format!("taken back: {}", record.title)))
+                ended(cleanup.undo(None, &mut progress).map(|record| format!("undone: {}", record.title)))
             }
         };
         tell(news);

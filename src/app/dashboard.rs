@@ -125,7 +125,7 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
         }
         if let Some(text) = front.take_clipboard() {
             clipboard::copy(&mut stdout(), &text)?;
-            front.notify("copied, where the terminal allows it".to_owned(), false);
+            front.notify("copied, if the terminal allows it".to_owned(), false);
             dirty = true;
         }
     }

@@ -12,7 +12,7 @@ const MAX_TEXT: u64 = 1 << 20;
 const USUAL: &str = "vi";
 
 /// An editor that runs.
-pub(super) struct Editing {
+pub(crate) struct Editing {
     child: Child,
     file: NamedTempFile,
     before: String,
@@ -26,7 +26,7 @@ fn editor() -> String {
 }
 
 /// Start the editor on a text. It has the terminal until it ends.
-pub(super) fn begin(text: &str) -> io::Result<Editing> {
+pub(crate) fn begin(text: &str) -> io::Result<Editing> {
     begin_with(editor(), text)
 }
 
@@ -49,7 +49,7 @@ fn begin_with(name: String, text: &str) -> io::Result<Editing> {
 
 impl Editing {
     /// Wait for its end; gives the text, where it was changed. It may be dropped halfway and called again.
-    pub(super) async fn wait(&mut self) -> io::Result<Option<String>> {
+    pub(crate) async fn wait(&mut self) -> io::Result<Option<String>> {
         let status = self.child.wait().await?;
         if !status.success() {
             let name = gguf::clean(&self.name, 80);

@@ -189,8 +189,9 @@ impl Front {
     /// End. Gives what could not be kept, a sentence each.
     pub async fn shut_down(self) -> Vec<String> {
         match self {
-            Self::Own(app) => app.shut_down().await,
-            Self::Attached(attached) => attached.close().await,
+            // Both take the whole state apart.
+            Self::Own(app) => Box::pin(app.shut_down()).await,
+            Self::Attached(attached) => Box::pin(attached.close()).await,
         }
     }
 }

@@ -96,7 +96,7 @@ impl Hub {
         if let Some(questions) = &self.questions
             && let Err(error) = questions.try_send(question)
         {
-            self.refuse(error.into_inner(), failed("too many questions wait for the hub".to_owned()));
+            self.refuse(error.into_inner(), failed("too many requests to the hub are waiting".to_owned()));
         }
     }
 

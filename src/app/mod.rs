@@ -14,7 +14,7 @@ mod cluster;
 pub mod dashboard;
 mod deleting;
 pub mod export;
-mod external_editor;
+pub(crate) mod external_editor;
 mod files;
 pub mod front;
 pub mod history;
@@ -564,7 +564,7 @@ impl App {
             Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.export(name, text),
-            Effect::Welcomed => self.write("that you were welcomed", welcome::remember),
+            Effect::Welcomed => self.write("the note that the welcome was shown", welcome::remember),
         }
     }
 

@@ -37,7 +37,7 @@ pub async fn serve(
     let mut signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal).into_iter();
     let mut next = || signals.next().transpose().map_err(|error| error.to_string());
     let (Some(mut interrupt), Some(mut terminate), Some(mut hangup)) = (next()?, next()?, next()?) else {
-        return Err("signals can't be taken".to_owned());
+        return Err("signals can't be handled".to_owned());
     };
     let clock = super::Clock::start();
     let mut sampler = telemetry::Sampler::new("/".into(), settings.telemetry.interval);
@@ -60,7 +60,7 @@ pub async fn serve(
     let program = Program::own().map_err(|error| error.to_string())?;
     let (server, mut remarks) = RpcServer::open(serve.address, program, options, memory).await?;
     let std::net::SocketAddr::V4(address) = server.address().map_err(|error| error.to_string())? else {
-        return Err("it listens on no address of IPv4".to_owned());
+        return Err("it listens on no IPv4 address".to_owned());
     };
     opened(address, &server.status().await?, n_threads);
     let serving = server.serve();

@@ -70,7 +70,7 @@ pub async fn run(
     let mut unstarted = match Listener::bind(&settings, app.places()) {
         Ok(listener) => Some(listener),
         Err(error) if options.is_temporary => {
-            service.tell_first(format!("other programs are not answered: {error}"));
+            service.tell_first(format!("the APIs are not available: {error}"));
             None
         }
         Err(error) => return Err(error.into()),
@@ -91,7 +91,7 @@ pub async fn run(
         let is_scanned = app.state.domain.library.took.is_some() || Instant::now() >= scanned_by;
         if let Some(listener) = unstarted.take_if(|_| is_scanned) {
             let server = listener.start(settings.clone(), handle.clone())?;
-            tracing::info!(address = %server.address(), "answers other programs");
+            tracing::info!(address = %server.address(), "serves the APIs");
             service.answers_at(format!("http://{}", server.address()));
             listening(server.address());
             http = Some(server);

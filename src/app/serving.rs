@@ -150,10 +150,10 @@ impl Serving {
     pub(super) fn close(&mut self) {
         self.calls.close();
         for (_, end) in self.queries.drain() {
-            drop(end.try_send(Err(Refused::new(Cause::BUSY, "the server is ending"))));
+            drop(end.try_send(Err(Refused::new(Cause::BUSY, "the server is shutting down"))));
         }
         for (_, followed) in self.followed.drain() {
-            followed.end(Ending::failed("the server is ending"));
+            followed.end(Ending::failed("the server is shutting down"));
         }
     }
 

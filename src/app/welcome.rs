@@ -21,5 +21,5 @@ pub fn is_first_start() -> bool {
 /// Remember it; says where that fails.
 pub(super) fn remember() -> Option<Event> {
     let kept = atomic_file::replace(&file()?, b"taffrail said welcome\n");
-    kept.err().map(|error| Event::Failed(format!("that you were welcomed could not be kept: {error}")))
+    kept.err().map(|error| Event::Failed(format!("the note that the welcome was shown could not be kept: {error}")))
 }

@@ -4,13 +4,14 @@
 
 mod formats;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::failure::{Failure, print_error};
 use super::output::Output;
+use super::progress::Progress;
 use super::value::whole;
 use super::{Exit, Measures, SessionOptions};
 use crate::app::front::Front;
@@ -96,10 +97,10 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
     if let Err(refused) = app.command(What::StartBench(Box::new(plan))).await {
         return Failure::from(refused).print();
     }
-    let mut reporter = Reporter { to_terminal: io::stderr().is_terminal(), told: String::new() };
+    let progress = Progress::begin("measuring");
     let mut interrupted = false;
     while app.state().domain.bench.is_running() {
-        reporter.tell(&app.state().domain.bench);
+        progress.tell(line(&app.state().domain.bench));
         tokio::select! {
             advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
                 return Failure::new(Exit::Failed, reason).print();
@@ -110,7 +111,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
             }
         }
     }
-    reporter.end();
+    drop(progress);
     for problem in app.problems() {
         print_error(&problem, None);
     }
@@ -169,46 +170,26 @@ pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
     formats::markdown(bench, out)
 }
 
-/// Tells how far it is, in one line that is overwritten.
-struct Reporter {
-    to_terminal: bool,
-    told: String,
-}
-
-impl Reporter {
-    fn tell(&mut self, bench: &State) {
-        if !self.to_terminal {
-            return;
-        }
-        let (done, wanted) = bench.progress();
-        let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
-            || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
-                Some(lane) => match &lane.job {
-                    Some(job) if !matches!(job.state, domain::session::JobState::Running) => {
-                        format!("{}: {}", lane.model.name, job.line(domain::moment::Moment::default()))
-                    }
-                    _ => format!("loading {}", lane.model.name),
-                },
-                None if bench.cooling.is_some() => "cooling down".to_owned(),
-                None => String::new(),
+/// How far it is, in one line.
+fn line(bench: &State) -> String {
+    let (done, wanted) = bench.progress();
+    let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
+        || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
+            Some(lane) => match &lane.job {
+                Some(job) if !matches!(job.state, domain::session::JobState::Running) => {
+                    format!("{}: {}", lane.model.name, job.line(domain::moment::Moment::default()))
+                }
+                _ => format!("loading {}", lane.model.name),
             },
-            |row| {
-                let name = bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str());
-                format!("{} of {name}", row.cell.label())
-            },
-        );
-        let refused: usize = bench.rows.iter().map(|row| row.disturbed.len()).sum();
-        let refused = if refused > 0 { format!(" · {refused} spoiled") } else { String::new() };
-        let line = gguf::clean(&format!("{done} of {wanted}{refused}  {what}"), 100);
-        if line != self.told {
-            let _ = write!(io::stderr(), "\r\x1b[K{line}");
-            self.told = line;
-        }
-    }
-
-    fn end(&self) {
-        if !self.told.is_empty() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
+            None if bench.cooling.is_some() => "cooling down".to_owned(),
+            None => "waiting for the sensors".to_owned(),
+        },
+        |row| {
+            let name = bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str());
+            format!("{} of {name}", row.cell.label())
+        },
+    );
+    let disturbed: usize = bench.rows.iter().map(|row| row.disturbed.len()).sum();
+    let disturbed = if disturbed > 0 { format!(" · {disturbed} disturbed") } else { String::new() };
+    format!("{done} of {wanted}{disturbed} · {what}")
 }

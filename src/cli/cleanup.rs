@@ -133,7 +133,7 @@ pub(super) fn carry_out(
     at_once: bool,
     out: &mut impl Write,
 ) -> io::Result<Exit> {
-    let plan = Progress::during("looking at what would be done", || place.cleanup.plan(request));
+    let plan = Progress::during("planning what would be done", || place.cleanup.plan(request));
     if !options.json {
         show(&plan, at_once, options.verbose, out)?;
         out.flush()?;
@@ -210,7 +210,7 @@ fn agreed(options: &ApplyOptions) -> io::Result<Option<Exit>> {
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        let failure = Failure::new(Exit::Refused, "nothing was done: the question can't be asked without a terminal");
+        let failure = Failure::new(Exit::Refused, "nothing was done: the confirmation needs a terminal");
         let failure = failure.with_hint("`--yes` does it without asking, `--dry-run` shows the plan only");
         return Ok(Some(failure.print()));
     }
@@ -252,7 +252,7 @@ fn show(plan: &CleanupPlan, at_once: bool, verbose: bool, out: &mut impl Write) 
         }
     }
     if !plan.refusals.is_empty() {
-        writeln!(out, "Left alone:")?;
+        writeln!(out, "Skipped:")?;
     }
     for refusal in plan.refusals.iter().take(most(MAX_REFUSALS)) {
         let (what, reason) = (gguf::clean(&refusal.what, 120), gguf::clean(&refusal.reason, TEXT_CHARS));

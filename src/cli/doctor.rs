@@ -89,8 +89,8 @@ fn log(folder: Option<&Path>, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nLog")?;
     match folder {
         Some(folder) if folder.is_dir() => line(out, Mark::Good, "log", &folder.display().to_string()),
-        Some(folder) => line(out, Mark::Absent, "log", &format!("nothing was logged yet in {}", folder.display())),
-        None => line(out, Mark::Absent, "log", "there is no home folder to write one in"),
+        Some(folder) => line(out, Mark::Absent, "log", &format!("{} has no log yet", folder.display())),
+        None => line(out, Mark::Absent, "log", "there is no home folder to write it to"),
     }
 }
 
@@ -283,11 +283,11 @@ fn terminal(terminal: &Terminal, out: &mut impl Write) -> io::Result<()> {
                 remedy(out, &format!("the dashboard is made for {} columns and {} rows", SMALLEST.0, SMALLEST.1))?;
             }
         }
-        _ => line(out, Mark::Absent, "size", "input or output is no terminal: the dashboard needs both")?,
+        _ => line(out, Mark::Absent, "size", "input or output is not a terminal: the dashboard needs both")?,
     }
     let kind = terminal.kind.as_deref().unwrap_or("unknown");
     let colours = colours(terminal);
-    line(out, Mark::Good, "colours", &format!("{colours} (TERM is {kind})"))?;
+    line(out, Mark::Good, "colors", &format!("{colours} (TERM is {kind})"))?;
     if colours == "16 or 256" {
         remedy(out, "themes show as they should in a terminal that sets `COLORTERM=truecolor`")?;
     }
@@ -295,15 +295,15 @@ fn terminal(terminal: &Terminal, out: &mut impl Write) -> io::Result<()> {
     let is_utf8 = is_utf8(terminal);
     line(out, if is_utf8 { Mark::Good } else { Mark::Bad }, "characters", &format!("locale {locale}"))?;
     if !is_utf8 {
-        remedy(out, "`export LC_ALL=C.UTF-8`, else boxes and graphs may show as question marks")?;
+        remedy(out, "`export LC_ALL=C.UTF-8`, otherwise boxes and graphs are drawn in ASCII")?;
     }
     Ok(())
 }
 
 fn colours(terminal: &Terminal) -> &'static str {
     match (&terminal.colours, terminal.kind.as_deref()) {
-        _ if terminal.no_colour => "none, for `NO_COLOR` is set",
-        (Some(colours), _) if colours == "truecolor" || colours == "24bit" => "true colour",
+        _ if terminal.no_colour => "none, because `NO_COLOR` is set",
+        (Some(colours), _) if colours == "truecolor" || colours == "24bit" => "true color",
         (_, Some("dumb") | None) => "none",
         _ => "16 or 256",
     }

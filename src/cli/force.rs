@@ -8,7 +8,7 @@ use domain::model::Model;
 use domain::units::ago;
 
 /// What may happen.
-const RISK: &str = "its worker may crash or answer wrong; nothing else is affected";
+const RISK: &str = "its worker may crash or give wrong answers; nothing else is affected";
 
 /// The model to start: as it is where nothing speaks against it, forced where it may be. Says before what may happen.
 /// `now` is in seconds since 1970.

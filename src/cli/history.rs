@@ -210,7 +210,7 @@ fn standings(votes: &[Vote], json: bool, width: Option<usize>, out: &mut impl Wr
         let document = serde_json::json!({ "schema": "taffrail/standings/1", "votes": votes.len(), "models": ratings });
         crate::json::write(out, &document)?;
     } else if ratings.is_empty() {
-        writeln!(out, "there are no votes yet: `v` on the Race screen does")?;
+        writeln!(out, "there are no votes yet: press `v` on the Race screen")?;
     } else {
         let rows: Vec<_> = ratings
             .iter()
@@ -259,7 +259,7 @@ const COLUMNS: [Column; 7] = [
 
 fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
     if rows.is_empty() {
-        return writeln!(out, "no record fits the filter");
+        return writeln!(out, "no record matches the filter");
     }
     let cells: Vec<_> = rows
         .iter()
@@ -309,8 +309,8 @@ fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exi
     };
     if !arguments.yes {
         if !io::stdin().is_terminal() {
-            let failure = Reported::new(Exit::Refused, "nothing is deleted without a question");
-            return Ok(failure.with_hint("add --yes to answer it").print());
+            let failure = Reported::new(Exit::Refused, "deleting asks for confirmation, which needs a terminal");
+            return Ok(failure.with_hint("add --yes to confirm").print());
         }
         write!(err, "Delete {} for good? [y/N] ", counted(ids.len(), "record"))?;
         let mut line = String::new();

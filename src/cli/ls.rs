@@ -56,7 +56,7 @@ const COLUMNS: [Column; 11] = [
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
     Column { title: "Size", right: true, least: None, goes: 0 },
     Column { title: "Context", right: true, least: None, goes: 4 },
-    Column { title: "Licence", right: false, least: Some(10), goes: 6 },
+    Column { title: "License", right: false, least: Some(10), goes: 6 },
     Column { title: "Store", right: false, least: None, goes: 3 },
     Column { title: "Used", right: false, least: None, goes: 5 },
     Column { title: SPEED, right: true, least: None, goes: 7 },
@@ -112,7 +112,11 @@ pub fn run(
         })
         .collect();
     if rows.is_empty() {
-        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
+        return writeln!(
+            out,
+            "{}",
+            if options.filter.is_empty() { "no models" } else { "no model matches the filter" }
+        );
     }
     table::write(out, &columns, &rows, options.width)
 }
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn the_table() {
         insta::assert_snapshot!(listed(|_| ()), @r#"
-        Model            Params  Quant    Size  Context  Licence     Store   Used     Status
+        Model            Params  Quant    Size  Context  License     Store   Used     Status
         broken                —  —         7 B        —  —           folder  —        ✕ cut off at tensor 131 of 272
         Qwen3-8B-Q4_K_M  20.6 k  F32    5.0 GB      20k  apache-2.0  hf      2 h ago  ready
         "#);
@@ -323,10 +327,10 @@ mod tests {
         Qwen3-8B-Q4_K_M  20.6 k  F32    5.0 GB  ready
         "#);
         insta::assert_snapshot!(listed(|options| options.filter = "is:damaged".to_owned()), @r#"
-        Model   Params  Quant  Size  Context  Licence  Store   Used  Status
+        Model   Params  Quant  Size  Context  License  Store   Used  Status
         broken       —  —       7 B        —  —        folder  —     ✕ cut off at tensor 131 of 272
         "#);
-        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model fits the filter");
+        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model matches the filter");
         let mut err = Vec::new();
         problems(&library().1, &mut err).unwrap();
         insta::assert_snapshot!(String::from_utf8(err).unwrap(), @"warning: folder: /models/locked: permission denied");
@@ -386,8 +390,8 @@ mod tests {
           architecture       llama
           parameters         20.6 k (20640)
           size label         8B
-          quantisation       F32, 32.00 bits per weight
-          quantised by       some[31mone
+          quantization       F32, 32.00 bits per weight
+          quantized by       some[31mone
           context            20k trained (20000 tokens)
           attention          GQA
           layers             2
@@ -396,7 +400,7 @@ mod tests {
           vocabulary         64
           tokenizer          gpt2
           chat template      none: completion only
-          licence            apache-2.0
+          license            apache-2.0
           made from          Qwen/Qwen3 8B Base
 
         Sampling defaults
@@ -425,13 +429,13 @@ mod tests {
           status             cut off at tensor 131 of 272
           store              folder
           size               7 B
-          last used          —, the file system tells of no reading
+          last used          —, not recorded by the file system
 
         Remarks
           can be tried       `--force` tries it anyway, in a worker of its own
 
         Openness
-          declared           no licence that is known
+          declared           no known license
           OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
           MOT                not assessed: Model Openness Tool, 2026-05-11, does not know it
 

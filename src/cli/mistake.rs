@@ -24,15 +24,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cp", "another name for a model is a section [models.NAME] in config.toml"),
     ("search", "`f` in the dashboard's Library searches the hub; `taffrail ls WORD` the models that are here"),
     ("find", "`f` in the dashboard's Library searches the hub; `taffrail ls WORD` the models that are here"),
-    ("info", "`taffrail show MODEL` tells all of a model, `taffrail doctor` of this machine"),
+    ("info", "`taffrail show MODEL` describes a model, `taffrail doctor` this machine"),
     (
         "compare",
-        "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantisation with its reference",
+        "`taffrail race A B -p PROMPT` compares answers, `taffrail perplexity` a quantization with its reference",
     ),
     ("benchmark", "`taffrail bench MODEL` measures speed"),
     ("settings", "`taffrail config` shows the settings, `taffrail config set KEY VALUE` changes one"),
     ("logs", "`taffrail doctor` names the log's folder"),
-    ("version", "`taffrail --version` tells the version"),
+    ("version", "`taffrail --version` shows the version"),
 ];
 
 /// The error with the usage of the command that it is about, and with the commands that may have been meant.
@@ -76,7 +76,7 @@ fn suggest(error: &mut Error, root: &Command, words: &Words) {
         let is_model = words.path.is_empty() && first(&words.words).is_some_and(|word| word.to_str() == Some(&*wanted));
         if is_model {
             let text =
-                "if that is a model: `taffrail run MODEL PROMPT` answers a prompt, `taffrail show MODEL` tells of it";
+                "if that is a model: `taffrail run MODEL PROMPT` answers a prompt, `taffrail show MODEL` describes it";
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(text)]));
         }
         return;

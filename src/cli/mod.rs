@@ -57,7 +57,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use domain::model::library_view::LibrarySort;
 pub use exit::Exit;
-pub use session_options::{Answers, Measures, SessionOptions};
+pub use session_options::{Answers, Measures, SessionOptions, Talks};
 pub use trace::Trace;
 
 /// The whole command line.

@@ -16,7 +16,7 @@ pub(super) fn write(out: &mut impl Write, card: &Card, table: &Table) -> io::Res
     let mut line =
         |label: &str, value: &str| writeln!(out, "  {:<18} {}", gguf::clean(label, 18), gguf::clean(value, TEXT_CHARS));
     if card.declared.is_empty() {
-        line("declared", "no licence that is known")?;
+        line("declared", "no known license")?;
     }
     for declared in &card.declared {
         line("declared", &format!("{} ({})", declared.licence.described(), declared.place))?;

@@ -138,7 +138,7 @@ fn text(arguments: &Perplexity) -> Result<String, Failure> {
         return Err(Failure::new(Exit::Usage, text).with_hint("take a part of it"));
     }
     let text = domain::text::decode(bytes)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{name} is no text: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Usage, format!("{name} is not text: {error}")))?;
     // A file's last line end is no part of its text; llama-perplexity drops it likewise.
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }

@@ -30,11 +30,12 @@ impl Progress {
         let thread = std::thread::Builder::new().name("progress".to_owned());
         let thread = thread.spawn(move || {
             let mut line = Line::new(what);
-            let mut wait = line.first();
+            let mut next = line.begun + line.first();
             loop {
-                match ended.recv_timeout(wait) {
+                // However often something is told, the line is renewed in time.
+                match ended.recv_timeout(next.saturating_duration_since(Instant::now())) {
                     Ok(what) => line.what = what,
-                    Err(RecvTimeoutError::Timeout) => wait = line.show(),
+                    Err(RecvTimeoutError::Timeout) => next = Instant::now() + line.show(),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }

@@ -159,7 +159,7 @@ fn write(
         return crate::json::write(out, document);
     }
     match (is_served, document.sessions.is_empty()) {
-        (false, _) => writeln!(out, "no server runs, so nothing is loaded; `taffrail serve --detach` starts one"),
+        (false, _) => writeln!(out, "no server is running, so nothing is loaded; `taffrail serve --detach` starts one"),
         (true, true) => writeln!(out, "nothing is loaded"),
         (true, false) => {
             table::write(out, &COLUMNS, &document.sessions.iter().map(View::cells).collect::<Vec<_>>(), width)

@@ -29,7 +29,7 @@ const MAIN: &str = "main";
 /// What `pull` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Pull {
-    /// `OWNER/REPO`, which takes the best quantisation that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`; or the address of
+    /// `OWNER/REPO`, which takes the best quantization that fits, `OWNER/REPO:QUANT` or `OWNER/REPO/FILE`; or the address of
     /// its page on the hub
     pub model: String,
     /// A branch, a tag or a commit [default: that of the address, else main]
@@ -182,7 +182,7 @@ fn told(download: &Download, first: Bytes, time: Duration) {
         _ if came == Bytes(0) => writeln!(io::stderr(), "{name} is there: {size}"),
         Bytes(0) => writeln!(io::stderr(), "{name}: {size} in {}, {rate}/s, verified", span(time)),
         _ => {
-            writeln!(io::stderr(), "{name}: {size}, of which {first} were there; the rest in {}, verified", span(time))
+            writeln!(io::stderr(), "{name}: {size}, of which {first} were there; saved in {}, verified", span(time))
         }
     };
 }

@@ -100,7 +100,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
     let order = RaceOrder { entries, order, prompt, system, stop, lockstep, blind };
     match app.command(What::StartRace(Box::new(order.clone()))).await {
         Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.concurrent => {
-            let text = "they are decoded one after the other, and compared afterwards";
+            let text = "they are decoded in turn, and compared afterwards";
             let _ = writeln!(io::stderr(), "{refused}: {text}");
             app.command(What::StartRace(Box::new(RaceOrder { order: Order::InTurn, ..order }))).await?;
         }
@@ -138,8 +138,8 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
     let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app).await;
     let Some(race) = app.state().domain.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
-        let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
-        print_error(&"the names stay hidden: there was no vote", Some(hint));
+        let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER shows the names";
+        print_error(&"there was no vote, so the names stay hidden", Some(hint));
     }
     let divergence = race.divergence(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, divergence.as_ref(), has_asked);
@@ -168,7 +168,7 @@ async fn ask_vote(arguments: &Race, app: &mut Front) -> bool {
     let _ = write!(io::stderr(), "\n{}", export::answers(&export::document(race)));
     let last = core::letter(n_columns.saturating_sub(1));
     loop {
-        let _ = write!(io::stderr(), "Which answer is best? A to {last}, = for a tie, an empty line leaves it open: ");
+        let _ = write!(io::stderr(), "Which answer is best? A to {last}, = for a tie, an empty line for no vote: ");
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
             return true;

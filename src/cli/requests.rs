@@ -66,7 +66,7 @@ pub async fn run(arguments: &Requests, settings: &Settings, width: Option<usize>
     let mut front = match Attached::open(Target::Local, Vec::new(), settings, Vec::new()).await {
         Ok(attached) => Front::Attached(Box::new(attached)),
         Err(LinkError::NoServer) => {
-            let failure = Failure::new(Exit::NotFound, "no server runs, and requests are not kept without one");
+            let failure = Failure::new(Exit::NotFound, "no server is running, and requests are not kept without one");
             let hint = "`taffrail serve --detach` starts one; `taffrail history` lists chats, runs and races of before";
             return failure.with_hint(hint).print();
         }

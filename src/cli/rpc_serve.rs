@@ -84,7 +84,7 @@ fn address(text: &str) -> Result<SocketAddrV4, Failure> {
             Err(Failure::new(Exit::Refused, reason).with_hint(hint))
         }
         None => {
-            let reason = format!("`{text}` is no address to listen on");
+            let reason = format!("`{text}` is not an address to listen on");
             Err(Failure::new(Exit::Usage, reason).with_hint("write ADDRESS:PORT, such as 127.0.0.1:50052"))
         }
     }

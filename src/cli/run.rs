@@ -304,7 +304,10 @@ fn tell(model: &Model, settings: &SessionSettings, arguments: &Run) {
 fn tell_of_form(form: Option<&Form>) {
     let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
     if !loose.is_empty() {
-        print_error(&format!("not held while the answer is written, but checked afterwards: {}", some(loose)), None);
+        print_error(
+            &format!("not enforced while the answer is written, but checked afterwards: {}", some(loose)),
+            None,
+        );
     }
 }
 

@@ -17,12 +17,20 @@ pub trait Kind: std::fmt::Debug + Clone + Default {
 #[derive(Debug, Clone, Default)]
 pub struct Answers;
 
+/// One that holds a conversation.
+#[derive(Debug, Clone, Default)]
+pub struct Talks;
+
 /// One that measures.
 #[derive(Debug, Clone, Default)]
 pub struct Measures;
 
 impl Kind for Answers {
     const USE: SessionUse = SessionUse::Answer;
+}
+
+impl Kind for Talks {
+    const USE: SessionUse = SessionUse::Chat;
 }
 
 impl Kind for Measures {
@@ -102,6 +110,7 @@ fn value_name(field: &str) -> &'static str {
         "cache_type_k" | "cache_type_v" => "TYPE",
         "flash_attention" => "auto|on|off",
         "mmap" | "mlock" => "true|false",
+        "context_full" => "drop|shift|stop",
         "seed" => "SEED",
         "on" => "PLACE",
         _ => "VALUE",

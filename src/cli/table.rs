@@ -114,7 +114,7 @@ mod tests {
     const COLUMNS: [Column; 3] = [
         Column { title: "Model", right: false, least: Some(6), goes: 0 },
         Column { title: "Size", right: true, least: None, goes: 0 },
-        Column { title: "Licence", right: false, least: Some(4), goes: 1 },
+        Column { title: "License", right: false, least: Some(4), goes: 1 },
     ];
 
     fn text(width: Option<usize>) -> String {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn is_aligned_and_cut_to_the_width() {
         insta::assert_snapshot!(text(None), @r"
-        Model            Size  Licence
+        Model            Size  License
         qwen3-8b       5.0 GB  apache-2.0
         模型-長い名前     1 B  —
         ");

@@ -66,13 +66,13 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
         match cleanup.undo(arguments.id.as_deref(), &mut |_, _, _| ()) {
             Ok(record) => {
                 if !arguments.json {
-                    writeln!(out, "Taken back: {}. Everything is where it was.", gguf::clean(&record.title, 200))?;
+                    writeln!(out, "Undone: {}. Everything is back where it was.", gguf::clean(&record.title, 200))?;
                 }
                 document.undone = Some(RecordView::new(&record));
             }
             Err(error) => {
-                let hint =
-                    matches!(error, CleanupError::NothingToUndo).then_some("`taffrail undo --list` shows what can be");
+                let hint = matches!(error, CleanupError::NothingToUndo)
+                    .then_some("`taffrail undo --list` shows what can be undone");
                 print_error(&error, hint);
                 exit = match error {
                     CleanupError::NothingToUndo => Exit::NotFound,

@@ -112,7 +112,7 @@ fn reclaimable(out: &mut impl Write, disk_usage: &DiskUsageReport) -> io::Result
         )?;
     }
     if let Some(title) = &disk_usage.undo {
-        writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;
+        writeln!(out, "\n`taffrail undo` undoes: {}", gguf::clean(title, 200))?;
     }
     Ok(())
 }

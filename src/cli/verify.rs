@@ -1,19 +1,20 @@
 //! `taffrail verify`: whether files are what their stores say they are.
 
-use std::cell::Cell;
-use std::io::{self, IsTerminal as _, Write};
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::Exit;
 use super::cleanup::StorageContext;
+use super::progress::Progress;
 use crate::library::cleanup::{Checked, Verdict, verify};
 use domain::settings;
 use domain::units::{Bytes, Ratio};
 
 /// Between two changes of the progress line.
-const REDRAW: Duration = Duration::from_millis(100);
+const RENEW: Duration = Duration::from_millis(100);
 
 /// What `verify` is asked.
 #[derive(Debug, clap::Args)]
@@ -60,30 +61,33 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
         }
     };
     let start = Instant::now();
-    let is_live = io::stderr().is_terminal();
-    let mut drawn: Option<Instant> = None;
+    let mut told: Option<Instant> = None;
     let hashed = Cell::new(Bytes(0));
+    // The line goes before a file's verdict is written.
+    let line: RefCell<Option<Progress>> = RefCell::new(None);
     let mut progress = |done: Bytes, total: Bytes, path: &std::path::Path| {
         hashed.set(done);
-        if is_live && drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
-            drawn = Some(Instant::now());
+        if told.is_none_or(|told| told.elapsed() >= RENEW) {
+            told = Some(Instant::now());
             let rate = Bytes((done.0 as f64 / start.elapsed().as_secs_f64().max(1e-3)) as u64);
             let share = Ratio(done.0 as f64 / total.0.max(1) as f64);
             let name = gguf::clean(&path.file_name().unwrap_or_default().to_string_lossy(), 36);
-            let _ = write!(io::stderr(), "\r\x1b[K{share:>4}  {done} of {total}  {rate}/s  {name}");
+            let text = format!("hashing {name}: {share}, {done} of {total}, {rate}/s");
+            line.borrow_mut().get_or_insert_with(|| Progress::begin(text.as_str())).tell(text);
         }
     };
     let mut wrong = 0;
     let mut result = Ok(());
     let checked = verify(&models, &mut progress, &mut |one| {
-        if is_live {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+        if !arguments.json {
+            line.borrow_mut().take();
         }
         wrong += usize::from(matches!(one.verdict, Verdict::Wrong { .. } | Verdict::Missing | Verdict::Unreadable(_)));
         if !arguments.json && result.is_ok() {
             result = tell(one, out).and_then(|()| out.flush());
         }
     });
+    drop(line.take());
     result?;
     let (took, hashed) = (start.elapsed(), hashed.get());
     if arguments.json {

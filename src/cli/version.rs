@@ -45,7 +45,10 @@ fn processor() -> String {
         return "not used: llama.cpp is not built in".to_owned();
     }
     let kind = if build::is_native() { "native" } else { "portable" };
-    let mut text = format!("{kind}, uses {}", some(&build::used_extensions(), "no extensions"));
+    let mut used = build::used_extensions();
+    // What it is compiled for, the system has to grant besides.
+    used.extend(worker::has_amx().then_some("AMX"));
+    let mut text = format!("{kind}, uses {}", some(&used, "no extensions"));
     for (names, what) in
         [(build::missing_extensions(), "this processor lacks"), (build::unused_extensions(), "this processor also has")]
     {
@@ -68,5 +71,6 @@ mod tests {
         let names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, ["commit", "llama.cpp", "features", "target", "CPU"], "{text}");
         assert!(text.starts_with(env!("CARGO_PKG_VERSION")), "{text}");
+        assert_eq!(text.contains(", AMX"), worker::has_amx(), "{text}");
     }
 }

@@ -65,7 +65,7 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<(String, Value), EditE
         shown.to_string().parse().map_err(|error| EditError::File(format!("{path} can't be written: {error}")))?;
     let table = document.entry(section).or_insert_with(|| Item::Table(Table::new()));
     let Some(table) = table.as_table_like_mut() else {
-        return Err(EditError::File(format!("`{section}` is no section in the file")));
+        return Err(EditError::File(format!("there is no section `{section}` in the file")));
     };
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => {
@@ -178,7 +178,7 @@ mod tests {
             (FILE, "ui.graphs", "brail", "`graphs` in [ui]", "`braille`"),
             (FILE, "models.m.model", "x", "can't be set by a command", "config edit"),
             ("[ui\n", "ui.theme", "x", "the file is not TOML", "config edit"),
-            ("ui = 3\n", "ui.theme", "x", "`ui` is no section", "config edit"),
+            ("ui = 3\n", "ui.theme", "x", "there is no section `ui`", "config edit"),
         ] {
             let error = set(text, path, value).expect_err(path);
             let said = error.hint().unwrap_or_default();

@@ -26,7 +26,7 @@ impl Merge {
                 continue;
             };
             if !Machine::is_name(&name) {
-                let what = format!("`{name}` is no name for a machine: {}", Machine::NAME_RULE);
+                let what = format!("`{name}` is not a valid name for a machine: {}", Machine::NAME_RULE);
                 self.report(origin, what, None);
             } else if self.loaded.settings.machines.len() >= Machine::MAX {
                 self.report(origin, format!("there are more than {} machines", Machine::MAX), None);

@@ -167,7 +167,7 @@ impl Merge {
             Ok(document) => document,
             Err(error) => {
                 let offset = error.span().map_or(0, |span| span.start);
-                let hint = "nothing of the file is used until this is mended".to_owned();
+                let hint = "nothing in the file is used until this is fixed".to_owned();
                 return self.report(Origin::in_file(path, text, offset), error.message(), Some(hint));
             }
         };

@@ -18,7 +18,7 @@ use domain::settings::{SESSION_FIELDS, SessionSettings};
 const OWN: [&str; 3] = ["model", "system", "template_options"];
 
 /// What stands at the top of the file with names that programs made.
-const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which go before these.\n\n";
+const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which take precedence.\n\n";
 
 /// What stands in that file.
 pub fn made_text(aliases: &BTreeMap<String, Alias>) -> Result<String, toml::ser::Error> {
@@ -56,7 +56,7 @@ impl Merge {
                 continue;
             };
             if !Alias::is_name(&name) {
-                let what = format!("`{name}` is no name for a model: {}", Alias::NAME_RULE);
+                let what = format!("`{name}` is not a valid name for a model: {}", Alias::NAME_RULE);
                 self.report(origin, what, None);
             } else if self.loaded.settings.models.len() >= Alias::MAX {
                 self.report(origin, format!("there are more than {} names in [{MODELS}]", Alias::MAX), None);

@@ -18,7 +18,7 @@ pub fn judgements(settings: &Library) -> (Arc<Table>, Option<SettingError>) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return (own, None),
         Err(error) => {
-            let hint = "the table that came with taffrail is used".to_owned();
+            let hint = "the built-in table is used".to_owned();
             return (
                 own,
                 Some(SettingError::new(Origin::whole_file(&path), format!("can't be read: {error}"), Some(hint))),
@@ -29,13 +29,12 @@ pub fn judgements(settings: &Library) -> (Arc<Table>, Option<SettingError>) {
         Ok(table) if table.newest() < own.newest() => {
             let what =
                 format!("its newest judgements, of {}, are older than those of {}", table.newest(), own.newest());
-            let hint =
-                "the newer table that came with taffrail is used; remove the file, or fetch a newer one".to_owned();
+            let hint = "the newer built-in table is used; remove the file, or fetch a newer one".to_owned();
             (own, Some(SettingError::new(Origin::whole_file(&path), what, Some(hint))))
         }
         Ok(table) => (Arc::new(table), None),
         Err(error) => {
-            let hint = "the table that came with taffrail is used until this is mended".to_owned();
+            let hint = "the built-in table is used until this is fixed".to_owned();
             let origin = Origin::File { path, position: error.position };
             (own, Some(SettingError::new(origin, error.what, Some(hint))))
         }

@@ -32,7 +32,7 @@ impl Merge {
                 continue;
             };
             if !RemoteEngine::is_name(&name) {
-                let what = format!("`{name}` is no name for an engine: {}", RemoteEngine::NAME_RULE);
+                let what = format!("`{name}` is not a valid name for an engine: {}", RemoteEngine::NAME_RULE);
                 self.report(origin, what, None);
             } else if self.loaded.settings.remotes.len() >= RemoteEngine::MAX {
                 self.report(origin, format!("there are more than {} engines in [{REMOTE}]", RemoteEngine::MAX), None);
@@ -58,7 +58,7 @@ impl Merge {
             if !KEYS.contains(&key) {
                 let hint = match key {
                     "key" | "api_key" | "token" => Some(
-                        "a key stands in no file: name its variable in `key_env`, or a command in `key_command`"
+                        "keys don't belong in files: name an environment variable in `key_env`, or a command in `key_command`"
                             .to_owned(),
                     ),
                     _ => nearest(key, KEYS).map(|near| format!("did you mean `{near}`?")),
@@ -143,7 +143,7 @@ fn put(engine: &mut RemoteEngine, key: &str, value: &Spanned<DeValue<'_>>) -> Re
             let name = word("the name of a variable")?;
             let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !is_name || name.len() > 100 {
-                return Err("must be the name of a variable of the environment, not a key itself".to_owned());
+                return Err("must be the name of an environment variable, not the key itself".to_owned());
             }
             engine.key = Some(KeySource::Env(name));
         }
@@ -161,10 +161,10 @@ fn address(text: &str) -> Result<String, String> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| rule.to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds credentials: a key comes from `key_env` or `key_command`".to_owned());
+        return Err("contains credentials: use `key_env` or `key_command`".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{rule}, without what stands behind ? or #"));
+        return Err(format!("{rule}, without a query or a fragment"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

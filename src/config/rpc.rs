@@ -26,7 +26,7 @@ impl Merge {
                 continue;
             };
             if !is_rpc_name(&name) {
-                self.report(origin, format!("`{name}` is no name for a machine: {RPC_NAME_RULE}"), None);
+                self.report(origin, format!("`{name}` is not a valid name for a machine: {RPC_NAME_RULE}"), None);
                 continue;
             }
             if self.loaded.settings.rpc.len() >= MAX_RPC_SERVERS {
@@ -110,7 +110,7 @@ mod tests {
             ("[rpc.box]\naddress = \"127.0.0.1:0\"\n", &[], "must be 127.0.0.1 with a port", ""),
             ("[rpc.box]\n", &[], "[rpc.box] has no address", "127.0.0.1:50052"),
             ("[rpc.box]\nadress = \"127.0.0.1:1\"\n", &[], "unknown key `adress` in [rpc.box]", "`address`"),
-            ("[rpc.\"a:b\"]\naddress = \"127.0.0.1:1\"\n", &[], "`a:b` is no name for a machine", ""),
+            ("[rpc.\"a:b\"]\naddress = \"127.0.0.1:1\"\n", &[], "`a:b` is not a valid name for a machine", ""),
             ("[rpc]\nbox = \"127.0.0.1:1\"\n", &[], "`box` in [rpc] must be a section", "[rpc.NAME]"),
             ("[rcp.box]\naddress = \"127.0.0.1:1\"\n", &[], "unknown section [rcp]", "[rpc]"),
         ] {

@@ -195,7 +195,7 @@ fn what_is_wrong_is_told_and_the_default_stays() {
         ),
         (
             "[session]\nseed = [1]",
-            "config.toml:2:8: `seed` in [session] must be one word or number, not a list of other things than words",
+            "config.toml:2:8: `seed` in [session] must be one word or number, not a list with something else than strings",
         ),
         (
             "[budget]\nmemory = \"lots\"",
@@ -220,19 +220,19 @@ fn what_is_wrong_is_told_and_the_default_stays() {
             "config.toml:2:11: `folders` in [library] must be a list of paths that begin with / or ~/, not 3",
         ),
         ("[keys]\nquitt = \"q\"", "config.toml:2:1: unknown action `quitt` in [keys] (did you mean `quit`?)"),
-        ("[keys]\nquit = 3", "config.toml:2:8: `quit` in [keys] must be a word or a list of words, not 3"),
+        ("[keys]\nquit = 3", "config.toml:2:8: `quit` in [keys] must be a string or a list of strings, not 3"),
         ("[ui]\n\"\\u001b[2J\" = 1", "config.toml:2:1: unknown key `\u{fffd}[2J` in [ui]"),
         (
             "[ui]\n  ä = 1",
-            "config.toml:2:3: invalid unquoted key, expected letters, numbers, `-`, `_` (nothing of the file is used until this is mended)",
+            "config.toml:2:3: invalid unquoted key, expected letters, numbers, `-`, `_` (nothing in the file is used until this is fixed)",
         ),
         (
             "[ui]\ntheme = \"light\"\ntheme = \"dark\"",
-            "config.toml:3:1: duplicate key (nothing of the file is used until this is mended)",
+            "config.toml:3:1: duplicate key (nothing in the file is used until this is fixed)",
         ),
         (
             "[ui\ntheme = 1",
-            "config.toml:1:4: unclosed table, expected `]` (nothing of the file is used until this is mended)",
+            "config.toml:1:4: unclosed table, expected `]` (nothing in the file is used until this is fixed)",
         ),
     ] {
         let loaded = parse(text);
@@ -281,7 +281,7 @@ fn what_is_wrong_with_a_name_of_a_model_is_told() {
         ),
         (
             "[models.\"a b\"]\nmodel = \"m\"",
-            vec!["1:9: `a b` is no name for a model: 1 to 120 characters without spaces"],
+            vec!["1:9: `a b` is not a valid name for a model: 1 to 120 characters without spaces"],
             0,
         ),
         ("models = 3", vec!["1:1: `models` must be a section (write [models])"], 0),

@@ -64,7 +64,7 @@ impl Value {
                 .iter()
                 .map(|item| item.get_ref().as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .map_or(Self::Other("a list of other things than words"), Self::List),
+                .map_or(Self::Other("a list with something else than strings"), Self::List),
             DeValue::Datetime(_) => Self::Other("a date"),
             DeValue::Table(_) => Self::Other("a table"),
         }
@@ -213,7 +213,7 @@ impl Value {
         match self {
             Self::List(items) => Ok(items.clone()),
             Self::Text(item) | Self::Bare(item) => Ok(vec![item.clone()]),
-            _ => Err("must be a word or a list of words".to_owned()),
+            _ => Err("must be a string or a list of strings".to_owned()),
         }
     }
 }

@@ -138,9 +138,9 @@ pub(super) fn hint(status: ExitStatus) -> Option<String> {
         use std::os::unix::process::ExitStatusExt;
         let text = match status.signal()? {
             6 => "llama.cpp gave up on this file; its last words are in the log",
-            9 => "if no one killed it, the system ran out of memory: try a smaller context or quantisation",
+            9 => "if no one killed it, the system ran out of memory: try a smaller context or quantization",
             7 => "the model's file changed or vanished while it was in use",
-            11 => "llama.cpp crashed; its last words are in the log",
+            11 => "llama.cpp crashed; its last messages are in the log",
             4 => "this build uses instructions that the processor lacks: build it on this machine",
             _ => return None,
         };

@@ -201,7 +201,7 @@ pub(super) async fn converse(
 /// What could be done where the last words tell of memory that was not to be had.
 fn out_of_memory(last_words: &VecDeque<String>) -> Option<String> {
     let is_so = |line: &String| line.contains("bad_alloc") || line.contains("memory allocation of");
-    let hint = "it was refused more memory: a smaller context, or a simpler grammar or schema, needs less";
+    let hint = "it was not given more memory: a smaller context, or a simpler grammar or schema, needs less";
     last_words.iter().any(is_so).then(|| hint.to_owned())
 }
 

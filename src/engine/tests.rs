@@ -99,7 +99,7 @@ async fn every_end_has_its_reason() {
         ("exit 3", "worker ended with status 3", false),
         ("kill -9 $$", "worker killed by signal 9 (KILL)", false),
         ("printf '\\377\\377\\377\\377'; sleep 60", "is above the limit", false),
-        ("printf '\\002\\000\\000\\000{}'; sleep 60", "is no message of this protocol", false),
+        ("printf '\\002\\000\\000\\000{}'; sleep 60", "is not a message of this protocol", false),
         ("cat \"$OLD\"; sleep 60", "worker speaks protocol 99, this program ", false),
         ("sleep 60", "loading made no progress for", false),
         ("cat \"$HELLO\"; sleep 60", "loading made no progress for", false),

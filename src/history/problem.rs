@@ -70,9 +70,9 @@ impl HistoryError {
             Self::Closed { .. } => {
                 "check who may write there, or set `history.keep` to false; nothing is kept until then".to_owned()
             }
-            Self::Locked { .. } => "it goes on by itself when the other process is done".to_owned(),
+            Self::Locked { .. } => "it continues when the other process is done".to_owned(),
             Self::Corrupt { path, .. } => format!(
-                "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to begin a new one",
+                "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to start a new one",
                 path.display()
             ),
             Self::Newer { .. } => "update taffrail; the file is left as it is".to_owned(),

@@ -72,7 +72,7 @@ impl Unresolved {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Ambiguous { .. } => {
-                Some("give one of these in full, or add the quantisation: `name:Q4_K_M`".to_owned())
+                Some("give one of these in full, or add the quantization: `name:Q4_K_M`".to_owned())
             }
             Self::Unknown { near, argument } if near.is_empty() => Some(match Target::parse(argument) {
                 Ok(target) => format!("`taffrail pull {}` fetches it; `taffrail ls` lists what is here", target.name()),
@@ -334,13 +334,13 @@ mod tests {
         2 models fit `qwen3`:
           hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf
           hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf
-        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        hint: give one of these in full, or add the quantization: `name:Q4_K_M`
         "#);
         insta::assert_snapshot!(said("same"), @r#"
         2 models fit `same`:
           folder:/models/same.gguf
           hf:a/b/same.gguf
-        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        hint: give one of these in full, or add the quantization: `name:Q4_K_M`
         "#);
         insta::assert_snapshot!(said("ishmeal-1m"), @r#"
         no model fits `ishmeal-1m`

@@ -93,7 +93,7 @@ impl Blobs {
         std::thread::Builder::new().name("blob".to_owned()).spawn(write).map_err(|error| failed(&error))?;
         loop {
             let part = match tokio::time::timeout(SILENCE, parts.next()).await {
-                Err(_) => return Err(ApiError::new(Kind::Timeout, "the file took too long to come")),
+                Err(_) => return Err(ApiError::new(Kind::Timeout, "the upload was too slow")),
                 // The writer misses its end, and keeps nothing.
                 Ok(Some(Err(_))) => return Err(ApiError::new(Kind::Invalid, "the file was cut off")),
                 Ok(Some(Ok(bytes))) => Some(bytes),
@@ -118,7 +118,7 @@ impl Blobs {
                 return Err(ApiError::field("files", "names a file that was not sent: send it to `/api/blobs` first"));
             }
             Ok(()) if magic == *b"GGUF" => {}
-            _ => return Err(ApiError::field("files", "names a file that is no GGUF")),
+            _ => return Err(ApiError::field("files", "names a file that is not GGUF")),
         }
         let path = self.models.join(format!("{stem}.gguf"));
         let made = fs::create_dir_all(&self.models).and_then(|()| atomic_file::publish(&file, &path));
@@ -163,7 +163,7 @@ fn receive(
                 if free(folder).is_some_and(|free| free < RESERVE) {
                     return refuse(
                         &mut refused,
-                        ApiError::new(Kind::Unavailable, "there is no room on the disk for it"),
+                        ApiError::new(Kind::Unavailable, "there is not enough space on the disk"),
                     );
                 }
             }
@@ -173,7 +173,7 @@ fn receive(
         if HEXLOWER.encode(&hasher.finalize()) == digest.0 {
             return Ok(());
         }
-        refuse(&mut refused, ApiError::field("digest", "is not the hash of what was sent"))
+        refuse(&mut refused, ApiError::field("digest", "does not match the hash of what was sent"))
     };
     let result = fs::create_dir_all(folder).and_then(|()| atomic_file::create(path, write));
     drop(permit);

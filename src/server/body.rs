@@ -42,14 +42,14 @@ pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result
 
 async fn bytes_within<S: Send + Sync>(request: Request, state: &S, timeout: Duration) -> Result<Bytes, ApiError> {
     let reading = tokio::time::timeout(timeout, Bytes::from_request(request, state)).await;
-    let late = || ApiError::new(Kind::Timeout, "the body of the request took too long to come");
+    let late = || ApiError::new(Kind::Timeout, "the request body arrived too slowly");
     let read = reading.ok().ok_or_else(late)?;
     read.map_err(|rejection| {
         if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-            let message = "the body of the request is longer than `server.max_body` in config.toml allows";
+            let message = "the request body is larger than `server.max_body` in config.toml allows";
             return ApiError::new(Kind::TooLarge, message);
         }
-        ApiError::new(Kind::Invalid, format!("the body of the request can't be read: {rejection}"))
+        ApiError::new(Kind::Invalid, format!("the request body can't be read: {rejection}"))
     })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if !inner.is_data() {
-            return ApiError::new(Kind::Invalid, format!("the body is no valid JSON: {inner}"));
+            return ApiError::new(Kind::Invalid, format!("the body is not valid JSON: {inner}"));
         }
         let message = inner.to_string();
         // Where in the text it is helps nobody who knows the field.
@@ -72,11 +72,11 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         match missing(message) {
             Some(name) if path == "." => ApiError::field(name, "is missing"),
             Some(name) => ApiError::field(format!("{path}.{name}"), "is missing"),
-            None if path == "." => ApiError::new(Kind::Invalid, format!("the body is wrong: {message}")),
+            None if path == "." => ApiError::new(Kind::Invalid, format!("invalid body: {message}")),
             None => ApiError::field(path, format!("is wrong: {message}")),
         }
     })?;
-    deserializer.end().map_err(|error| ApiError::new(Kind::Invalid, format!("the body is no valid JSON: {error}")))?;
+    deserializer.end().map_err(|error| ApiError::new(Kind::Invalid, format!("the body is not valid JSON: {error}")))?;
     Ok(value)
 }
 
@@ -124,7 +124,7 @@ mod tests {
             ),
             (r#"{"inner": [{}]}"#, Some("inner[0].number"), "is missing"),
             ("{}", Some("inner"), "is missing"),
-            ("{", None, "no valid JSON: EOF"),
+            ("{", None, "not valid JSON: EOF"),
             ("[1]", None, ""),
             (r#"{"inner": []} x"#, None, "trailing characters"),
             (&"[".repeat(10_000), None, ""),

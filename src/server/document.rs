@@ -5,17 +5,17 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr, Response};
 
 /// What any address may answer.
 const ANY: [(&str, &str); 4] = [
-    ("400", "The request makes no sense as it is"),
-    ("401", "A key is needed"),
-    ("403", "The key, the host or the page does not allow it"),
+    ("400", "Malformed request"),
+    ("401", "An API key is required"),
+    ("403", "Not allowed for this key, host or origin"),
     ("500", "It failed"),
 ];
 
 /// What an address that takes a body may answer as well.
 const WITH_BODY: [(&str, &str); 4] = [
-    ("408", "The body took too long to come"),
-    ("413", "The body is too long"),
-    ("429", "Too much waits already; `Retry-After` says when to try again"),
+    ("408", "The request body arrived too slowly"),
+    ("413", "The request body is too large"),
+    ("429", "The queue is full; `Retry-After` says when to try again"),
     ("503", "The model can't be loaded now"),
 ];
 

@@ -15,7 +15,7 @@ const RETRY_AFTER_S: u64 = 1;
 /// The kinds of errors that the APIs tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The request makes no sense as it is.
+    /// Malformed request.
     Invalid,
     /// The prompt does not fit the context.
     ContextLength,
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Unauthorized,
     /// The key, the host or the origin does not allow it.
     Forbidden,
-    /// There is no such model.
+    /// Model not found.
     ModelNotFound,
     /// There is no such address.
     NotFound,
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Method,
     /// The client took too long to send its request.
     Timeout,
-    /// The body is too long.
+    /// The request body is too large.
     TooLarge,
     /// Too much waits already.
     Busy,

@@ -86,7 +86,7 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
     match key {
         Some(key) => {
             if let Some(scope) = scope.filter(|scope| !key.allows(*scope)) {
-                let message = format!("the key `{}` is not for this: its scope has no `{}`", key.name, scope.name());
+                let message = format!("the key `{}` does not have the scope `{}`", key.name, scope.name());
                 return Err(ApiError::new(Kind::Forbidden, message));
             }
             let can_change = key.allows(Scope::Admin) && (!shared.is_network || shared.settings.remote_admin);
@@ -101,7 +101,7 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
             Ok(Caller { name: "local".to_owned(), agent, can_change: !shared.is_network, energy })
         }
         None => {
-            let message = "a key is needed: `Authorization: Bearer KEY`; `taffrail keys add` makes one";
+            let message = "an API key is required: `Authorization: Bearer KEY`; `taffrail keys add` makes one";
             Err(ApiError::new(Kind::Unauthorized, message))
         }
     }
@@ -136,8 +136,7 @@ fn check(shared: &Shared, request: &Request) -> Result<Option<HeaderValue>> {
     let host = host(request.uri(), request.headers())?;
     let local = request.extensions().get::<Connection>().map(|connection| connection.local);
     if !is_own_host(&host, local, &shared.settings.hosts, shared.host_name.as_deref()) {
-        let message =
-            format!("requests for the host `{host}` are not answered; `server.hosts` in config.toml names more");
+        let message = format!("the host `{host}` is not allowed; add it to `server.hosts` in config.toml");
         return Err(ApiError::new(Kind::Forbidden, message));
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(None) };
@@ -154,20 +153,19 @@ fn check(shared: &Shared, request: &Request) -> Result<Option<HeaderValue>> {
         return Ok(None);
     }
     let shown = gguf::clean(text, 200);
-    let message =
-        format!("pages of the origin `{shown}` may not ask; `server.origins` in config.toml names those that may");
+    let message = format!("the origin `{shown}` is not allowed; add it to `server.origins` in config.toml");
     Err(ApiError::new(Kind::Forbidden, message))
 }
 
 /// The host that a request names, in lower case and without its port.
 fn host(uri: &Uri, headers: &HeaderMap) -> Result<String> {
-    let missing = || ApiError::new(Kind::Invalid, "the request names no host");
+    let missing = || ApiError::new(Kind::Invalid, "the request has no Host header");
     let named = match uri.authority() {
         Some(authority) => authority.as_str(),
         None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or_else(missing)?,
     };
     if headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(ApiError::new(Kind::Invalid, "the request names several hosts"));
+        return Err(ApiError::new(Kind::Invalid, "the request has several Host headers"));
     }
     Ok(gguf::clean(without_port(named), 255).to_ascii_lowercase())
 }

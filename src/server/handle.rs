@@ -288,7 +288,7 @@ impl Handle {
 }
 
 fn ending() -> Refused {
-    Refused::new(Cause::BUSY, "the server is ending")
+    Refused::new(Cause::BUSY, "the server is shutting down")
 }
 
 #[cfg(test)]

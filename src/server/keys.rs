@@ -78,7 +78,7 @@ pub enum KeyError {
     #[error("a key's name has 1 to {MAX_NAME} characters: letters, digits, `-`, `_` and `.`")]
     Name,
     /// There is one of this name.
-    #[error("there is a key `{0}` already")]
+    #[error("the key `{0}` already exists")]
     Exists(String),
     /// There is none of this name.
     #[error("there is no key `{0}`")]
@@ -248,7 +248,7 @@ mod tests {
         let path = folder.path().join(FILE);
         add(&path, "a", &[Scope::Chat], 0).unwrap();
         for (result, message) in [
-            (add(&path, "a", &[Scope::Chat], 0).map(drop), "there is a key `a` already"),
+            (add(&path, "a", &[Scope::Chat], 0).map(drop), "the key `a` already exists"),
             (remove(&path, "b"), "there is no key `b`"),
             (
                 add(&path, "../x", &[Scope::Chat], 0).map(drop),

@@ -32,14 +32,14 @@ pub(super) const TOOL_NAME: usize = 256;
 
 /// A text that is no longer than this, in bytes.
 pub(super) fn text(field: &str, text: &str, most: usize) -> Result<()> {
-    if text.len() <= most { Ok(()) } else { Err(ApiError::field(field, format!("must have {most} bytes at most"))) }
+    if text.len() <= most { Ok(()) } else { Err(ApiError::field(field, format!("must be at most {most} bytes"))) }
 }
 
 /// Texts that end an answer. Empty ones end none.
 pub(super) fn stop(field: &str, mut stop: Vec<String>) -> Result<Vec<String>> {
     stop.retain(|text| !text.is_empty());
     if stop.len() > STOPS {
-        return Err(ApiError::field(field, format!("must be {STOPS} texts at most")));
+        return Err(ApiError::field(field, format!("must be at most {STOPS} strings")));
     }
     stop.iter().try_for_each(|one| text(field, one, STOP))?;
     Ok(stop)
@@ -66,7 +66,7 @@ pub(super) fn schema(field: &str, schema: &Value) -> Result<Form> {
     let parsed = Schema::parse(&schema.to_string());
     parsed
         .map(|schema| Form::Schema(Arc::new(schema)))
-        .map_err(|error| ApiError::field(field, format!("is no schema that can be used: {error}")))
+        .map_err(|error| ApiError::field(field, format!("is not a usable schema: {error}")))
 }
 
 /// An answer that is any JSON object.
@@ -109,17 +109,17 @@ mod tests {
     #[test]
     fn what_is_too_much_is_refused_by_name() {
         for (result, expected) in [
-            (stop("stop", vec!["a".to_owned(); STOPS + 1]).map(drop), Some("`stop` must be 64 texts at most")),
-            (stop("stop", vec!["a".repeat(STOP + 1)]).map(drop), Some("`stop` must have 1024 bytes at most")),
+            (stop("stop", vec!["a".to_owned(); STOPS + 1]).map(drop), Some("`stop` must be at most 64 strings")),
+            (stop("stop", vec!["a".repeat(STOP + 1)]).map(drop), Some("`stop` must be at most 1024 bytes")),
             (stop("stop", vec![String::new(); STOPS + 1]).map(drop), None),
             (
                 grammar("grammar", Some("x".repeat(GRAMMAR + 1))).map(drop),
-                Some("`grammar` must have 1048576 bytes at most"),
+                Some("`grammar` must be at most 1048576 bytes"),
             ),
             (schema("format", &deep_schema()).map(drop), Some("`format` is nested deeper than 64")),
             (
                 schema("format", &json!(3)).map(drop),
-                Some("`format` is no schema that can be used: #: a JSON schema is an object, or true or false"),
+                Some("`format` is not a usable schema: #: a JSON schema is an object, or true or false"),
             ),
             (json_object("format").map(drop), None),
         ] {

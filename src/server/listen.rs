@@ -49,7 +49,7 @@ const MAX_BUFFER: usize = 64 << 10;
 /// How long connections may take to end when the server does.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long is waited after no connection could be taken, which is for want of file descriptors most often.
+/// How long is waited after a connection could not be accepted, which is for want of file descriptors most often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the server keeps what clients give it.
@@ -114,7 +114,7 @@ impl fmt::Display for StartError {
             Self::Taken { address, owner: None } => write!(f, "{address} is taken: another program listens there"),
             Self::Bind { address, error } => write!(f, "can't listen on {address}: {error}"),
             Self::NeedsKey { address } => {
-                write!(f, "{address} needs a key, and there is none")
+                write!(f, "{address} requires an API key, and there is none")
             }
             Self::Keys(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
@@ -130,7 +130,7 @@ impl StartError {
                 Some("`--listen ADDRESS:PORT`, or `server.listen` in config.toml, chooses another address".to_owned())
             }
             Self::NeedsKey { .. } => Some(
-                "`taffrail keys add NAME --scope chat` makes one; 127.0.0.1 is reached by this machine alone"
+                "`taffrail keys add NAME --scope chat` makes one; 127.0.0.1 is reachable from this machine only"
                     .to_owned(),
             ),
             Self::Keys(_) | Self::System(_) => None,
@@ -243,7 +243,7 @@ async fn serve(
             (permit, accepted) = accepted => match (permit, accepted) {
                 (Ok(permit), Ok((stream, _))) => connection(stream, &router, (&graceful, timeouts), permit),
                 (_, Err(error)) => {
-                    tracing::warn!(%error, "no connection could be taken");
+                    tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 (Err(_), _) => break,

@@ -49,7 +49,7 @@ use shared::Shared;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "taffrail",
-    description = "Runs the language models of this machine for other programs, by the APIs that they know."
+    description = "Serves the language models of this machine to other programs, through the APIs that they already use."
 ))]
 struct Description;
 
@@ -71,8 +71,8 @@ fn router(shared: Arc<Shared>) -> Router {
     let (routes, described) = routes();
     routes
         .route("/openapi.json", get(async || body::Json(described)))
-        .fallback(async || ApiError::new(Kind::NotFound, "there is nothing at this address"))
-        .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this address takes another method"))
+        .fallback(async || ApiError::new(Kind::NotFound, "there is no such endpoint"))
+        .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this endpoint takes another method"))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(from_fn_with_state(Arc::clone(&shared), guard::guard))
         .layer(from_fn(shape::shape))

@@ -71,7 +71,7 @@ impl Shared {
             };
             let length = vectors.first().map_or(0, Vec::len);
             if wanted.dimensions.is_some_and(|dimensions| !(1..=length).contains(&dimensions)) {
-                let message = format!("must be 1 to {length}: so many numbers have the vectors of this model");
+                let message = format!("must be 1 to {length}: the dimension of this model's embeddings");
                 return Err(ApiError::field("dimensions", message));
             }
             let vectors = vectors.into_iter().map(|vector| wanted.shorten(vector));
@@ -145,5 +145,5 @@ fn failed(error: QueryError) -> ApiError {
 
 /// A worker has answered something else.
 pub(super) fn unexpected() -> ApiError {
-    ApiError::new(Kind::Failed, "the worker answered something else")
+    ApiError::new(Kind::Failed, "the worker sent an unexpected answer")
 }

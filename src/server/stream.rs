@@ -98,7 +98,7 @@ impl Answers {
                 Ok(self.settled().await)
             }
             Some(event) => Ok(Some((choice, event))),
-            None => Err(ApiError::new(super::error::Kind::Failed, "the server is ending")),
+            None => Err(ApiError::new(super::error::Kind::Failed, "the server is shutting down")),
         }
     }
 

@@ -49,7 +49,7 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
     let files = Root("/".into());
     let size = (last_cache(&files).saturating_mul(TIMES_CACHE)).clamp(SMALLEST, LARGEST).min(available.0 / 4);
     if size < SMALLEST / 4 {
-        return Err(io::Error::other(format!("{available} of free memory are too little to measure with")));
+        return Err(io::Error::other(format!("{available} of free memory is too little for a measurement")));
     }
     // Of the processors that this process may use: threads that share one would wait for each other.
     let allowed = std::thread::available_parallelism().map_or(threads, |n| n.get().try_into().unwrap_or(u32::MAX));
@@ -64,7 +64,7 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
         }
     }
     Err(io::Error::other(format!(
-        "other programs held the processor for {} of the time: end them, or try again when they rest",
+        "other programs used the processor for {} of the time: close them, or try again when they are idle",
         Ratio(waited)
     )))
 }

@@ -78,7 +78,7 @@ impl Counter {
     pub(super) fn advance(&mut self, at: Duration, value: u64, bounds: Bounds) -> Result<Spent, String> {
         let Some((before_at, before)) = self.last else {
             *self = Self { last: Some((at, value)), is_first: true, ..Self::default() };
-            return Err("first reading; power takes two".to_owned());
+            return Err("first reading; power needs two".to_owned());
         };
         let Some(elapsed) = at.checked_sub(before_at) else {
             *self = Self { last: Some((at, value)), is_first: true, ..Self::default() };
@@ -95,7 +95,7 @@ impl Counter {
         (self.last, self.is_first, self.has_rested) = (Some((at, value)), false, false);
         if is_first && has_rested && before != 0 {
             // It tells late, and began to count this energy at some time before it was first read.
-            return Err("a counter that goes on every few seconds; power takes two steps of it".to_owned());
+            return Err("a counter that is updated every few seconds; power needs two updates".to_owned());
         }
         let elapsed = self.pace(elapsed, has_rested);
         // A counter beyond its own range has another one.

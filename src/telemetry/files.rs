@@ -32,7 +32,7 @@ pub trait Files: Send + Sync {
         let text = self.text(path)?;
         let number = text.trim();
         number.parse().map_err(|_not_a_number: std::num::ParseIntError| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` holds no number"))
+            io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` contains no number"))
         })
     }
 }

@@ -69,8 +69,8 @@ impl Meter {
     fn metered(&mut self, at: Duration, power: Option<Watts>, most: Watts) -> (Result<Watts, String>, Option<Joules>) {
         let before = self.power.take();
         let watts = match power {
-            None => return (Err("the card tells no power".to_owned()), None),
-            Some(watts) if watts.0 <= 0.0 => return (Err("the card tells no power".to_owned()), None),
+            None => return (Err("the card reports no power".to_owned()), None),
+            Some(watts) if watts.0 <= 0.0 => return (Err("the card reports no power".to_owned()), None),
             Some(watts) if watts.0 > most.0 => {
                 return (Err(format!("dropped a reading of {watts}: more than {most} can't be")), None);
             }

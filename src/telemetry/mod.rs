@@ -87,9 +87,9 @@ impl Tick<'_> {
         let stuck = if at_zero { "stuck at 0" } else { "standing still" };
         let reason = format!("found, {stuck}: nothing counts in it, so what is drawn is not known");
         if self.is_virtual {
-            return missing(reason, "a virtual machine hands it down without a meter: run taffrail on the host");
+            return missing(reason, "a virtual machine passes it on without its meter: run taffrail on the host");
         }
-        missing(reason, "newer firmware or another kernel may mend it; a meter at the wall socket tells meanwhile")
+        missing(reason, "newer firmware or another kernel may fix it; a meter at the wall socket helps meanwhile")
     }
 }
 

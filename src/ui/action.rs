@@ -124,7 +124,7 @@ pub enum Action {
     Sort,
     /// Reverse the sort order.
     Reverse,
-    /// Mark or unmark the selected one, for a race, a bench, a suite or deletion.
+    /// Mark or unmark the selected row; a race, bench, suite, export or deletion then takes all that are marked.
     Mark,
     /// Unmark everything that is marked.
     UnmarkAll,

@@ -7,18 +7,20 @@ use ratatui::layout::Rect;
 const OTHER: &str = "?";
 
 /// The glyphs of the screen, by what stands for them.
-const LIKE: [(&str, &str); 19] = [
-    ("*", "◆●"),
-    ("o", "○◐◔"),
-    (".", "◌·…"),
-    ("x", "✕✗×"),
-    ("+", "✓±┼┤├┬┴╭╮╰╯┌┐└┘"),
-    ("-", "—–─━╸▱"),
-    ("|", "│┃▌▏❚"),
-    ("#", "■█▒▰▇▆▅▄▓"),
+const LIKE: [(&str, &str); 21] = [
+    ("*", "◆●★•"),
+    ("o", "○◐◔☐"),
+    (".", "◌·…░"),
+    ("x", "✕✗×☑"),
+    ("+", "✓±┼┤├┬┴╭╮╰╯┌┐└┘┏┓┗┛"),
+    ("-", "—–─━╸▱−"),
+    ("|", "│┃▌▏▎▍❚"),
+    ("#", "■█▒▰▇▆▅▄▓▉▊▋"),
+    ("%", "▚▞"),
+    ("$", "⏎"),
     ("_", "▁▂▃"),
-    (">", "▸›→»▶◂"),
-    ("<", "‹←«"),
+    (">", "▸›→»▶⇥"),
+    ("<", "‹←«◂"),
     ("^", "▲▴↑"),
     ("v", "▼▾↓"),
     ("!", "⚠"),
@@ -57,6 +59,26 @@ pub(super) fn replace(buffer: &mut Buffer, area: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is drawn has a likeness; only letters of other scripts have none.
+    #[test]
+    fn every_glyph_of_the_scenes_has_a_likeness() {
+        use crate::ui::testing::{SCENES, scene};
+        use crate::ui::{Keymap, Theme, ViewState, view};
+        let area = Rect::new(0, 0, 120, 40);
+        for name in SCENES {
+            let mut state = scene(name).unwrap();
+            state.ui.graphs = domain::settings::GraphStyle::Ascii;
+            let mut buffer = Buffer::empty(area);
+            view(&state, &mut ViewState::default(), &Theme::monochrome(), &Keymap::default(), area, &mut buffer);
+            for cell in &buffer.content {
+                let symbol = cell.symbol();
+                let is_letter = symbol.chars().any(char::is_alphanumeric);
+                let has_one = LIKE.iter().any(|(_, glyphs)| glyphs.contains(symbol));
+                assert!(symbol.is_ascii() || is_letter || has_one, "{name}: {symbol:?}");
+            }
+        }
+    }
 
     #[test]
     fn nothing_but_ascii_is_left() {

@@ -1,8 +1,11 @@
 //! What shows of the conversations: a tab of the Fleet screen.
 
+use std::collections::VecDeque;
+
 use domain::conversation::{Conversation, ConversationEntry, ConversationKey};
 
 use crate::ui::editor::Editor;
+use crate::ui::marks::Marks;
 
 /// What a conversation was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,14 +34,16 @@ pub struct ChatsView {
     pub generation: u64,
     /// The selected row.
     pub chosen: usize,
+    /// The marked ones.
+    pub marks: Marks<ConversationKey>,
     /// The filter's text.
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
     /// The conversation that is being named, and its name as it is typed.
     pub naming: Option<(ConversationKey, Editor)>,
-    /// What the conversation that was asked for last is for.
-    pub(super) wanted: Option<Wanted>,
+    /// What the conversations that were asked for are for; they come in this order.
+    pub(super) wanted: VecDeque<Wanted>,
 }
 
 impl ChatsView {

@@ -91,7 +91,7 @@ impl FromStr for Chord {
                 "ctrl" | "control" | "c" => KeyModifiers::CONTROL,
                 "alt" | "meta" | "a" | "m" => KeyModifiers::ALT,
                 "shift" | "s" => KeyModifiers::SHIFT,
-                _ => return Err(format!("`{word}` is no modifier: use ctrl, alt or shift")),
+                _ => return Err(format!("`{word}` is not a modifier: use ctrl, alt or shift")),
             };
             rest = behind;
         }
@@ -103,7 +103,7 @@ impl FromStr for Chord {
                 Some(number) if (1..=24).contains(&number) => KeyCode::F(number),
                 _ => KEYS.iter().find(|(name, _)| *name == lower).map(|(_, code)| *code).ok_or_else(|| {
                     let names: Vec<_> = KEYS.iter().map(|(name, _)| *name).collect();
-                    format!("`{rest}` is no key: use a character, f1 to f24, or one of {}", names.join(", "))
+                    format!("`{rest}` is not a key: use a character, f1 to f24, or one of {}", names.join(", "))
                 })?,
             },
         };
@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn refuses_what_is_no_key() {
         for (text, error) in [
-            ("hyper-x", "`hyper` is no modifier: use ctrl, alt or shift"),
-            ("retrun", "`retrun` is no key: use a character, f1 to f24, or one of enter, esc, tab"),
-            ("f99", "`f99` is no key"),
-            ("", "`` is no key"),
+            ("hyper-x", "`hyper` is not a modifier: use ctrl, alt or shift"),
+            ("retrun", "`retrun` is not a key: use a character, f1 to f24, or one of enter, esc, tab"),
+            ("f99", "`f99` is not a key"),
+            ("", "`` is not a key"),
         ] {
             let found = text.parse::<Chord>().unwrap_err();
             assert!(found.starts_with(error), "{found}");

@@ -29,7 +29,7 @@ const FLEET: &[HelpPart] = &[
         "A row for each session: one model in one worker process. To the right or below, the selected session; under the table, throughput, memory, power and temperature over the same time. The last row is taffrail itself; below it are models that other programs run, if any.",
     ),
     Term("State", "○ ready  ◔ reading the prompt  ● reasoning or answering  ◐ loading  ◌ queued or stopping  ✕ failed"),
-    Term("Context", "tokens in the context, of its size"),
+    Term("Context", "tokens in the context, out of its size"),
     Term("tok/s", "generated tokens per second, now or of the last answer, with a graph of the last seconds"),
     Term("TTFT", "time to first token, from the request, prompt processing included"),
     Term("Mem", "resident memory of the worker, mapped weights included, plus its GPU memory"),
@@ -38,14 +38,14 @@ const FLEET: &[HelpPart] = &[
     Term("Thr", "threads it may use now"),
     Heading("Chat"),
     Text(
-        "A new chat leaves the conversation so far among the chats. The line above the prompt says how much of the context is left; what happens when it is full is the setting context_full: drop_oldest sends the oldest turns no longer, shift also lets an answer go on that fills the context, stop gives the prompt back. In an empty prompt, up and down walk through the prompts that were sent.",
+        "A new chat keeps the conversation so far in the list of chats. The line above the prompt says how much of the context is left; the setting context_full says what happens when it is full: drop_oldest stops sending the oldest turns, shift also lets an answer continue past the end of the context, stop gives the prompt back. In an empty prompt, up and down recall earlier prompts.",
     ),
 ];
 
 const REQUESTS: &[HelpPart] = &[
     Heading("Requests: who asks what, how long does it wait, what does it cost?"),
     Text(
-        "A row for each request, of other programs by the APIs and of taffrail itself: all that wait or run, and the last that have ended. Below, everything about the selected one.",
+        "A row for each request, from other programs through the APIs and from taffrail itself: all that wait or run, and the latest that have ended. Below, everything about the selected one.",
     ),
     Term("Client", "the name of its API key, or local; chat, command, race or suite for taffrail itself"),
     Term("Agent", "the program, as it names itself"),
@@ -53,7 +53,7 @@ const REQUESTS: &[HelpPart] = &[
     Term("Queue", "from its arrival until the worker began; TTFT is from its arrival to the first token"),
     Term("pp tok/s", "prompt tokens evaluated per second; tok/s is generated tokens per second"),
     Term("Cached", "prompt tokens that were in the context already; Prompt is all of them"),
-    Term("J", "gross energy; of what is decoded together, each request has its part"),
+    Term("J", "gross energy; requests that are decoded together share it"),
     Heading("Filter"),
     Text("Words that must all occur in the client, agent, API, model, state or finish reason; or"),
     Term("client:laptop", "also agent: api: model: state: finish:, and - before what is not wanted"),
@@ -63,7 +63,7 @@ const REQUESTS: &[HelpPart] = &[
 const CHATS: &[HelpPart] = &[
     Heading("Chats: what was talked about, with which model?"),
     Text(
-        "Every conversation, the last one first. Enter loads its model, unless a session has it, and the conversation goes on. The search takes words that must all occur in its name, its model, or in what was said. `taffrail chats` lists, shows, exports and deletes them too.",
+        "Every conversation, the latest first. Enter continues one, and loads its model unless it is running. The search takes words that must all occur in the name, the model or the text. Space marks conversations, to export or delete them together. `taffrail chats` lists, shows, exports and deletes them too.",
     ),
     Term("●", "a session has this conversation now"),
     Term("export", "writes a Markdown and a JSON file to the exports folder"),
@@ -102,7 +102,7 @@ const FILTER: &[HelpPart] = &[
     Term("license:osi", "by the strictest license that applies: osi, open, terms, nc, unknown; or part of its name"),
     Term("open:data", "rated open by at least one source: weights, data, code, evaluation, report"),
     Term("size<5gb", "also params context tok/s j/tok, with < > <= >= =, and a colon before them or not"),
-    Term(">7b  <5gb", "a comparison alone asks for parameters or the size"),
+    Term(">7b  <5gb", "a comparison alone applies to parameters or size"),
     Term("store:hf", "also name: repo: arch: quant: is:runnable is:loaded is:damaged"),
     Term("-word", "without what the word asks for"),
 ];
@@ -153,14 +153,14 @@ const BENCH: &[HelpPart] = &[
 const HISTORY: &[HelpPart] = &[
     Heading("History: what was run before?"),
     Text(
-        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, `kind:bench`, `model:qwen`, `tok/s>20`, `j/tok<3`, and `-` before what is not wanted. Enter on an answer goes on with its conversation; on a race it shows the columns, on a bench or a suite the table. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, `kind:bench`, `model:qwen`, `tok/s>20`, `j/tok<3`, and `-` before what is not wanted. Enter on an answer continues its conversation; on a race it shows the columns, on a bench or a suite the table. Space marks records, to delete them together. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
     ),
 ];
 
 const SUITES: &[HelpPart] = &[
     Heading("Suites: which models pass my own prompts, and at what cost?"),
     Text(
-        "A suite is a TOML file of prompts with checks. It runs over the marked models, or the one selected in the Library, one after the other. Your own suites are in the folder `suites` next to config.toml. Answers from earlier runs with the same files and settings are reused.",
+        "A suite is a TOML file of prompts with checks. It runs over the marked models, or the one selected in the Library, one after the other. Space marks suites, to run them one after another while this dashboard is open. Your own suites are in the folder `suites` next to config.toml. Answers from earlier runs with the same files and settings are reused.",
     ),
     Term(
         "Prompts",
@@ -206,7 +206,7 @@ const MACHINE: &[HelpPart] = &[
     Term("Age", "how old the reading was when the sample was taken"),
     Term(
         "Power goes to",
-        "sessions: by their work, idle power included while one answers; other: other programs; standby: what loaded models draw above an empty machine; idle: the rest without work; unattributed: what can not be attributed",
+        "sessions: by their work, idle power included while one answers; other: other programs; standby: what loaded models draw above an empty machine; idle: the rest without work; unattributed: what cannot be attributed",
     ),
     Term("Idle", "lowest 30 s mean without an answer, with and without a loaded model; or as calibrated"),
 ];
@@ -236,7 +236,7 @@ const GRADES: &[HelpPart] = &[
     Term("—", "unknown, which is not zero; the Machine screen says why and how to fix it"),
     Heading("Mouse"),
     Text(
-        "A click selects and focuses, a double click acts, the wheel scrolls what is under it, a drag over a graph reads it out; tabs and keys in the footer are buttons. Hold shift to select text as your terminal does. `ui.mouse = false` turns it off.",
+        "A click selects and focuses, a double click acts, the wheel scrolls what is under it, a drag over a graph moves its cursor; tabs and keys in the footer are buttons. Hold shift to select text as your terminal does. `ui.mouse = false` turns it off.",
     ),
 ];
 

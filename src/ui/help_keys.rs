@@ -22,7 +22,7 @@ enum Group {
 impl Group {
     fn name(self) -> &'static str {
         match self {
-            Self::Act => "Act",
+            Self::Act => "Actions",
             Self::Select => "Select and list",
             Self::View => "View",
             Self::Graphs => "Graphs and machine",
@@ -252,7 +252,7 @@ mod tests {
         for columns in [40, 74, 84] {
             let lines = table(&canvas, Mode::Library, columns);
             let text = text_of(&lines);
-            for group in ["Act", "Select and list", "Go to", "Program"] {
+            for group in ["Actions", "Select and list", "Go to", "Program"] {
                 assert!(text.contains(group), "{columns}: {text}");
             }
             assert!(has(Mode::Library, Action::Mark) && text.contains("space"), "{text}");

@@ -12,6 +12,7 @@ pub enum List {
     OtherProcesses,
     Requests,
     Models,
+    Chats,
     Repositories,
     Quants,
     Downloads,

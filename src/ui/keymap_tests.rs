@@ -70,7 +70,7 @@ fn faults_say_which_key_and_what_would_be_right() {
     for (changes, expected) in [
         (&[("stopp", &["x"][..])][..], "keys: there is no action `stopp`; did you mean `stop`?"),
         (&[("zzzzzz", &["x"])], "keys: there is no action `zzzzzz`"),
-        (&[("stop", &["hyper-x"])], "keys: stop: `hyper` is no modifier: use ctrl, alt or shift"),
+        (&[("stop", &["hyper-x"])], "keys: stop: `hyper` is not a modifier: use ctrl, alt or shift"),
         (&[("stop", &["r"])], "keys: `r` is bound to both `stop` and `restart`; it does `stop`"),
         (
             &[("restart", &["ctrl-r"]), ("stop", &["ctrl-r"])],

@@ -1,49 +1,72 @@
-//! The marks: which models are marked, and which of them a list does not show.
+//! Marked rows of a list of something other than models, whose marks are the next race.
 
-use domain::Domain;
+/// The most rows of one list that are marked: more than anybody picks by hand, and each is a command.
+const MAX_MARKED: usize = 200;
 
-use crate::ui::{Mode, State, Ui};
+/// Why a row can't be marked.
+pub(super) const TOO_MANY_MARKS: &str = "200 rows are marked, and that is the most";
 
-/// Names that a sentence lists.
-const MAX_NAMES: usize = 8;
+/// Marked rows of a list, in the order in which they were marked. Each has a key that names it for ever, and a name for a
+/// sentence, since a filter may hide its row.
+#[derive(Debug, Clone)]
+pub struct Marks<K>(Vec<(K, String)>);
 
-impl Ui {
-    /// The marked models that the list on the screen does not show, by their names. Lists of other things hide none.
-    pub(super) fn marked_hidden<'a>(&'a self, domain: &'a Domain) -> Vec<&'a str> {
-        let is_shown = |id: &str| match Mode::list(self, domain) {
-            Mode::Library if self.library.filter.is_empty() => true,
-            Mode::Library => {
-                let mut shown = self.library.rows.iter().filter_map(|row| domain.library.models.get(*row));
-                shown.any(|model| model.id == id)
-            }
-            Mode::Fleet => {
-                let mut shown = self.fleet.rows.iter().filter_map(|row| domain.session(*row));
-                shown.any(|session| session.model.id == id)
-            }
-            _ => true,
-        };
-        let hidden = self.race.entries.iter().filter(|entry| !is_shown(&entry.model.id));
-        hidden.map(|entry| entry.model.name.as_str()).collect()
-    }
-
-    /// What is done to the marked models, in a sentence: how many and which, those that the list hides named as such.
-    pub(super) fn told_marked(&self, domain: &Domain, what: &str) -> Option<String> {
-        let names: Vec<&str> = self.race.entries.iter().map(|entry| entry.model.name.as_str()).collect();
-        let (count, hidden) = (names.len(), self.marked_hidden(domain));
-        let list = |names: &[&str]| {
-            let more = names.len().saturating_sub(MAX_NAMES);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ") + &more
-        };
-        let models = if count == 1 { "model" } else { "models" };
-        let hidden = if hidden.is_empty() { String::new() } else { format!("; not shown here: {}", list(&hidden)) };
-        (count > 0).then(|| format!("{what} {count} marked {models}: {}{hidden}", list(&names)))
+impl<K> Default for Marks<K> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-impl State {
-    /// How many marked models the list on the screen does not show.
-    pub(super) fn n_marked_hidden(&self) -> usize {
-        self.ui.marked_hidden(&self.domain).len()
+impl<K: PartialEq> Marks<K> {
+    /// Mark a row, or unmark it; `false` where too many are marked.
+    pub(super) fn turn(&mut self, key: K, name: String) -> bool {
+        if self.has(&key) {
+            self.remove(&key);
+        } else if self.0.len() == MAX_MARKED {
+            return false;
+        } else {
+            self.0.push((key, name));
+        }
+        true
+    }
+
+    /// Whether a row is marked.
+    pub fn has(&self, key: &K) -> bool {
+        self.0.iter().any(|(marked, _)| marked == key)
+    }
+
+    /// How many are marked.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is marked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Unmark all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Unmark a row that is no more.
+    pub(super) fn remove(&mut self, key: &K) {
+        self.0.retain(|(marked, _)| marked != key);
+    }
+
+    /// The keys of the marked rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// The names of the marked rows.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// The names of those that are not among the rows that show.
+    pub(super) fn hidden(&self, shows: impl Fn(&K) -> bool) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| !shows(key)).map(|(_, name)| name.as_str()).collect()
     }
 }

@@ -21,6 +21,7 @@ mod help;
 mod help_keys;
 pub mod hits;
 pub mod keymap;
+mod marked;
 mod marks;
 mod mode;
 mod overlay;

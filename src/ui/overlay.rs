@@ -221,8 +221,10 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
     let name = state.domain.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
     let rows = form.fields();
     let inside = window(canvas, area, 84, rows.len() as u16 + 6, &format!("settings · {name}"));
+    // Two lines of help and the keys; a blank one before them where there is room for it.
     let foot = u16::from(inside.height > 6) * 3;
-    let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
+    let gap = u16::from(inside.height > rows.len() as u16 + foot);
+    let list = Rect { height: inside.height.saturating_sub(foot + gap), ..inside };
     let room = usize::from(list.height);
     view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), rows.len(), room);
     for (index, field) in rows.iter().enumerate().skip(view_state.form_offset).take(room) {
@@ -242,7 +244,8 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
             canvas.say(place.x, place.y, place.width, &value, Meaning::Text);
         }
         let x = place.right() + 1;
-        canvas.say(x, line.y, line.right().saturating_sub(x), &note(form, field), Meaning::Muted);
+        let (note, columns) = (note(form, field), line.right().saturating_sub(x));
+        canvas.say(x, line.y, columns, &text::fit_words(&note, usize::from(columns)), Meaning::Muted);
         choice(canvas, line, is_chosen);
         if is_chosen && form.is_fresh && !form.input.is_empty() {
             // What is typed takes its place.
@@ -256,8 +259,8 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
     if foot > 0 {
         let chosen = rows.get(form.chosen);
         let help = chosen.map_or_else(String::new, |field| note(form, field));
-        let line = row(inside, inside.height - 2);
-        canvas.say(line.x, line.y, line.width, &help, Meaning::Text);
+        let style = canvas.style(Meaning::Text);
+        canvas.paragraph(Rect { height: 2, ..row(inside, inside.height - foot) }, &help, style);
         let line = row(inside, inside.height - 1);
         if let Some(error) = &form.error {
             let field = chosen.map_or("", |field| field.name);

@@ -311,7 +311,7 @@ pub(super) fn memory(domain: &Domain, session: &Session) -> Memory {
 }
 
 fn process(lines: &mut Lines, session: &Session) {
-    lines.heading("As the system counts it");
+    lines.heading("According to the system");
     match session.process {
         Some(process) => {
             lines.amount("resident", process.resident, "");

@@ -17,6 +17,7 @@ use domain::storage::Grouping;
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
+use crate::ui::marks::Marks;
 use crate::ui::{Action, ChatsView, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
 /// What the screen shows.
@@ -452,6 +453,8 @@ pub struct HistoryList {
     pub generation: u64,
     /// The chosen row.
     pub chosen: usize,
+    /// The marked records, by their numbers.
+    pub marks: Marks<i64>,
     /// The filter's text.
     pub filter: Editor,
     /// Whether the filter is being typed.

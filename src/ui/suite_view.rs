@@ -1,10 +1,13 @@
 //! What one client's screen shows of suites.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::lab::suite::run::{SuiteFile, SuiteRun};
 use domain::lab::suite::tally::Cost;
+
+use crate::ui::marks::Marks;
 
 /// What shows of suites.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +16,12 @@ pub struct SuiteView {
     pub suites: Option<Vec<SuiteEntry>>,
     /// The selected one.
     pub chosen: usize,
+    /// The marked ones.
+    pub marks: Marks<PathBuf>,
+    /// Those that are to run once the one that runs is over.
+    pub queue: VecDeque<Arc<SuiteFile>>,
+    /// Whether the next one was asked for and has not begun.
+    pub(super) is_starting: bool,
     /// Whether one is being picked while the result of another is there.
     pub picks: bool,
     /// The selected model of the run.

@@ -72,3 +72,33 @@ fn gaps_are_filled_from_the_parent_then_from_the_nearest_meaning() {
     assert_eq!(bare.style(Meaning::Focus), Style::new().fg(Color::Blue));
     assert_eq!(bare.style(Meaning::Selection), Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED));
 }
+
+/// The relative luminance of a color, as WCAG 2 has it.
+fn luminance(color: Color) -> f64 {
+    let Color::Rgb(red, green, blue) = color else { panic!("{color:?} is no color of its own") };
+    let linear = |part: u8| {
+        let part = f64::from(part) / 255.0;
+        if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+}
+
+/// Text of every kind, and the glyphs of all series, can be read on the ground and on a selected row.
+#[test]
+fn colors_have_the_contrast_that_text_needs() {
+    let (themes, _) = Theme::load_all(None);
+    for name in ["dark", "light", "logbook"] {
+        let theme = &themes[name];
+        let ground = |meaning| theme.style(meaning).bg.or(theme.style(meaning).fg).unwrap();
+        for (role, meaning, _) in NAMES {
+            if matches!(meaning, Meaning::Background | Meaning::Selection | Meaning::Border) {
+                continue;
+            }
+            for behind in [Meaning::Background, Meaning::Selection] {
+                let (one, other) = (luminance(theme.style(meaning).fg.unwrap()), luminance(ground(behind)));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(contrast >= 4.5, "{name}: {role} on {behind:?} has {contrast:.2}");
+            }
+        }
+    }
+}

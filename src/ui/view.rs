@@ -202,11 +202,10 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.put_hints((x, area.y, right_columns), &right);
 }
 
-/// How many models are marked, and how many of them the list does not show.
+/// How many rows are marked, and how many of them the list does not show.
 fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
-    let n_marked = state.ui.race.entries.len();
+    let (n_marked, n_hidden) = state.n_marked();
     let counts = !matches!(canvas.mode, Mode::Race | Mode::RacePrompt | Mode::Top) && !canvas.mode.is_dialog();
-    let n_hidden = state.n_marked_hidden();
     let hidden = if n_hidden > 0 { format!(", {n_hidden} not shown") } else { String::new() };
     (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("◆ {n_marked} marked{hidden}  ")))
 }

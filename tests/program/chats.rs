@@ -128,7 +128,7 @@ fn a_context_that_fills_says_so_in_time() {
             !screen.contains("› Tell") && screen.contains("enter send") && screen.contains("tokens left")
         });
         if place == 2 {
-            terminal.see("then the oldest turns go");
+            terminal.see("full: oldest turns go");
         }
     }
     terminal.see("no longer sent");
@@ -220,4 +220,47 @@ fn a_chat_in_lines_in_a_terminal_has_history() {
     dashboard.escape();
     dashboard.see("ready");
     dashboard.see("Press enter to write a prompt");
+}
+
+#[test]
+fn lines_that_are_typed_while_an_answer_comes_are_kept_and_do_not_show_in_it() {
+    let home = Home::new();
+    let mut terminal =
+        Terminal::open_with(&home, 100, 40, &["chat", "ishmael-1m", "--max-tokens", "120", "--seed", "1"]);
+    terminal.see(">>>");
+    terminal.send("Call me Ishmael\r");
+    // Two lines and the beginning of a third at once, before the answer has ended.
+    terminal.send("/set verbose\r/show license\rAnd th");
+    terminal.wait("all of them", |screen| {
+        screen.contains(">>> /set verbose") && screen.contains(">>> /show license") && screen.contains(">>> And th")
+    });
+    let screen = terminal.text();
+    let answer = screen.split(">>> Call me Ishmael").nth(1).unwrap().split(">>> /set verbose").next().unwrap();
+    assert!(!answer.contains("/set") && !answer.contains("And th"), "{screen}");
+    terminal.send("en?\r");
+    terminal.see("tok/s");
+    terminal.send("/bye\r");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn a_chat_in_lines_loads_another_model_and_shows_what_ollamas_users_ask_for() {
+    let home = Home::new();
+    let lines = "/show\n/show license\n/show template\n/show modelfile\n/set parameter repeat_last_n 32\n/set format json\n\
+                 /show parameters\n/load ishmael-4m\n/show info\n/load nothing-of-this-name\n/bye\n";
+    let ran = home.run_with_input(&["chat", "ishmael-1m", "--context-full", "drop"], lines);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in [
+        "/show modelfile",
+        "FROM ",
+        "set repeat_last_n to 32",
+        "repeat_last_n     32",
+        "format            json",
+        "context_full      drop_oldest",
+        "a new chat begins with ishmael-4m",
+        "model       ishmael-4m",
+        "nothing-of-this-name",
+    ] {
+        assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
 }

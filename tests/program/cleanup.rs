@@ -191,7 +191,7 @@ fn killed_between_two_steps_it_is_taken_back_by_the_next_start() {
         child.wait().unwrap();
         let ran = home.run(&["ls"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.stderr.contains("was cut short; it has been taken back"), "{ran:?}");
+        assert!(ran.stderr.contains("was interrupted; it was undone"), "{ran:?}");
         assert_eq!(tree(&home), before, "{arguments:?}");
         assert!(!home.path(".taffrail-trash").exists());
         assert_eq!(home.run(&["ls"]).stderr, "");
@@ -443,7 +443,7 @@ fn killed_while_ollamas_server_deletes_it_is_as_before() {
     child.kill().unwrap();
     child.wait().unwrap();
     let ran = home.run(&["ls"]);
-    assert!(ran.stderr.contains("taken back"), "{ran:?}");
+    assert!(ran.stderr.contains("was undone"), "{ran:?}");
     assert_eq!(check_ollama(&root), 2);
     assert!(!home.path(".taffrail-trash").exists());
 }

@@ -113,7 +113,7 @@ fn other_names_of_commands_do_the_same() {
     let home = Home::new();
     assert_eq!(home.run(&["list", "--json"]).stdout, home.run(&["ls", "--json"]).stdout);
     let ran = home.run(&["ps"]);
-    assert_eq!((ran.code, ran.stdout.starts_with("no server runs")), (Some(0), true), "{ran:?}");
+    assert_eq!((ran.code, ran.stdout.starts_with("no server is running")), (Some(0), true), "{ran:?}");
     let document = home.run(&["ps", "--json"]).json();
     assert_eq!((&document["schema"], &document["sessions"]), (&"taffrail/ps/1".into(), &serde_json::json!([])));
 }

@@ -14,6 +14,8 @@ mod command_line;
 mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(all(unix, feature = "llama"))]
+mod first_minute;
 #[cfg(unix)]
 mod getting;
 #[cfg(unix)]

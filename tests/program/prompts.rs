@@ -176,7 +176,7 @@ fn hints_can_be_followed() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     for said in [
         "the context is 512 tokens, the most that the model was made for, and not 4096 as asked",
-        "made for no longer context",
+        "the model has no longer context",
     ] {
         assert!(ran.stderr.contains(said), "{ran:?}");
     }

@@ -113,7 +113,7 @@ fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
         ("pequod/whale-GGUF/other.gguf", 3, ["other.gguf", "hint"]),
         ("../etc:x", 3, ["../etc", "OWNER/NAME"]),
         ("whale", 3, ["whale", "OWNER/REPO[:QUANT]"]),
-        ("qwen3:8b", 3, ["no repository of the Hugging Face Hub", "search=qwen3"]),
+        ("qwen3:8b", 3, ["not a repository of the Hugging Face Hub", "search=qwen3"]),
         ("https://ollama.com/library/qwen3:8b", 3, ["`qwen3:8b`", "OWNER/REPO[:QUANT]"]),
         ("pequod/gated/m.gguf", 4, ["gated", "accept the terms at http://127.0.0.1"]),
         ("slow/down", 1, ["2 min", "token"]),
@@ -244,7 +244,7 @@ fn of_two_pulls_at_once_one_waits_and_both_succeed() {
     let second = pull(&home, &hub, &[&format!("{REPOSITORY}:Q8_0")]);
     let first: Ran = first.wait_with_output().unwrap().into();
     assert_eq!((first.code, second.code), (Some(0), Some(0)), "{first:?} {second:?}");
-    assert!(second.stderr.contains("fetches this file"), "{second:?}");
+    assert!(second.stderr.contains("is downloading this file"), "{second:?}");
     let gets = hub.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains("/resolve/")).count();
     assert_eq!(gets, 1, "the file came once");
     check_layout(&home, &repo, "whale-Q8_0.gguf");
@@ -277,7 +277,7 @@ fn a_full_disk_keeps_what_came_and_says_so() {
     assert!(full.is_err(), "the disk is full");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("the disk is full") && ran.stderr.contains("what has come is kept"), "{ran:?}");
+    assert!(ran.stderr.contains("the disk is full") && ran.stderr.contains("what was downloaded is kept"), "{ran:?}");
     assert!(part_len(&home) > 100_000);
     std::fs::remove_file(cache.join("other")).unwrap();
     let ran = pull(&home, &hub, &[&target]);

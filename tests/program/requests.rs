@@ -47,7 +47,7 @@ fn requests(home: &Home, arguments: &[&str]) -> Ran {
 #[test]
 fn what_a_program_asked_is_listed_with_its_figures() {
     let home = Home::served();
-    assert_eq!(requests(&home, &[]).code, Some(3), "no server runs");
+    assert_eq!(requests(&home, &[]).code, Some(3), "no server is running");
     let address = serve(&home);
     assert_eq!(requests(&home, &[]).stdout.trim(), "no requests yet");
     assert!(read(ask(&address, 5)).contains("200 OK"));

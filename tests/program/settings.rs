@@ -61,7 +61,7 @@ fn what_can_not_be_set_is_said_and_the_file_stays() {
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     let mut command = home.command(&["config", "set", "ui.theme", "dark"]);
     let output = command.env("TAFFRAIL_UI_THEME", "light").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("TAFFRAIL_UI_THEME of the environment goes before"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("environment variable TAFFRAIL_UI_THEME overrides"));
 }
 
 #[test]
@@ -80,5 +80,5 @@ fn the_file_opens_in_the_editor_and_is_checked_then() {
     assert!(said.contains("config.toml:2:1") && said.contains("did you mean `theme`"), "{said}");
     assert!(edit("exit 3").1.contains("ended with"));
     let output = home.command(&["config", "edit"]).env("EDITOR", "no-such-editor").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("name your editor in the variable EDITOR"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("set EDITOR to your editor"));
 }

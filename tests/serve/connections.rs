@@ -71,7 +71,7 @@ fn a_signal_ends_the_server_in_order() {
         let (code, log) = server.end(signal);
         assert_eq!(code, Some(0), "{log:?}");
         let rest = read_all(stream);
-        assert!(rest.contains("the server is ending"), "{rest}");
+        assert!(rest.contains("the server is shutting down"), "{rest}");
         assert!(!log.iter().any(|line| line.contains("panicked")), "{log:?}");
     }
 }

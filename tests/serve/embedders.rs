@@ -132,7 +132,7 @@ fn a_plan_says_what_a_request_for_a_model_would_do() {
     let home = Home::new();
     let plan = |home: &Home, arguments: &[&str]| home.run(&[&["serve", "plan"], arguments].concat());
     let (code, out, error) = plan(&home, &[MODEL]);
-    assert!(code == 0 && out.contains("needs ") && out.contains("no server runs"), "{out}{error}");
+    assert!(code == 0 && out.contains("needs ") && out.contains("no server is running"), "{out}{error}");
     let (code, _, error) = plan(&home, &["no-such-model"]);
     assert!(code != 0 && error.contains("no-such-model"), "{error}");
     let document = |home: &Home| -> Value {

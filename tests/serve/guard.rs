@@ -51,7 +51,10 @@ fn hosts_and_origins_of_others_are_refused() {
 fn a_network_address_needs_a_key_and_a_scope() {
     let home = Home::new();
     let (code, _, error) = home.run(&["serve", "--listen", "0.0.0.0:0"]);
-    assert!(code == 4 && error.contains("needs a key") && error.contains("taffrail keys add"), "{code} {error}");
+    assert!(
+        code == 4 && error.contains("requires an API key") && error.contains("taffrail keys add"),
+        "{code} {error}"
+    );
 
     let add = |name: &str, scope: &str| {
         let (code, key, _) = home.run(&["keys", "add", name, "--scope", scope]);

@@ -90,7 +90,7 @@ fn what_is_wrong_is_answered_in_the_apis_shape() {
         ("/api/chat", ask(&[("think", json!("perhaps"))]), 400, "think"),
         ("/api/generate", json!({"model": MODEL, "prompt": "x", "images": ["aGk="]}), 400, "images"),
         ("/api/show", json!({}), 400, "model"),
-        ("/api/nothing", json!({}), 404, "nothing"),
+        ("/api/nothing", json!({}), 404, "no such endpoint"),
     ] {
         let reply = server.post(path, &request);
         let error = reply.json()["error"].as_str().unwrap().to_owned();

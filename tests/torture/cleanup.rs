@@ -151,7 +151,7 @@ fn a_kill_within_a_cleanup_loses_nothing() {
             () if now == *planned => "as planned",
             () => panic!("{what}: neither as before nor as planned\nsaid: {said}\nbefore: {before:#?}\nnow: {now:#?}"),
         };
-        let said = if said.contains("cut short") { "mended" } else { "at rest" };
+        let said = if said.contains("interrupted") { "mended" } else { "at rest" };
         *ends.lock().unwrap().entry(end).or_default() += 1;
         *ends.lock().unwrap().entry(said).or_default() += 1;
         check_undo(&what, operation, &home, &before, end == "as planned");

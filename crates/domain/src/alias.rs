@@ -63,7 +63,7 @@ pub fn resolve<'a>(domain: &'a Domain, name: &str) -> Result<Target<'a>, Refused
         if let Some((name, alias)) = domain.settings.models.get_key_value(name) {
             let model = find(domain, &alias.model).ok_or_else(|| {
                 let reason = format!("no model is called `{}`, which `{name}` is an alias of", clean(&alias.model));
-                missing(domain, reason).with_hint(format!("mend [models.{name}] in config.toml"))
+                missing(domain, reason).with_hint(format!("fix [models.{name}] in config.toml"))
             })?;
             return Ok(Target { model, alias: Some((name, alias)) });
         }

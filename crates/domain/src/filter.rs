@@ -178,7 +178,7 @@ fn read_word<F: Copy>(word: &str, fields: &[Field<F>]) -> Result<Test<F>, String
     let name = field.names[0];
     match field.kind {
         Kind::Text | Kind::Words(_) if value.starts_with(['<', '>']) => {
-            Err(format!("`{name}` is no number; ask {name}:WORD"))
+            Err(format!("`{name}` is not a number; write {name}:WORD"))
         }
         Kind::Text | Kind::Words(_) => {
             let value = value.strip_prefix('=').unwrap_or(value);

@@ -350,7 +350,7 @@ fn odd_type(tensor: &Tensor, role: &str) -> Option<String> {
             | "ffn_down_exps.weight"
     );
     let is_odd = is_matrix && !tensor.tensor_type.is_for_weights();
-    is_odd.then(|| format!("has the type {}, which no weights have", tensor.tensor_type.name()))
+    is_odd.then(|| format!("has the type {}, which weights never have", tensor.tensor_type.name()))
 }
 
 /// A tensor's block and the rest of its name.

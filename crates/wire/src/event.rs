@@ -265,6 +265,9 @@ pub struct Counters {
     /// rest is the network's and whatever lies between.
     #[serde(default)]
     pub engine_ttft_us: Option<u64>,
+    /// Decode calls of the worker so far, whatever request they were for; 0 where another program answers.
+    #[serde(default)]
+    pub n_decodes: u64,
 }
 
 impl Counters {

@@ -14,7 +14,7 @@ pub enum Error {
     #[error("frame of {0} bytes is above the limit of {MAX_FRAME}")]
     TooLong(usize),
     /// The body is no such message.
-    #[error("frame is no message of this protocol: {0}")]
+    #[error("frame is not a message of this protocol: {0}")]
     Malformed(#[from] serde_json::Error),
     /// The pipe failed, or ended inside a frame.
     #[error("pipe failed: {0}")]

@@ -23,4 +23,4 @@ pub use request::{
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 12;
+pub const VERSION: u32 = 13;

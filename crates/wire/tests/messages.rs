@@ -27,7 +27,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 12);
+    assert_eq!(wire::VERSION, 13);
 }
 
 #[test]
@@ -183,6 +183,7 @@ fn events() {
         n_past: 8,
         n_shifted: 9,
         engine_ttft_us: None,
+        n_decodes: 7,
     };
     let hello = Hello {
         version: 1,
@@ -233,7 +234,7 @@ fn events() {
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
             Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
-            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8,"n_shifted":9,"engine_ttft_us":null}}"#,
+            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8,"n_shifted":9,"engine_ttft_us":null,"n_decodes":7}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {
@@ -248,7 +249,7 @@ fn events() {
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
-            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null}}"#,
+            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null,"n_decodes":0}}"#,
         ),
         (
             Event::Failed(failure),
@@ -287,7 +288,7 @@ fn calls_of_tools_come_in_parts() {
             counters: Counters::default(),
             tokens: Vec::new(),
         },
-        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null}}"#,
+        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0,"n_shifted":0,"engine_ttft_us":null,"n_decodes":0}}"#,
     )]);
 }
 

@@ -247,7 +247,7 @@ fn vector(sum: &[f64], count: f64, normalize: bool) -> Result<Vec<f32>, Failure>
     if vector.iter().all(|number| number.is_finite()) {
         Ok(vector)
     } else {
-        Err(failed("the model's numbers are none".to_owned()))
+        Err(failed("the model's numbers are not finite".to_owned()))
     }
 }
 
@@ -267,7 +267,7 @@ fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, us
     if tokens.len() > most {
         if !truncate {
             let message = format!("input {place} has {} tokens, and {most} are the most", tokens.len());
-            return Err(fail(FailureKind::PromptTooLong, message, "shorten it, or have it cut in parts"));
+            return Err(fail(FailureKind::PromptTooLong, message, "shorten it, or split it"));
         }
         // What the vocabulary puts behind a text belongs behind one that is cut too: the vector may be that token's.
         let closing = tokens.last().copied().filter(|token| is_text && model.closes_text(*token));
@@ -281,12 +281,12 @@ fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, us
 
 /// The refusal of a number that is no token.
 pub(crate) fn no_token(token: i32, model: &Model) -> Failure {
-    let message = format!("{token} is no token: this vocabulary has {}", model.n_vocab());
-    fail(FailureKind::Request, message, "take the tokens of this model")
+    let message = format!("{token} is not a token: this vocabulary has {}", model.n_vocab());
+    fail(FailureKind::Request, message, "use tokens of this model")
 }
 
 fn failed(message: String) -> Failure {
-    fail(FailureKind::Decode, message, "try again; if it stays so, restart the session")
+    fail(FailureKind::Decode, message, "try again; if it persists, restart the session")
 }
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ impl Engine {
         mut each: impl FnMut(&Self, usize, &[f32]) -> bool,
     ) -> Result<(), String> {
         if !tokens.iter().all(|token| self.model.is_token(*token)) {
-            return Err("a token is none of the vocabulary".to_owned());
+            return Err("a token is not in the vocabulary".to_owned());
         }
         let context = self.scoring_context(tokens.len())?;
         // SAFETY: the context is live; nothing refers to what it holds.

@@ -50,7 +50,10 @@ impl Grammar {
         let is_schema = matches!(wanted, wire::Grammar::JsonSchema(_));
         let refuse = |reason: &str| {
             let (what, hint) = if is_schema {
-                ("the JSON schema can't be made a grammar", "a simpler schema, whose answers are checked afterwards")
+                (
+                    "the JSON schema can't be converted to a grammar",
+                    "a simpler schema, whose answers are checked afterwards",
+                )
             } else {
                 ("the grammar can't be used", "llama.cpp's grammars/README.md describes GBNF")
             };
@@ -77,7 +80,7 @@ impl Grammar {
     pub(crate) fn of_calls(model: &Model, gbnf: &str, start: &Start<'_>) -> Result<Self, Failure> {
         let refuse = |reason: &str| {
             let hint = "simpler parameters, or fewer tools";
-            fail(FailureKind::Request, format!("the tools can't be made a grammar: {reason}"), hint)
+            fail(FailureKind::Request, format!("the tools can't be converted to a grammar: {reason}"), hint)
         };
         let _ = log::take_error();
         match start {
@@ -122,6 +125,6 @@ impl Grammar {
 
     /// Go on with a token that is allowed.
     pub(crate) fn accept(&mut self, token: i32) -> Result<(), String> {
-        self.0.try_accept(LlamaToken(token)).map_err(|_| "the answer left its grammar".to_owned())
+        self.0.try_accept(LlamaToken(token)).map_err(|_| "the answer broke its grammar".to_owned())
     }
 }

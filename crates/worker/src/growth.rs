@@ -14,7 +14,7 @@ pub(crate) struct Bounded {
 }
 
 /// Bound the address space by what is in use now and so many bytes more. `None` where the system offers no such bound, or
-/// a lower one holds already.
+/// a lower limit applies already.
 #[cfg(target_os = "linux")]
 pub(crate) fn bound(growth: u64) -> Option<Bounded> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -54,7 +54,7 @@ mod tests {
         let bounded = bound(1 << 40);
         if let Some(bounded) = bounded {
             assert!(getrlimit(Resource::As).current > Some(1 << 40));
-            assert!(bound(1 << 41).is_none(), "a lower one holds already");
+            assert!(bound(1 << 41).is_none(), "a lower limit applies already");
             drop(bounded);
         }
         assert_eq!(getrlimit(Resource::As).current, before);

@@ -42,6 +42,8 @@ mod embed;
 #[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]
+mod gather;
+#[cfg(feature = "llama")]
 mod grammar;
 #[cfg(feature = "llama")]
 mod growth;

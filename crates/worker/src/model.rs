@@ -357,6 +357,6 @@ fn load_hint(reason: &str) -> &'static str {
     } else if reason.contains("alloc") || reason.contains("memory") {
         "close other sessions, or choose a smaller model or quantisation"
     } else {
-        "the session's log has llama.cpp's own words"
+        "the session's log has llama.cpp's own messages"
     }
 }

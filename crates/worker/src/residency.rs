@@ -32,7 +32,7 @@ pub fn share(path: &Path) -> io::Result<(f64, u64)> {
     let length = metadata.len();
     let is_owner = metadata.uid() == rustix::process::geteuid().as_raw() || rustix::process::geteuid().is_root();
     if !is_owner && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
-        return Err(io::Error::other("the kernel tells this of your own files alone"));
+        return Err(io::Error::other("the kernel reports this for your own files only"));
     }
     if length == 0 {
         return Ok((0.0, 0));

@@ -6,13 +6,14 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Query, Request, Score};
 
 use crate::control::{CONTROL, MAX_PARALLEL, MAX_QUERIES};
+use crate::gather::Gather;
 use crate::note::note;
 use crate::out::Out;
 use crate::scheduler::{self, Scheduler};
@@ -195,10 +196,12 @@ fn refuse(out: &Out, id: u64) {
 /// Carry out tasks in order, and between them what the requests that run need.
 fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> ExitCode {
     let mut scheduler: Option<Scheduler> = None;
+    let mut gather = Gather::default();
     loop {
         let seen = CONTROL.n_changes();
         loop {
-            match tasks.try_recv() {
+            let n_running = scheduler.as_ref().map_or(0, Scheduler::n_running);
+            match next(tasks, gather.patience(n_running, Instant::now())) {
                 Ok(task) => {
                     if let Some(code) = carry_out(task, llama, &mut scheduler, out) {
                         return code;
@@ -210,6 +213,7 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
                 Err(TryRecvError::Disconnected) => return ExitCode::FAILURE,
             }
         }
+        gather.begin();
         // Where the worker is to stop, this ends all that runs.
         let is_changed = scheduler.as_mut().is_some_and(Scheduler::step);
         if CONTROL.is_stopping() {
@@ -223,6 +227,15 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
             CONTROL.wait_for_change(seen);
         }
     }
+}
+
+/// The next task; one that is not there yet is waited for.
+fn next(tasks: &Receiver<Task>, patience: Option<Duration>) -> Result<Task, TryRecvError> {
+    let Some(patience) = patience else { return tasks.try_recv() };
+    tasks.recv_timeout(patience).map_err(|error| match error {
+        RecvTimeoutError::Timeout => TryRecvError::Empty,
+        RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+    })
 }
 
 /// Carry out a task; the worker's status where it ends over it.

@@ -45,7 +45,7 @@ impl Scorer {
         let fewest = if request.every && request.chunk == 0 { 2 } else { 1 };
         let Some(chunk) = self.tokens.get(start..end).filter(|chunk| chunk.len() >= fewest) else {
             let message = format!("the text has {} tokens, too few for a chunk of {n_chunk}", self.tokens.len());
-            return Err(bad(message, "take a longer text, or smaller chunks"));
+            return Err(bad(message, "use a longer text or smaller chunks"));
         };
         let vocabulary = *self.vocabulary.get_or_insert_with(|| fingerprint(engine.model()));
         let mut input = chunk.to_vec();
@@ -105,7 +105,7 @@ impl Scorer {
         if let Some(error) = trouble {
             return Err(broken(error));
         }
-        result.map_err(|reason| fail(FailureKind::Decode, reason, "try again; if it stays so, take smaller chunks"))?;
+        result.map_err(|reason| fail(FailureKind::Decode, reason, "try again; if it persists, use smaller chunks"))?;
         if let Some(mut writer) = writer {
             writer.flush().map_err(broken)?;
         }

@@ -108,7 +108,7 @@ impl Session {
         if !self.engine.embeds_only() {
             return Ok(());
         }
-        let message = "this is a model for embeddings: it can't chat or complete".to_owned();
+        let message = "an embedding model can't chat or complete".to_owned();
         Err(fail(FailureKind::Request, message, "ask it for embeddings, or choose a model for text generation"))
     }
 
@@ -180,7 +180,7 @@ impl Session {
         let wrong = bias.iter().find(|one| !is_token(one.token) || !one.bias.is_finite());
         wrong.map_or(Ok(()), |one| {
             let message = format!("logit_bias names the token {}, and this model has none of that number", one.token);
-            Err(fail(FailureKind::Request, message, "`/tokenize` tells the tokens of a text"))
+            Err(fail(FailureKind::Request, message, "`/tokenize` returns the tokens of a text"))
         })
     }
 
@@ -309,7 +309,7 @@ fn file_sampling(model: &Model) -> Sampling {
 /// What the user can do about a template.
 pub(crate) fn template_hint(error: &TemplateError) -> &'static str {
     match error {
-        TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
+        TemplateError::Refused(_) => "start a new chat, or change the order of the roles",
         TemplateError::LeftOut(_) => "send the prompt raw, or without what the template has no place for",
         TemplateError::Tools(_) => "change them, or send the prompt without them",
         TemplateError::Options => "give them as an object, such as {\"reasoning_effort\": \"low\"}",

@@ -52,7 +52,7 @@ pub enum TemplateError {
     #[error("the chat template goes beyond its bounds: {0}")]
     Bounds(String),
     /// The variables that the chat gives it are none.
-    #[error("the template's options are no JSON object")]
+    #[error("the template's options are not a JSON object")]
     Options,
     /// The tools that it is to tell of are none.
     #[error("the tools can't be used: {0}")]

@@ -173,9 +173,11 @@ pub(crate) fn dismiss(mut stream: UnixStream, hello: &Hello) {
 
 /// Tell one that waits for the server's end that it comes. The stream is closed with the process.
 pub(crate) fn keep_waiting(mut stream: UnixStream, hello: &Hello) {
-    if let Ok(frame) = frames::encode_hello(hello) {
+    if let Ok(mut frame) = frames::encode_hello(hello) {
+        // Now: a server without sessions may have ended before a task is run. A socket that nothing was written to has room.
+        let n_written = rustix::io::write(&stream, &frame).unwrap_or(0);
         tokio::spawn(async move {
-            let _ = stream.write_all(&frame).await;
+            let _ = stream.write_all(&frame.split_off(n_written)).await;
             std::future::pending::<()>().await;
             drop(stream);
         });

@@ -66,7 +66,7 @@ impl Target {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// There is none.
-    #[error("no server runs")]
+    #[error("no server is running")]
     NoServer,
     /// It is of another version.
     #[error("the server that runs{} can't be used: {reason}", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
@@ -221,7 +221,7 @@ impl Link {
         let body = timeout(patience, frames::read(&mut from, MAX_FRAME)).await.map_err(timed_out)??;
         let body = body.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
         let FromServer::Snapshot(now, machine) = postcard::from_bytes(&body).map_err(io::Error::other)? else {
-            return Err(io::Error::other("it begins with no snapshot").into());
+            return Err(io::Error::other("it does not begin with a snapshot").into());
         };
         let (queue, outlet) = queue();
         let writer = tokio::spawn(async move { drop(outlet.run(to).await) });

@@ -117,7 +117,7 @@ impl Hello {
     /// two of the same version may differ while one of them is being worked on.
     pub(super) fn difference(&self, other: &Self, is_remote: bool) -> Option<String> {
         if other.program != self.program {
-            return Some("it is no server of taffrail".to_owned());
+            return Some("it is not a server of taffrail".to_owned());
         }
         if (other.protocol, &other.version) != (self.protocol, &self.version) {
             return Some(format!("it is taffrail {}, and this is {}", other.version, self.version));

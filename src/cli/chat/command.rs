@@ -30,9 +30,20 @@ pub(super) enum Slash {
     SetParameter(String, String),
     /// Texts that end an answer.
     SetStop(Vec<String>),
+    /// A sampler that is not a session setting, by its name, and its value.
+    SetSampler(&'static str, String),
     SetReasoning(bool),
     SetVerbose(bool),
+    /// Whether answers are JSON objects.
+    SetJson(bool),
+    /// Whether lines are remembered for the next chat.
+    SetHistory(bool),
+    /// Whether lines break between words.
+    SetWrap(bool),
     ShowInfo,
+    ShowLicense,
+    ShowTemplate,
+    ShowModelfile,
     ShowParameters,
     ShowSystem,
     ShowMessages,
@@ -43,7 +54,7 @@ pub(super) enum Slash {
     Undo,
     /// Keep the conversation under a name.
     Save(String),
-    /// Go on with the conversation of this name or number.
+    /// Go on with the conversation of this name or number, or load the model of this name.
     Load(String),
     /// List the conversations.
     List,
@@ -57,11 +68,22 @@ pub(super) enum Slash {
 }
 
 /// What opens and closes a text of several lines.
-pub(super) const QUOTES: &str = "\"\"\"";
+const QUOTES: &str = "\"\"\"";
 
 /// Ollama's names for settings that have others here.
 const PARAMETERS: &[(&str, &str)] =
     &[("num_ctx", "context"), ("num_predict", "max_tokens"), ("num_gpu", "gpu_layers"), ("num_thread", "threads")];
+
+/// Samplers that are no settings of a session, by Ollama's names, with what they are.
+pub(super) const SAMPLERS: &[(&str, &str)] = &[
+    ("repeat_last_n", "how many of the last tokens the penalties look at; -1 for all"),
+    ("presence_penalty", "subtracted once for a token that is there, -2 to 2"),
+    ("frequency_penalty", "subtracted for each time that a token is there, -2 to 2"),
+    ("typical_p", "keep tokens of typical surprise that together reach p; 1 is off"),
+    ("mirostat", "0 is off, 1 or 2 the version"),
+    ("mirostat_tau", "the surprise that Mirostat aims at, in bits"),
+    ("mirostat_eta", "how fast Mirostat learns, 0 to 1"),
+];
 
 /// Read a line.
 pub(super) fn read(line: &str) -> Line {
@@ -84,14 +106,17 @@ pub(super) fn read(line: &str) -> Line {
         "/list" | "/chats" => Slash::List,
         "/save" if rest.is_empty() => Slash::Wrong("/save NAME".to_owned()),
         "/save" => Slash::Save(rest.to_owned()),
-        "/load" if rest.is_empty() => Slash::Wrong("/load NAME or NUMBER; /list shows them".to_owned()),
+        "/load" if rest.is_empty() => {
+            Slash::Wrong("/load NAME of a conversation or a model; /list shows the conversations".to_owned())
+        }
         "/load" => Slash::Load(rest.to_owned()),
         "/show" => show(rest),
+        "/set" if rest.is_empty() => Slash::HelpSet,
         "/set" => return set(rest),
         "/?" | "/help" => match rest.trim_start_matches('/') {
             "set" => Slash::HelpSet,
             "show" => Slash::HelpShow,
-            "shortcuts" | "keys" => Slash::HelpKeys,
+            "shortcut" | "shortcuts" | "keys" => Slash::HelpKeys,
             _ => Slash::Help,
         },
         // A path, as in a prompt about one.
@@ -100,12 +125,17 @@ pub(super) fn read(line: &str) -> Line {
     })
 }
 
-/// A text behind three quotation marks: whole, where the line closes it.
+/// A text behind three quotation marks: whole, where the line ends with three more.
 fn quoted(kind: Kind, rest: &str, whole: impl FnOnce(String) -> Line) -> Line {
-    match rest.split_once(QUOTES) {
-        Some((text, _)) => whole(text.to_owned()),
+    match closed(rest) {
+        Some(text) => whole(text.to_owned()),
         None => Line::Begin(kind, rest.to_owned()),
     }
+}
+
+/// What stands before the quotation marks that close a text, where the line ends with them.
+pub(super) fn closed(line: &str) -> Option<&str> {
+    line.trim_end().strip_suffix(QUOTES)
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -115,11 +145,15 @@ fn split(text: &str) -> (&str, &str) {
 
 fn show(what: &str) -> Slash {
     match what {
-        "info" | "" | "license" | "modelfile" | "template" => Slash::ShowInfo,
+        "" => Slash::HelpShow,
+        "info" => Slash::ShowInfo,
+        "license" => Slash::ShowLicense,
+        "modelfile" => Slash::ShowModelfile,
+        "template" => Slash::ShowTemplate,
         "parameters" => Slash::ShowParameters,
         "system" => Slash::ShowSystem,
         "messages" => Slash::ShowMessages,
-        _ => Slash::Wrong("/show info, parameters, system or messages".to_owned()),
+        _ => Slash::Wrong(format!("there is no `/show {}`; /? show lists what there is", gguf::clean(what, 40))),
     }
 }
 
@@ -135,11 +169,14 @@ fn set(rest: &str) -> Line {
         "quiet" => Slash::SetVerbose(false),
         "think" => Slash::SetReasoning(value != "false" && value != "off"),
         "nothink" => Slash::SetReasoning(false),
-        // These are as Ollama's users like them, and can't be otherwise.
-        "history" | "nohistory" | "wordwrap" | "nowordwrap" | "format" | "noformat" => {
-            Slash::Wrong(format!("/set {what} changes nothing here"))
-        }
-        _ => Slash::Wrong("/set system, parameter, think, nothink, verbose or quiet; /? set".to_owned()),
+        "history" => Slash::SetHistory(true),
+        "nohistory" => Slash::SetHistory(false),
+        "wordwrap" => Slash::SetWrap(true),
+        "nowordwrap" => Slash::SetWrap(false),
+        "format" if value == "json" => Slash::SetJson(true),
+        "format" => Slash::Wrong("/set format json; /set noformat ends it".to_owned()),
+        "noformat" => Slash::SetJson(false),
+        _ => Slash::Wrong(format!("there is no `/set {}`; /? set lists what there is", gguf::clean(what, 40))),
     })
 }
 
@@ -149,11 +186,17 @@ fn unquoted(text: &str) -> &str {
 
 fn parameter(text: &str) -> Slash {
     let (name, value) = split(text);
-    if name.is_empty() || value.is_empty() {
+    if name.is_empty() {
+        return Slash::HelpSet;
+    }
+    if value.is_empty() {
         return Slash::Wrong("/set parameter NAME VALUE, such as `/set parameter temperature 0.2`".to_owned());
     }
     if name == "stop" {
         return Slash::SetStop(value.split_whitespace().map(|text| unquoted(text).to_owned()).collect());
+    }
+    if let Some((name, _)) = SAMPLERS.iter().find(|(sampler, _)| *sampler == name) {
+        return Slash::SetSampler(name, value.to_owned());
     }
     let own = PARAMETERS.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, own)| own);
     // Theirs for what is left open.
@@ -179,6 +222,7 @@ mod tests {
             ("  indented", Line::Prompt("  indented".to_owned())),
             ("\"\"\"one", Line::Begin(Kind::Prompt, "one".to_owned())),
             ("\"\"\"one\"\"\"", Line::Prompt("one".to_owned())),
+            ("\"\"\"a \"\"\" b", Line::Begin(Kind::Prompt, "a \"\"\" b".to_owned())),
             ("/bye", command(Slash::Bye)),
             ("/set system Be brief.", command(Slash::SetSystem("Be brief.".to_owned()))),
             ("/set system \"Be brief.\"", command(Slash::SetSystem("Be brief.".to_owned()))),
@@ -189,8 +233,21 @@ mod tests {
             ("/set parameter num_predict -1", parameter("max_tokens", "auto")),
             ("/set parameter stop \"###\" END", command(Slash::SetStop(vec!["###".to_owned(), "END".to_owned()]))),
             ("/set parameter colour red", wrong("there is no parameter `colour`; /? set lists them")),
+            ("/set parameter repeat_last_n -1", command(Slash::SetSampler("repeat_last_n", "-1".to_owned()))),
+            ("/set parameter", command(Slash::HelpSet)),
+            ("/set", command(Slash::HelpSet)),
+            ("/set format json", command(Slash::SetJson(true))),
+            ("/set noformat", command(Slash::SetJson(false))),
+            ("/set nohistory", command(Slash::SetHistory(false))),
+            ("/set nowordwrap", command(Slash::SetWrap(false))),
+            ("/set nothing", wrong("there is no `/set nothing`; /? set lists what there is")),
             ("/set nothink", command(Slash::SetReasoning(false))),
             ("/set verbose", command(Slash::SetVerbose(true))),
+            ("/show", command(Slash::HelpShow)),
+            ("/show info", command(Slash::ShowInfo)),
+            ("/show license", command(Slash::ShowLicense)),
+            ("/show modelfile", command(Slash::ShowModelfile)),
+            ("/show template", command(Slash::ShowTemplate)),
             ("/show parameters", command(Slash::ShowParameters)),
             ("/save My chat", command(Slash::Save("My chat".to_owned()))),
             ("/load 3", command(Slash::Load("3".to_owned()))),

@@ -2,30 +2,31 @@
 
 use std::fmt::Write as _;
 
+use super::command::SAMPLERS;
 use domain::settings::{InEffect, SESSION_FIELDS, in_effect};
 
 pub(super) const HELP: &str = "\
 Available commands:
-  /set system TEXT       system prompt; \"\"\" begins one of several lines
-  /set parameter NAME VALUE
-                         a setting, such as `temperature 0.2`; /? set lists them
-  /set think | nothink   whether the model reasons first
-  /set verbose | quiet   whether figures are shown after each answer
-  /show                  what is loaded; also /show parameters, system, messages
+  /set                   change system prompt, parameters and more; /? set lists them
+  /show                  show the model and the settings; /? show lists what there is
+  /load NAME             go on with a conversation, or load another model
+  /save NAME             keep the conversation under a name
+  /list                  list the conversations
   /clear                 begin a new chat; the one before is kept
   /regenerate            have the last prompt answered again
   /undo                  delete the last prompt and its answer
-  /save NAME             keep the conversation under a name
-  /load NAME             go on with a conversation, by its name or number
-  /list                  list the conversations
   /bye                   end
-  /? keys                keys that edit a line
+  /?, /help              this help
+  /? shortcuts           keys that edit a line
 Use \"\"\" to begin and end a text of several lines. Ctrl-C cancels an answer.";
 
 pub(super) const HELP_SHOW: &str = "\
   /show info             the model, its context and memory
+  /show license          the license that the model declares
+  /show modelfile        what `ollama create` would make it from, as it is set here
   /show parameters       the settings in force
   /show system           the system prompt
+  /show template         the model's chat template
   /show messages         the conversation so far";
 
 pub(super) const HELP_KEYS: &str = "\
@@ -35,17 +36,35 @@ pub(super) const HELP_KEYS: &str = "\
   Alt-B, Alt-F           one word back or forward
   Ctrl-K, Ctrl-U         delete to the end or the beginning of the line
   Ctrl-W                 delete the word before the cursor
+  Ctrl-G                 write in your own editor ($VISUAL or $EDITOR)
   Ctrl-L                 clear the screen
   Ctrl-C                 cancel the answer
   Ctrl-D                 end";
 
+const SET: &str = "\
+  /set system TEXT       system prompt; \"\"\" begins one of several lines, nothing removes it
+  /set parameter NAME VALUE
+                         a setting, such as `temperature 0.2`
+  /set think | nothink   whether the model reasons first
+  /set verbose | quiet   whether figures are shown after each answer
+  /set format json       answers are JSON objects; /set noformat ends it
+  /set history | nohistory
+                         whether lines are remembered for the next chat
+  /set wordwrap | nowordwrap
+                         whether lines break between words
+Parameters:
+";
+
 pub(super) fn help_set() -> String {
-    let mut text = "/set parameter NAME VALUE, with a name of these:\n".to_owned();
+    let mut text = SET.to_owned();
     for field in SESSION_FIELDS {
         let reload = if in_effect(field.name) == InEffect::Reload { "(reload) " } else { "" };
         let _ = writeln!(text, "  {:<18}{reload}{}", field.name, field.help);
     }
-    let _ = writeln!(text, "  {:<18}texts that end an answer", "stop");
+    for (name, help) in SAMPLERS {
+        let _ = writeln!(text, "  {name:<18}{help}");
+    }
+    let _ = writeln!(text, "  {:<18}texts that end an answer, with blanks between them", "stop");
     let _ = write!(text, "num_ctx, num_predict, num_gpu and num_thread are understood too");
     text
 }

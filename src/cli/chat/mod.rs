@@ -5,27 +5,28 @@
 
 mod command;
 mod help;
+mod perform;
 mod reader;
 mod talk;
+mod wrap;
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::time::Instant;
-use wire::{Event as Said, Prompt, Role};
+use wire::{Channel, Event as Said, Piece, Prompt, Role};
 
-use self::command::{Kind, Line, QUOTES, Slash};
-use self::help::{HELP, HELP_KEYS, HELP_SHOW, help_set};
-use self::reader::{Read, Reader};
+use self::command::{Kind, Line, Slash};
+use self::reader::{Read, Reader, TypeAhead};
 use self::talk::Talk;
+use self::wrap::Wrap;
 use super::failure::{Failure, exit_of, print_error};
 use super::run::{Printer, pending, report};
-use super::{Exit, SessionOptions};
+use super::{Exit, SessionOptions, Talks};
 use crate::app::front::Front;
-use crate::app::history;
+use crate::app::{external_editor, history};
 use domain::Event;
 use domain::command::{Force, Value, What};
 use domain::conversation::{Conversation, ConversationKey};
@@ -34,17 +35,13 @@ use domain::model::Model;
 use domain::record::run_record::why_empty;
 use domain::request::RequestId;
 use domain::session::{ContextUse, End, NO_TEMPLATE, Phase, Session, SessionId};
-use domain::settings::{ChatSettings, ContextFull, InEffect, SESSION_FIELDS, SessionSettings, in_effect};
-use domain::units::{counted, or_dash};
+use domain::settings::{ContextFull, InEffect, SessionSettings, in_effect};
 
 /// How long a cancelled answer may take to end before its worker is killed.
 const CANCEL_WAIT: Duration = Duration::from_secs(2);
 
 /// The longest text of several lines, in bytes: as much as a prompt on standard input.
 const MAX_TEXT: usize = 32 << 20;
-
-/// Conversations that `/list` shows.
-const LISTED: usize = 20;
 
 /// Talk with a model.
 #[derive(Debug, Args)]
@@ -61,7 +58,7 @@ pub struct Chat {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    session: SessionOptions,
+    session: SessionOptions<Talks>,
 }
 
 /// Run the command.
@@ -94,9 +91,19 @@ async fn begin(
     if let Some(name) = &arguments.load {
         talk.load(find_conversation(name)?);
     }
-    let session = session_for(arguments, &model, settings, app, own).await?;
+    let session = session_for((&model, settings), (&arguments.session, arguments.force), app, own).await?;
     let reader = Reader::start().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let mut chat = Running { app, model, session, is_own: own.is_some(), talk, reader, is_verbose: false };
+    let mut chat = Running {
+        app,
+        model,
+        session,
+        own,
+        options: &arguments.session,
+        talk,
+        reader,
+        is_verbose: false,
+        wraps: io::stdout().is_terminal(),
+    };
     chat.until_ready().await?;
     chat.greet();
     chat.lines().await
@@ -105,23 +112,22 @@ async fn begin(
 /// The session that answers: one that a server has loaded, where no other settings are asked for, or a new one, which is put
 /// into `own`.
 async fn session_for(
-    arguments: &Chat,
-    model: &Arc<Model>,
-    settings: SessionSettings,
+    (model, settings): (&Arc<Model>, SessionSettings),
+    (options, force): (&SessionOptions<Talks>, bool),
     app: &mut Front,
     own: &mut Option<SessionId>,
 ) -> Result<SessionId, Failure> {
     if let Some(pid) = app.server() {
         let mut sessions = app.state().domain.sessions.iter();
         let loaded = sessions.find(|session| session.model.id == model.id && session.phase == Phase::Ready);
-        let reloads = arguments.session.names().any(|name| in_effect(name) == InEffect::Reload);
+        let reloads = options.names().any(|name| in_effect(name) == InEffect::Reload);
         if let Some(session) = loaded.filter(|_| !reloads) {
             print_error(&format!("answered by the server (pid {pid}), which has {} loaded", model.name), None);
             return Ok(session.id);
         }
         print_error(&format!("loaded by the server (pid {pid}), for this chat only"), None);
     }
-    let force = if arguments.force { Force::All } else { Force::No };
+    let force = if force { Force::All } else { Force::No };
     let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
     let session = super::run::session(app.command(what).await?)?;
     *own = Some(session);
@@ -153,10 +159,14 @@ struct Running<'a> {
     app: &'a mut Front,
     model: Arc<Model>,
     session: SessionId,
-    is_own: bool,
+    /// The session, where it was started for this chat.
+    own: &'a mut Option<SessionId>,
+    options: &'a SessionOptions<Talks>,
     talk: Talk,
     reader: Reader,
     is_verbose: bool,
+    /// Whether lines break between words.
+    wraps: bool,
 }
 
 /// What comes of a line.
@@ -174,6 +184,7 @@ impl Running<'_> {
     /// Wait until the model is loaded.
     async fn until_ready(&mut self) -> Result<(), Failure> {
         let mut printer = Printer::new(false);
+        let _ahead = TypeAhead::begin();
         loop {
             let session = self.session()?;
             match &session.phase {
@@ -215,7 +226,7 @@ impl Running<'_> {
                     tell("Ctrl-D or /bye ends");
                     continue;
                 }
-                Read::End => return Ok(Exit::Done),
+                Read::Edit(_) | Read::End => return Ok(Exit::Done),
                 Read::Failed(reason) => return Err(Failure::new(Exit::Failed, reason)),
             };
             let next = match command::read(&line) {
@@ -234,12 +245,41 @@ impl Running<'_> {
         }
     }
 
-    /// Read a line, while the program goes on.
+    /// Read a line, while the program goes on. With Ctrl-G it goes to the user's own editor, and comes back to be sent.
     async fn read(&mut self, prompt: &str) -> Result<Read, Failure> {
-        self.reader.ask(prompt);
+        let mut text = String::new();
+        loop {
+            self.reader.ask(prompt, &text);
+            let read = loop {
+                tokio::select! {
+                    line = self.reader.line() => break line,
+                    advanced = self.app.advance(|_| {}) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
+                }
+            };
+            match read {
+                Read::Edit(line) => text = self.edited(line).await?,
+                read => return Ok(read),
+            }
+        }
+    }
+
+    /// Have a line written in the user's own editor, while the program goes on.
+    async fn edited(&mut self, line: String) -> Result<String, Failure> {
+        let mut editing = match external_editor::begin(&line) {
+            Ok(editing) => editing,
+            Err(error) => {
+                print_error(&error, None);
+                return Ok(line);
+            }
+        };
         loop {
             tokio::select! {
-                line = self.reader.line() => return Ok(line),
+                ended = editing.wait() => {
+                    return Ok(ended.unwrap_or_else(|error| {
+                        print_error(&error, None);
+                        None
+                    }).unwrap_or(line));
+                }
                 advanced = self.app.advance(|_| {}) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
             }
         }
@@ -253,7 +293,7 @@ impl Running<'_> {
             if !text.is_empty() {
                 text.push('\n');
             }
-            if let Some((last, _)) = line.split_once(QUOTES) {
+            if let Some(last) = command::closed(&line) {
                 text.push_str(last);
                 return Ok(Some(text.trim_end_matches('\n').to_owned()));
             }
@@ -337,9 +377,9 @@ impl Running<'_> {
     /// Ask for an answer, and print it as it comes; `None` where it could not be asked for.
     async fn ask(&mut self) -> Result<Option<RequestId>, Failure> {
         let options = Some(Box::new(self.talk.options(self.session()?.n_ctx())));
-        let (session, stop) = (self.session, self.talk.stop.clone());
+        let (session, stop, form) = (self.session, self.talk.stop.clone(), self.talk.form());
         let prompt = Prompt::Chat(self.talk.told());
-        let what = What::Generate { session, prompt, form: None, stop, options, record: true };
+        let what = What::Generate { session, prompt, form, stop, options, record: true };
         let id = match self.app.command(what).await {
             Ok(Value::Request(id)) => id,
             Ok(_) => return Err(Failure::new(Exit::Failed, "nothing was asked")),
@@ -350,14 +390,17 @@ impl Running<'_> {
             }
         };
         let mut printer = Printer::new(false);
+        printer.waiting("reading the prompt");
+        let mut wrap = crate::app::terminal_width().filter(|_| self.wraps).map(Wrap::new);
         let mut gives_up = None;
+        let _ahead = TypeAhead::begin();
         loop {
             let mut outcome = Ok(());
             let hear = |event: &Event| {
                 if let Event::Worker(_, WorkerEvent::Message(Said::Text { id: of, pieces, .. })) = event
                     && *of == id.0
                 {
-                    outcome = pieces.iter().try_for_each(|piece| printer.piece(piece));
+                    outcome = pieces.iter().try_for_each(|piece| print(&mut printer, wrap.as_mut(), piece));
                 }
             };
             tokio::select! {
@@ -381,7 +424,9 @@ impl Running<'_> {
             };
             let is_over = session.request(id).is_none_or(|request| !request.is_open());
             if is_over {
-                printer.end().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+                let rest = wrap.as_mut().map(Wrap::finish).unwrap_or_default();
+                let rest = printer.piece(&Piece { channel: Channel::Answer, text: rest });
+                rest.and_then(|()| printer.end()).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
                 return Ok(Some(id));
             }
         }
@@ -395,190 +440,15 @@ impl Running<'_> {
             print_error(&format!("the conversation is not kept: {refused}"), None);
         }
     }
-
-    async fn command(&mut self, command: Slash) -> Result<Next, Failure> {
-        match command {
-            Slash::Bye => return Ok(Next::End),
-            Slash::Wrong(reason) => print_error(&reason, None),
-            Slash::Help => tell(HELP),
-            Slash::HelpSet => tell(&help_set()),
-            Slash::HelpShow => tell(HELP_SHOW),
-            Slash::HelpKeys => tell(HELP_KEYS),
-            Slash::SetVerbose(is_verbose) => self.is_verbose = is_verbose,
-            Slash::SetReasoning(reasons) => self.talk.chat.reasoning = Some(reasons),
-            Slash::SetSystem(text) => {
-                tell(if text.is_empty() { "no system prompt" } else { "set system prompt" });
-                self.talk.chat.system = Some(text);
-            }
-            Slash::SetStop(stop) => self.talk.stop = stop,
-            Slash::SetParameter(name, value) => self.set(&name, &value).await?,
-            Slash::ShowInfo => self.show_info()?,
-            Slash::ShowParameters => self.show_parameters(),
-            Slash::ShowSystem => {
-                let own = self.talk.chat.system.as_deref().or_else(|| self.model.system());
-                tell(
-                    &own.filter(|text| !text.is_empty())
-                        .map_or_else(|| "no system prompt".to_owned(), report::harmless),
-                );
-            }
-            Slash::ShowMessages => self.show_messages(),
-            Slash::Clear => {
-                self.talk.clear(new_key(self.app), now_ms(self.app));
-                tell("a new chat begins; the one before is kept");
-            }
-            Slash::Again => match self.talk.take_back(false) {
-                Some(_) => return self.answer().await,
-                None => print_error(&"nothing was said yet", None),
-            },
-            Slash::Undo => match self.talk.take_back(true) {
-                Some(prompt) => {
-                    tell(&format!("deleted: {}", domain::record::run_record::title(&prompt)));
-                    self.keep().await;
-                }
-                None => print_error(&"nothing was said yet", None),
-            },
-            Slash::Save(name) => self.save(&name).await,
-            Slash::Load(name) => self.load(&name),
-            Slash::List => list(),
-        }
-        Ok(Next::Line)
-    }
-
-    async fn save(&mut self, name: &str) {
-        if self.talk.turns.is_empty() {
-            return print_error(&"nothing was said yet", None);
-        }
-        self.talk.name = Some(gguf::clean(name.trim(), Conversation::MAX_NAME));
-        self.keep().await;
-        tell(&format!("saved as {}; /load {} goes on with it", gguf::clean(name, 80), gguf::clean(name, 80)));
-    }
-
-    fn load(&mut self, name: &str) {
-        match find_conversation(name) {
-            Ok(kept) => {
-                let other = kept.model.id.as_deref().is_some_and(|id| id != self.model.id);
-                let answered_by = kept.model.name.clone().unwrap_or_default();
-                self.talk.load(kept);
-                self.show_messages();
-                if other {
-                    let by = gguf::clean(&answered_by, 80);
-                    tell(&format!("({by} answered it so far; {} goes on with it)", self.model.name));
-                }
-            }
-            Err(failure) => {
-                let _ = failure.print();
-            }
-        }
-    }
-
-    /// Change a setting: at once where that can be, and what needs the model to be loaded again is asked about.
-    async fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
-        let mut settings = self.talk.settings;
-        let set = if ChatSettings::has(name) { self.talk.chat.set(name, value) } else { settings.set(name, value) };
-        if let Err(error) = set {
-            print_error(&format!("{name} {error}"), None);
-            return Ok(());
-        }
-        if in_effect(name) != InEffect::Reload {
-            self.talk.settings = settings;
-            if in_effect(name) == InEffect::Now && self.is_own {
-                let (session, name, value) = (self.session, name.to_owned(), value.to_owned());
-                self.app.command(What::SetSession { session, name, value }).await?;
-            }
-            tell(&format!("set {name} to {}", gguf::clean(value, 80)));
-            return Ok(());
-        }
-        if !self.is_own {
-            let option = name.replace('_', "-");
-            let hint = format!(
-                "`taffrail chat {} --{option} {}` loads it for itself",
-                self.model.name,
-                gguf::clean(value, 40)
-            );
-            print_error(
-                &format!("{name} needs the model to be loaded again, and this one is the server's"),
-                Some(&hint),
-            );
-            return Ok(());
-        }
-        let question = format!("{name} needs the model to be loaded again; the conversation stays. Reload? [y/N] ");
-        let Read::Line(answer) = self.read(&question).await? else { return Ok(()) };
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        self.talk.settings = settings;
-        let (session, name, value) = (self.session, name.to_owned(), value.to_owned());
-        self.app.command(What::SetSession { session, name, value }).await?;
-        self.app.command(What::RestartSession(session)).await?;
-        self.until_ready().await
-    }
-
-    fn show_info(&self) -> Result<(), Failure> {
-        let session = self.session()?;
-        let mut text = format!("  model       {}\n", self.model.name);
-        if let Some(quant) = self.model.quant() {
-            let _ = writeln!(text, "  quant       {}", gguf::clean(quant, 40));
-        }
-        let context = session.known_context().map(|n_ctx| format!("{n_ctx} tokens"));
-        let _ = writeln!(text, "  context     {}", or_dash(context));
-        let _ = writeln!(text, "  engine      {}", gguf::clean(&session.engine, 120));
-        if let Some(memory) = session.engine_memory() {
-            let _ = writeln!(text, "  memory      {memory}");
-        }
-        let _ = write!(text, "  `taffrail show {}` shows all of it", self.model.name);
-        tell(&text);
-        Ok(())
-    }
-
-    fn show_parameters(&self) {
-        let mut text = String::new();
-        for field in SESSION_FIELDS {
-            let value = self.talk.settings.get(field.name).unwrap_or_default();
-            let _ = writeln!(text, "  {:<18}{value}", field.name);
-        }
-        if !self.talk.stop.is_empty() {
-            let stop: Vec<String> = self.talk.stop.iter().map(|stop| format!("{stop:?}")).collect();
-            let _ = writeln!(text, "  {:<18}{}", "stop", stop.join(" "));
-        }
-        tell(text.trim_end());
-    }
-
-    fn show_messages(&self) {
-        let mut text = String::new();
-        for turn in &self.talk.turns {
-            let said = report::harmless(turn.text.trim());
-            match turn.role {
-                Role::User => {
-                    let _ = writeln!(text, ">>> {said}");
-                }
-                _ => {
-                    let _ = writeln!(text, "{said}\n");
-                }
-            }
-        }
-        let n_prompts = self.talk.turns.iter().filter(|turn| turn.role == Role::User).count();
-        tell(text.trim_end());
-        tell(&format!("({} so far)", counted(n_prompts, "prompt")));
-    }
 }
 
-/// The conversations that were written to last.
-fn list() {
-    let entries = history::open_existing()
-        .map(|history| history.map_or_else(|| Ok(Vec::new()), |mut history| history.conversations(&[], LISTED)));
-    match entries.and_then(|entries| entries) {
-        Ok(entries) if entries.is_empty() => tell("no conversation is kept yet"),
-        Ok(entries) => {
-            for entry in entries {
-                tell(&format!(
-                    "{:>5}  {}  ({})",
-                    entry.number,
-                    gguf::clean(entry.label(), 60),
-                    gguf::clean(&entry.model_name, 40)
-                ));
-            }
+/// Print a piece of an answer, its lines broken between words. Reasoning stays as it comes.
+fn print(printer: &mut Printer, wrap: Option<&mut Wrap>, piece: &Piece) -> io::Result<()> {
+    match wrap {
+        Some(wrap) if piece.channel == Channel::Answer => {
+            printer.piece(&Piece { channel: piece.channel, text: wrap.feed(&piece.text) })
         }
-        Err(error) => print_error(&error, error.hint().as_deref()),
+        _ => printer.piece(piece),
     }
 }
 

@@ -1,9 +1,13 @@
 //! The conversation of `taffrail chat`: what was said, how it is told to the model, and what is kept of it.
 
+use std::sync::Arc;
+
 use domain::command::AnswerOptions;
 use domain::conversation::{self, Conversation, ConversationKey, SavedTurn};
 use domain::model::Model;
 use domain::request::Request;
+use domain::request::form::Form;
+use domain::request::schema::Schema;
 use domain::session::Turn;
 use domain::settings::{self, ChatSettings, ContextFull, SessionSettings};
 use wire::{Chat, Role};
@@ -17,6 +21,8 @@ pub(super) struct Talk {
     /// How answers are generated; what needs a reload is the session's.
     pub(super) settings: SessionSettings,
     pub(super) stop: Vec<String>,
+    /// Whether answers are held to be JSON objects.
+    pub(super) is_json: bool,
     pub(super) turns: Vec<Turn>,
     /// Turns at the beginning that the model is not told any more.
     pub(super) n_dropped: usize,
@@ -25,7 +31,7 @@ pub(super) struct Talk {
 impl Talk {
     pub(super) fn new(key: ConversationKey, chat: ChatSettings, settings: SessionSettings, now_ms: i64) -> Self {
         let (turns, stop, n_dropped, name) = (Vec::new(), Vec::new(), 0, None);
-        Self { key, name, created_ms: now_ms, chat, settings, stop, turns, n_dropped }
+        Self { key, name, created_ms: now_ms, chat, settings, stop, is_json: false, turns, n_dropped }
     }
 
     /// Go on with a conversation that was kept. What was set here stays.
@@ -69,6 +75,13 @@ impl Talk {
             }
             None => false,
         }
+    }
+
+    /// What the next answer must look like.
+    pub(super) fn form(&self) -> Option<Form> {
+        // Any object is a schema that can be read.
+        let schema = self.is_json.then(|| Schema::parse(r#"{"type":"object"}"#).ok()).flatten();
+        schema.map(|schema| Form::Schema(Arc::new(schema)))
     }
 
     /// Take in an answer.

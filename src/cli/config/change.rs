@@ -48,11 +48,11 @@ pub(super) fn edit(loaded: &Loaded) -> Result<Exit, Failure> {
     let line = named.clone().unwrap_or_else(|| EDITOR.to_owned());
     let words = shell_words::split(&line).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Failure::new(Exit::Usage, format!("no command of an editor: {line}")));
+        return Err(Failure::new(Exit::Usage, format!("not an editor's command: {line}")));
     };
     let status = Command::new(program).args(arguments).arg(&file).status().map_err(|error| {
         let failure = Failure::new(Exit::Failed, format!("`{program}` can't be started: {error}"));
-        failure.with_hint("name your editor in the variable EDITOR")
+        failure.with_hint("set EDITOR to your editor")
     })?;
     if !status.success() {
         return Err(Failure::new(Exit::Failed, format!("`{program}` ended with {status}")));
@@ -98,6 +98,6 @@ fn failure(file: &Path, error: &EditError) -> Failure {
 /// Say what keeps the file's value from being in force.
 fn overridden(loaded: &Loaded, key: &str) {
     if let Origin::Variable(name) = loaded.origin(key) {
-        print_error(&format!("the variable {name} of the environment goes before the file"), None);
+        print_error(&format!("the environment variable {name} overrides the file"), None);
     }
 }

@@ -173,7 +173,7 @@ async fn address() -> Result<String, Failure> {
             return Ok(address);
         }
         if Instant::now() >= until {
-            let failure = Failure::new(Exit::Failed, "the server that runs answers no programs");
+            let failure = Failure::new(Exit::Failed, "the running server has no API address");
             return Err(failure.with_hint(
                 "another program may have its address: `server.listen` in config.toml chooses another, then \
                  `taffrail serve stop`",

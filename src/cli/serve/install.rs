@@ -93,7 +93,7 @@ fn service(config: Option<&Path>) -> Result<Service, String> {
 /// A path as a word of a file that is text.
 fn word(path: &Path) -> Result<String, String> {
     let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
-    text.map(str::to_owned).ok_or_else(|| format!("{} can't be written into a service", path.display()))
+    text.map(str::to_owned).ok_or_else(|| format!("{} can't be part of a service", path.display()))
 }
 
 /// A unit of the user's systemd.

@@ -172,7 +172,7 @@ fn write(plan: &LoadPlan, runs: bool, json: bool, out: &mut impl Write) -> io::R
         writeln!(out, "{name}: {} free of {}, {held} held by sessions", device.free, device.total)?;
     }
     if !runs {
-        writeln!(out, "no server runs: so it would be in one that is started now")?;
+        writeln!(out, "no server is running: this is for one that starts now")?;
     }
     let candidates = plan.candidates();
     if candidates.is_empty() {

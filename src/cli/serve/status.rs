@@ -55,7 +55,7 @@ pub(super) async fn show(arguments: &Show, out: &mut impl Write) -> io::Result<E
     } else {
         match &server {
             Some(server) => write(server, out)?,
-            None => writeln!(out, "no server runs; `taffrail serve --detach` starts one")?,
+            None => writeln!(out, "no server is running; `taffrail serve --detach` starts one")?,
         }
     }
     Ok(if server.is_some() { Exit::Done } else { Exit::NotFound })
@@ -87,7 +87,7 @@ pub(super) async fn stop() -> Exit {
     match socket::stop().await {
         Ok(Hello { refusal: Some(reason), .. }) => Failure::new(Exit::Refused, reason).print(),
         Ok(_) => Exit::Done,
-        Err(LinkError::NoServer) => Failure::new(Exit::NotFound, "no server runs").print(),
+        Err(LinkError::NoServer) => Failure::new(Exit::NotFound, "no server is running").print(),
         Err(LinkError::StillRuns { pid }) => {
             let failure = Failure::new(Exit::Failed, LinkError::StillRuns { pid }.to_string());
             failure.with_hint(format!("`kill -9 {pid}` ends it, and its workers with it")).print()

@@ -123,7 +123,7 @@ pub async fn ask(
 ) -> Exit {
     let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return watch::failed(&failure),
+        Err(failure) => return failure.print(),
     };
     let mut output = Output::default();
     output.print(|out| {
@@ -145,7 +145,7 @@ pub async fn pick_one(
 ) -> Exit {
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return watch::failed(&failure),
+        Err(failure) => return failure.print(),
     };
     let tallies = results.tallies();
     let has_energy = tallies.iter().all(Tally::tells_energy);
@@ -161,7 +161,7 @@ pub async fn pick_one(
     });
     if arguments.by.is_none() && !has_energy {
         let _ =
-            writeln!(io::stderr(), "no sensor tells the energy of every answer well enough, so it went by time (--by)");
+            writeln!(io::stderr(), "no sensor measures the energy of every answer well enough, so time decided (--by)");
     }
     output.end(if !tied.is_empty() && is_whole { Exit::Done } else { Exit::Failed })
 }
@@ -285,7 +285,7 @@ fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pic
     let unknown = "no sensor reported energy, so none can be picked by it: use --by time or --by memory";
     let said = match tied.first().map(|tally| (tally, tally.cost(by))) {
         Some((tally, Some(cost))) => format!(
-            "{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",
+            "{}: passes {:.0} % (at least {wanted:.0} % required) at {}{}",
             tally.name,
             tally.rate() * 100.0,
             match (by, tally.joules) {
@@ -295,14 +295,14 @@ fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pic
             if matches!(by, Cost::Memory) { "" } else { " an answer" },
         ),
         _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => unknown.to_owned(),
-        _ => format!("none passes {wanted:.0} % at a cost that is known"),
+        _ => format!("none passes {wanted:.0} % at a known cost"),
     };
     writeln!(out, "\n{said}")?;
     if let [_, others @ ..] = tied
         && !others.is_empty()
     {
         let names: Vec<&str> = others.iter().map(|tally| tally.name.as_str()).collect();
-        writeln!(out, "a tie with {}: the difference is within what the figures may be off", names.join(", "))?;
+        writeln!(out, "a tie with {}: the difference is within the error of the figures", names.join(", "))?;
     }
     Ok(())
 }

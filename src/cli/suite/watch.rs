@@ -1,10 +1,11 @@
 //! Waits for a suite that runs, and says how far it is.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
+use crate::cli::progress::Progress;
 use crate::cli::run::pending;
 use domain::Domain;
 use domain::admission;
@@ -21,7 +22,8 @@ pub(super) struct Watch {
     /// What became of models that failed, in their order.
     pub(super) failures: Vec<Exit>,
     n_reported: usize,
-    line: String,
+    /// How far it is, on a line that goes before anything else is written.
+    progress: Option<Progress>,
     warning: Option<String>,
 }
 
@@ -31,11 +33,11 @@ impl Watch {
         loop {
             let domain = &app.state().domain;
             let Some(run) = domain.suite.as_deref() else {
-                return Err(Failure::new(Exit::Failed, "no suite runs"));
+                return Err(Failure::new(Exit::Failed, "no suite is running"));
             };
             self.say(domain, run);
             if run.is_over() {
-                tell("");
+                self.progress = None;
                 return match &run.phase {
                     Phase::Failed(failure) => {
                         Err(self::failure(failure, run.order.judge.as_deref(), run, domain.now.unix))
@@ -59,6 +61,7 @@ impl Watch {
         for (one, explained) in run.models.iter().zip(&mut self.explained) {
             let has_started = !matches!(one.stage, Stage::Waiting) && one.n_open > 0;
             if has_started && !std::mem::replace(explained, true) {
+                self.progress = None;
                 explain(one, run, now);
             }
         }
@@ -74,21 +77,20 @@ impl Watch {
                 let reason = format!("{}: {}", one.model.name, failed.reason);
                 Failure::new(Exit::Failed, reason).or_hint(failed.hint.as_deref())
             };
-            self.failures.push(self::failed(&failure));
+            self.progress = None;
+            self.failures.push(failure.print());
             self.n_reported += 1;
         }
         if run.warning != self.warning {
             self.warning.clone_from(&run.warning);
             if let Some(error) = &self.warning {
-                // The line of the progress is open.
-                let _ = writeln!(io::stderr());
+                self.progress = None;
                 print_error(&format!("the answer can't be kept for a later run: {error}"), None);
             }
         }
         let line = progress(domain, run);
-        if line != self.line {
-            tell(&line);
-            self.line = line;
+        if !line.is_empty() {
+            self.progress.get_or_insert_with(|| Progress::begin(line.as_str())).tell(line);
         }
     }
 }
@@ -148,18 +150,4 @@ fn progress(domain: &Domain, run: &SuiteRun) -> String {
         _ => None,
     });
     running.unwrap_or_default()
-}
-
-/// Write a line over the one before.
-fn tell(text: &str) {
-    if io::stderr().is_terminal() {
-        let _ = write!(io::stderr(), "\r\x1b[K{}", gguf::clean(text, 120));
-    }
-}
-
-/// Print why a model failed.
-pub(super) fn failed(failure: &Failure) -> Exit {
-    // The line of the progress is open.
-    let _ = writeln!(io::stderr());
-    failure.print()
 }

@@ -29,7 +29,7 @@ pub(super) fn write(
     let ratio = |share: Option<Ratio>| share.map(|share| (Vec::new(), share.0)).into_iter().collect();
 
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-    put("build_info", "The program that tells this.", vec![(version, 1.0)])?;
+    put("build_info", "The version of taffrail.", vec![(version, 1.0)])?;
     put("cpu_busy_ratio", "Busy share over all cores.", ratio(sample.cpu))?;
     let mhz = sample.cores.iter().enumerate().filter_map(|(index, core)| Some((index, core.mhz?)));
     let clocks = mhz.map(|(index, mhz)| (vec![("core", index.to_string())], mhz as f64 * 1e6)).collect();
@@ -38,11 +38,11 @@ pub(super) fn write(
         put("cpu_usable_cores", "Cores that this program may use.", one(f64::from(sample.threads())))?;
     }
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
-    put("cpu_throttle_events", "How often heat throttled the processor since the look before.", throttled)?;
+    put("cpu_throttle_events", "How often heat throttled the processor since the last sample.", throttled)?;
 
     if let Some(memory) = &sample.memory {
         put("memory_total_bytes", "Main memory that this program may use.", one(memory.total.0 as f64))?;
-        put("memory_available_bytes", "Main memory that can be had.", one(memory.available.0 as f64))?;
+        put("memory_available_bytes", "Available main memory.", one(memory.available.0 as f64))?;
         put("swap_used_bytes", "Swap in use.", one(memory.swap_used.0 as f64))?;
     }
     let pressure = &sample.pressure;
@@ -84,7 +84,7 @@ pub(super) fn write(
         sample.disks.iter().filter_map(|disk| Some((labels(disk), value(disk)?))).collect::<Vec<Point>>()
     };
     put("disk_total_bytes", "Size of the disk.", disks(&|disk| Some(disk.total.0 as f64)))?;
-    put("disk_free_bytes", "Room on the disk.", disks(&|disk| Some(disk.free.0 as f64)))?;
+    put("disk_free_bytes", "Free space on the disk.", disks(&|disk| Some(disk.free.0 as f64)))?;
     put("disk_read_bytes_per_second", "Read from the disk.", disks(&|disk| Some(disk.read?.0 as f64)))?;
     put("disk_written_bytes_per_second", "Written to the disk.", disks(&|disk| Some(disk.written?.0 as f64)))?;
 
@@ -97,13 +97,13 @@ pub(super) fn write(
 
     let source = |name: &str| vec![("source", name.to_owned())];
     let up = sample.sources.iter().map(|row| (source(&row.name), f64::from(u8::from(row.reading.value().is_some()))));
-    put("source_up", "Whether a source of readings tells anything.", up.collect())?;
+    put("source_up", "Whether a sensor reports anything.", up.collect())?;
     let known = sample.sources.iter().filter(|row| row.reading.value().is_some());
     let ages = known.map(|row| (source(&row.name), row.age.as_secs_f64()));
-    put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
+    put("source_age_seconds", "How old a sensor's reading is.", ages.collect())?;
     if let Some(own) = &sample.own {
-        put("own_cpu_cores", "What taffrail itself takes of the processor.", one(own.cores))?;
-        put("own_resident_bytes", "What taffrail itself takes of the memory.", one(own.resident.0 as f64))?;
+        put("own_cpu_cores", "taffrail's own processor use.", one(own.cores))?;
+        put("own_resident_bytes", "taffrail's own memory use.", one(own.resident.0 as f64))?;
     }
     energy(domain, is_recorded, out)?;
     counters(sample, out)?;
@@ -141,12 +141,12 @@ fn energy(domain: &domain::Domain, is_recorded: bool, out: &mut impl Write) -> i
         known.map(|(owner, amount)| (labels(owner), amount.max(0.0))).collect()
     };
     let mean = by_owner(&attribution.power, attribution.knows());
-    metric(out, "owner_power_watts", "Mean metered power by whom it went to; together what was metered.", &mean)?;
+    metric(out, "owner_power_watts", "Mean metered power by consumer; the sum is what was metered.", &mean)?;
     if !is_recorded {
         return Ok(());
     }
     let total = by_owner(&attribution.total, attribution.ever_known);
-    counter(out, "energy_joules_total", "Metered energy since the recording's beginning, by whom it went to.", &total)
+    counter(out, "energy_joules_total", "Metered energy since the recording began, by consumer.", &total)
 }
 
 /// What the meters themselves have counted.
@@ -194,13 +194,11 @@ fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io
         let points: Vec<Point> = sample.foreign.iter().filter_map(|one| Some((labels(one), value(one)?))).collect();
         metric(out, name, help, &points)
     };
-    put("foreign_cpu_cores", "What another program's process takes of the processor.", &|one| Some(one.process.cores))?;
-    put("foreign_resident_bytes", "What another program's process has in main memory.", &|one| {
+    put("foreign_cpu_cores", "Processor use of another program's process.", &|one| Some(one.process.cores))?;
+    put("foreign_resident_bytes", "Main memory of another program's process.", &|one| {
         Some(one.process.resident.0 as f64)
     })?;
-    put("foreign_gpu_memory_bytes", "What another program's process has on GPUs.", &|one| {
-        Some(one.gpu_memory?.0 as f64)
-    })?;
+    put("foreign_gpu_memory_bytes", "GPU memory of another program's process.", &|one| Some(one.gpu_memory?.0 as f64))?;
     let drawn = |one: &OtherProcess| {
         let figure = domain.attribution.foreign_power(&one.process);
         let (watts, grade) = (figure.value()?.0, figure.grade()?);
@@ -210,7 +208,7 @@ fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io
         Some((labels.into_iter().chain(model).collect(), watts))
     };
     let points: Vec<Point> = sample.foreign.iter().filter_map(drawn).collect();
-    metric(out, "foreign_power_watts", "What another program's process draws.", &points)
+    metric(out, "foreign_power_watts", "Power of another program's process.", &points)
 }
 
 /// The sessions; their tokens under the names of llama.cpp's server.
@@ -222,9 +220,9 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
         sessions.filter_map(|session| Some((labels(session), value(session)?))).collect::<Vec<Point>>()
     };
     let resident = points(&|session| Some(session.process?.resident.0 as f64));
-    metric(out, "session_resident_bytes", "What a session has in main memory.", &resident)?;
+    metric(out, "session_resident_bytes", "Main memory of a session.", &resident)?;
     let on_gpus = points(&|session| Some(session.gpu_memory?.0 as f64));
-    metric(out, "session_gpu_memory_bytes", "What a session has on GPUs.", &on_gpus)?;
+    metric(out, "session_gpu_memory_bytes", "GPU memory of a session.", &on_gpus)?;
     let graded = |value: &dyn Fn(&Session) -> Option<(f64, Grade)>| {
         let point = |session: &Session| {
             let (value, grade) = value(session)?;
@@ -243,7 +241,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
         let energy = per_session(session, &domain.settings.energy).energy;
         Some((energy.value()?.value, energy.grade()?))
     });
-    counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
+    counter(out, "session_energy_joules_total", "Energy of a session's answers.", &joules)?;
     let ttft = points(&|session| session.figures().counters.ttft_us.map(|micros| micros as f64 / 1e6));
     metric(out, "session_first_token_seconds", "Time to the last answer's first token.", &ttft)?;
 
@@ -263,7 +261,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
     let tokens = points(&|session| told(u64::from(session.n_past)));
     write_metric(out, "llamacpp:kv_cache_tokens", GAUGE, "Tokens in the context.", &tokens)?;
     let busy = points(&|session| Some(f64::from(u8::from(session.is_busy()))));
-    write_metric(out, "llamacpp:requests_processing", GAUGE, "Answers that are under way.", &busy)
+    write_metric(out, "llamacpp:requests_processing", GAUGE, "Answers in progress.", &busy)
 }
 
 /// Gauges under the names that `node_exporter` and `DCGM-exporter` gave them.
@@ -272,13 +270,13 @@ fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let one = |value: u64| vec![(Vec::new(), value as f64)];
     if let Some(memory) = &sample.memory {
         write_metric("node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
-        write_metric("node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
+        write_metric("node_memory_MemAvailable_bytes", "Available main memory.", &one(memory.available.0))?;
     }
     let labels = |disk: &domain::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
     let size = sample.disks.iter().map(|disk| (labels(disk), disk.total.0 as f64)).collect::<Vec<Point>>();
     write_metric("node_filesystem_size_bytes", "Size of the file system.", &size)?;
     let free = sample.disks.iter().map(|disk| (labels(disk), disk.free.0 as f64)).collect::<Vec<Point>>();
-    write_metric("node_filesystem_avail_bytes", "Room for this user.", &free)?;
+    write_metric("node_filesystem_avail_bytes", "Free space for this user.", &free)?;
     let heat = sample.temperatures.iter().enumerate().map(|(index, sensor)| {
         (vec![("chip", index.to_string()), ("sensor", sensor.label.clone())], f64::from(sensor.celsius.0))
     });

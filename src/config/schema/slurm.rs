@@ -86,7 +86,7 @@ fn time(value: &Value) -> Result<String, String> {
     if is_time {
         return Ok(text.to_owned());
     }
-    Err("must be a limit of time as sbatch takes it: minutes, \"2:00:00\" or \"1-12:00:00\"".to_owned())
+    Err("must be a time limit as sbatch takes it: minutes, \"2:00:00\" or \"1-12:00:00\"".to_owned())
 }
 
 /// One further option of sbatch.

@@ -199,6 +199,7 @@ impl Answer {
             n_past: n_prompt.saturating_add(n_generated),
             n_shifted: 0,
             // An engine that says it took longer than it was seen to is not believed.
+            n_decodes: 0,
             engine_ttft_us: ttft_us.filter(|own| ttft.is_some_and(|ttft| *own <= ttft)),
         }
     }

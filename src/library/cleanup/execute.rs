@@ -21,7 +21,7 @@ use domain::units::Bytes;
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
     /// Another taffrail cleans up at the moment.
-    #[error("another taffrail is tidying up at the moment")]
+    #[error("another taffrail is cleaning up at the moment")]
     Busy,
     /// The journal can't be written, and nothing is done without it.
     #[error("nothing was done, since the journal can't be written: {0}")]
@@ -30,13 +30,13 @@ pub enum CleanupError {
     #[error("nothing was done, since there is no folder for the journal: neither HOME nor XDG_DATA_HOME is set")]
     NoJournal,
     /// A step failed; those before it were taken back.
-    #[error("{what}; what was done before it has been taken back")]
+    #[error("{what}; the steps before it were undone")]
     Step {
         /// Which and why.
         what: String,
     },
     /// A step failed, and taking back those before it did too.
-    #[error("{what}; taking back what was done before it failed too: {then}")]
+    #[error("{what}; undoing the steps before it failed too: {then}")]
     Torn {
         /// Which and why.
         what: String,
@@ -47,7 +47,7 @@ pub enum CleanupError {
     #[error("{0}")]
     InTheWay(String),
     /// There is nothing to take back.
-    #[error("there is nothing to take back")]
+    #[error("there is nothing to undo")]
     NothingToUndo,
 }
 
@@ -148,26 +148,28 @@ pub(super) fn recover(journal: &Journal) -> Vec<String> {
                 let written = journal.write(&record);
                 let emptied = if record.at_once { empty(journal, &record) } else { Ok(()) };
                 said.push(match written.and(emptied) {
-                    Ok(()) => format!("{title} was cut short at its very end; it is done as planned"),
-                    Err(error) => format!("{title} was cut short, and can't be ended: {}", files::reason(&error)),
+                    Ok(()) => format!("{title} was interrupted at its end; it is complete"),
+                    Err(error) => format!("{title} was interrupted, and can't be completed: {}", files::reason(&error)),
                 });
             }
             Phase::ApplyOptions => said.push(match take_back(&record, &mut |_, _, _| ()) {
                 Ok(()) => {
                     clear(journal, &record);
-                    format!("{title} was cut short; it has been taken back, and everything is as before")
+                    format!("{title} was interrupted; it was undone, and everything is as before")
                 }
-                Err(error) => format!("{title} was cut short, and can't be taken back: {error}"),
+                Err(error) => format!("{title} was interrupted, and can't be undone: {error}"),
             }),
             Phase::Undoing => said.push(match take_back(&record, &mut |_, _, _| ()) {
                 Ok(()) => {
                     clear(journal, &record);
-                    format!("the undo of {title} was cut short; it has been completed")
+                    format!("the undo of {title} was interrupted; it has been completed")
                 }
-                Err(error) => format!("the undo of {title} was cut short, and can't be completed: {error}"),
+                Err(error) => format!("the undo of {title} was interrupted, and can't be completed: {error}"),
             }),
             Phase::Emptying => said.push(match empty(journal, &record) {
-                Ok(()) => format!("deleting what {title} had put into the trash was cut short; it has been completed"),
+                Ok(()) => {
+                    format!("deleting what {title} had put into the trash was interrupted; it has been completed")
+                }
                 Err(error) => format!("what {title} put into the trash can't be deleted: {}", files::reason(&error)),
             }),
         }
@@ -288,7 +290,7 @@ fn empty(journal: &Journal, record: &Record) -> io::Result<()> {
         let is_ours = folder.parent().and_then(Path::file_name).is_some_and(|name| name == TRASH)
             && folder.file_name().is_some_and(|name| name.to_str() == Some(&record.id));
         if !is_ours {
-            return Err(io::Error::other(format!("{} is no trash of taffrail's", shown(folder))));
+            return Err(io::Error::other(format!("{} is not taffrail's trash", shown(folder))));
         }
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -379,7 +381,7 @@ impl JournalEntry {
     fn loss(&self) -> Option<String> {
         match self {
             Self::Move { from, to } | Self::Keep { from, to } if !is_there(to) && !is_there(from) => {
-                Some(format!("{} is in the trash no more", shown(from)))
+                Some(format!("{} is no longer in the trash", shown(from)))
             }
             _ => None,
         }

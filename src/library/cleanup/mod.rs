@@ -80,7 +80,9 @@ impl CleanupContext {
         // Sharing compares the files byte by byte before it lets go of one, so what changed meanwhile is seen there.
         let is_stale = !matches!(request, Request::Dedupe { .. }) && self.plan(request).items != shown.items;
         if is_stale {
-            return Err(CleanupError::InTheWay("the store has changed meanwhile; look at the plan again".to_owned()));
+            return Err(CleanupError::InTheWay(
+                "the store has changed in the meantime; check the plan again".to_owned(),
+            ));
         }
         let record = execute::perform(journal, shown, request.title(), at_once, self.now, progress)?;
         Ok(done(record.can_undo()))

@@ -43,7 +43,7 @@ impl Ollama {
         for (model, blobs) in models {
             let found = self.manifests_of(model, blobs);
             if found.is_empty() {
-                plan.refuse(&model.name, "no manifest of Ollama's names it", None);
+                plan.refuse(&model.name, "no manifest of Ollama refers to it", None);
             }
             goes.extend(
                 found.into_iter().filter(|new| !goes.iter().any(|old| old.path == new.path)).collect::<Vec<_>>(),
@@ -59,7 +59,7 @@ impl Ollama {
         for manifest in goes {
             if let Some(broken) = self.found.broken.iter().find(|broken| !broken.shows_weights) {
                 let reason = format!("{} and may use the same weights", broken.describe());
-                let hint = "mend or delete that manifest with Ollama itself; no model of the store is deleted before";
+                let hint = "repair or delete that manifest with Ollama itself; no model of the store is deleted before";
                 plan.refuse(&manifest.name, &reason, Some(hint.to_owned()));
                 continue;
             }
@@ -70,7 +70,8 @@ impl Ollama {
                 Some((name, _)) => through_server(&paths, &manifest.path, host, name),
                 None => (paths.into_iter().map(|path| Step::new(Operation::Move, path)).collect(), None),
             };
-            let broken = self.found.broken.first().map(|broken| format!("only its weights go: {}", broken.describe()));
+            let broken =
+                self.found.broken.first().map(|broken| format!("only its weights are deleted: {}", broken.describe()));
             plan.items.push(self.item(manifest.name.clone(), Kind::Model, steps, note.or(broken)));
         }
     }
@@ -82,7 +83,7 @@ impl Ollama {
             strays.iter().take(MAX_STRAYS).map(|stray| format!("{} {}, and stays", shown(&stray.path), stray.reason));
         plan.remarks.extend(named);
         if let Some(more) = strays.len().checked_sub(MAX_STRAYS).filter(|more| *more > 0) {
-            plan.remarks.push(format!("{more} more files among Ollama's manifests are none"));
+            plan.remarks.push(format!("{more} more files among Ollama's manifests are not manifests"));
         }
     }
 

@@ -146,7 +146,7 @@ impl Broken {
     }
 }
 
-const NO_NAME: &str = "has a name or a place that no manifest has";
+const NO_NAME: &str = "has a name or a location that no manifest has";
 
 impl Stray {
     fn new(path: PathBuf, reason: &'static str, bytes: &[u8]) -> Self {

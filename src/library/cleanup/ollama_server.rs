@@ -61,7 +61,7 @@ pub(super) fn delete(host: &str, model: &str) -> io::Result<()> {
 }
 
 fn ask(host: &str, method: &str, path: &str, body: &str, time: Duration) -> io::Result<(u16, Vec<u8>)> {
-    let address = address(host).ok_or_else(|| io::Error::other("OLLAMA_HOST is no address of this machine"))?;
+    let address = address(host).ok_or_else(|| io::Error::other("OLLAMA_HOST is not an address of this machine"))?;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT)?;
     stream.set_read_timeout(Some(time))?;
     stream.set_write_timeout(Some(ANSWER))?;
@@ -76,7 +76,7 @@ fn ask(host: &str, method: &str, path: &str, body: &str, time: Duration) -> io::
         None => (&answer[..], Vec::new()),
     };
     let status = String::from_utf8_lossy(head).split_whitespace().nth(1).and_then(|status| status.parse().ok());
-    status.map(|status| (status, body)).ok_or_else(|| io::Error::other("Ollama's answer is no HTTP"))
+    status.map(|status| (status, body)).ok_or_else(|| io::Error::other("Ollama's answer is not HTTP"))
 }
 
 #[cfg(test)]

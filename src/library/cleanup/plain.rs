@@ -37,7 +37,7 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
             let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(is_inside);
             if !outside.is_empty() {
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
-                note = Some(format!("only Jan's entry goes; {text} is outside its store and is kept"));
+                note = Some(format!("only Jan's entry is deleted; {text} is outside its store and is kept"));
             }
             let entry = ["", "models", "llamacpp/models"]
                 .map(|folder| root.join(folder).join(id))
@@ -59,7 +59,7 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
     }
     let links = paths.iter().filter(|path| path.is_symlink()).count();
     if links > 0 && note.is_none() {
-        note = Some("a link goes; what it leads to stays".to_owned());
+        note = Some("the link is deleted; its target stays".to_owned());
     }
     let steps = paths.into_iter().map(|path| Step::new(Operation::Move, path)).collect();
     Item { what, kind: Kind::Model, store, root: root.to_owned(), steps, note }

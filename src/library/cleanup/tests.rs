@@ -399,7 +399,7 @@ fn what_changed_since_the_plan_was_shown_is_not_done() {
     fs::copy(manifests.join("first/latest"), manifests.join("third/latest")).unwrap();
     let before = yard.tree();
     let error = yard.cleanup.perform(request, &plan, false, &mut |_, _, _| ()).unwrap_err();
-    assert!(error.to_string().contains("changed meanwhile"), "{error}");
+    assert!(error.to_string().contains("changed in the meantime"), "{error}");
     assert_eq!(yard.tree(), before);
 }
 
@@ -567,7 +567,7 @@ fn after_death_at_any_step_the_stores_are_as_before_or_as_planned() {
                     assert_eq!(yard.trash(), [] as [PathBuf; 0]);
                     assert_eq!(yard.cleanup.records().0, []);
                 } else {
-                    assert!(said[0].contains("as planned"), "{said:?}");
+                    assert!(said[0].contains("it is complete"), "{said:?}");
                     assert_eq!(steps, n_steps);
                     assert_eq!(yard.tree(), planned.tree(), "{index} {steps}");
                     assert_eq!(yard.shared(), planned.shared());

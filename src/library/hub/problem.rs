@@ -76,25 +76,25 @@ pub enum HubError {
         what: String,
     },
     /// The hub asks for fewer requests.
-    #[error("the hub asks to be left alone for {}", .0.map_or_else(|| "a while".to_owned(), span))]
+    #[error("the hub asks to wait for {}", .0.map_or_else(|| "a while".to_owned(), span))]
     TooMany(Option<Duration>),
     /// Another status.
     #[error("the hub answered with status {0}")]
     Status(u16),
     /// An answer that makes no sense.
-    #[error("the hub's answer makes no sense: {}", gguf::clean(.0, 300))]
+    #[error("the hub's answer can't be understood: {}", gguf::clean(.0, 300))]
     Answer(String),
     /// A redirect that is not followed.
     #[error("{}", gguf::clean(.0, 300))]
     Redirect(String),
     /// The file has another length than was promised.
-    #[error("{file} has another length than the hub promised")]
+    #[error("{file} is not as long as the hub says")]
     Length {
         /// The file.
         file: String,
     },
     /// The file is not what was promised.
-    #[error("{file} does not hash to {expected}, so it was thrown away")]
+    #[error("{file} does not match the hash {expected}, so it was discarded")]
     Hash {
         /// The file.
         file: String,
@@ -155,14 +155,14 @@ impl HubError {
                 "a repository is written as OWNER/NAME, such as `Qwen/Qwen3-8B-GGUF`".to_owned()
             }
             Self::NoConnection { .. } | Self::Timeout { .. } => {
-                "look at the network, or name a mirror with HF_ENDPOINT".to_owned()
+                "check the network, or name a mirror with HF_ENDPOINT".to_owned()
             }
-            Self::Broken(_) | Self::Status(500..) => "try again; what has come is kept".to_owned(),
+            Self::Broken(_) | Self::Status(500..) => "try again; what was downloaded is kept".to_owned(),
             Self::Unauthorized { with_token: false, .. } => {
                 "it may be private, gated or not exist: set HF_TOKEN, or log in with `hf auth login`".to_owned()
             }
             Self::Unauthorized { .. } => {
-                "the token may have expired or lack the right to read; make another at the hub's settings".to_owned()
+                "the token may have expired or lack the right to read; create another in the hub's settings".to_owned()
             }
             Self::TokenWithheld { host, .. } => {
                 format!("if {host} may have the token, set HF_ENDPOINT or `endpoint` under [hub] to its address")
@@ -171,17 +171,17 @@ impl HubError {
             Self::Gated { page, .. } => {
                 format!("accept the terms at {page}, and set HF_TOKEN to a token of that account")
             }
-            Self::NotFound { .. } => "look at the spelling; what is private needs HF_TOKEN".to_owned(),
+            Self::NotFound { .. } => "check the spelling; private repositories need HF_TOKEN".to_owned(),
             Self::TooMany(None) => "try again later; a token allows more requests".to_owned(),
             Self::TooMany(Some(_)) => "try again then; a token allows more requests".to_owned(),
             Self::Length { .. } | Self::Hash { .. } => {
-                "it was changed on the way or on the hub; try again, and if it stays so, tell the repository's owner"
+                "it was changed in transit or on the hub; try again, and if this persists, contact the repository's owner"
                     .to_owned()
             }
             Self::Space { .. } => {
-                "make room, choose a smaller quantisation, or set HF_HUB_CACHE to another disk".to_owned()
+                "make room, choose a smaller quantization, or set HF_HUB_CACHE to another disk".to_owned()
             }
-            Self::Full(_) => "make room, then go on: what has come is kept".to_owned(),
+            Self::Full(_) => "free some space, then resume: what was downloaded is kept".to_owned(),
             _ => return None,
         })
     }

@@ -153,7 +153,7 @@ fn what_passes_is_tried_again() {
     sea.hub.fault("HEAD", "/resolve/", 9, Wrong::Status(429, vec![("Retry-After", "0".to_owned())]));
     let other = Sea { cache: tempfile::tempdir().unwrap(), ..sea };
     let failure = failure(other.end());
-    assert!(failure.reason.contains("left alone"), "{failure:?}");
+    assert!(failure.reason.contains("asks to wait"), "{failure:?}");
 }
 
 #[test]
@@ -199,9 +199,9 @@ fn what_is_not_what_was_promised_gets_no_name() {
     let file = content(1000);
     let bad = |name, value: &str| Wrong::Headers(vec![(name, value.to_owned())]);
     for (method, wrong, expected) in [
-        ("GET", Wrong::Changed, "does not hash to"),
-        ("GET", Wrong::Length(5), "another length"),
-        ("GET", Wrong::Length(-5), "another length"),
+        ("GET", Wrong::Changed, "does not match the hash"),
+        ("GET", Wrong::Length(5), "is not as long as"),
+        ("GET", Wrong::Length(-5), "is not as long as"),
         ("HEAD", bad("X-Linked-Etag", "\"../../../etc/passwd\""), "not the hash of a file"),
         ("HEAD", bad("X-Linked-Etag", "abc"), "not the hash of a file"),
         ("HEAD", bad("X-Repo-Commit", "../../../tmp"), "not a commit"),
@@ -415,12 +415,12 @@ fn refusals_say_what_to_do() {
         (status(403, "GatedRepo"), FailureKind::Refused, "is gated", "accept the terms at http"),
         (status(401, ""), FailureKind::Refused, "not open to your token", "expired"),
         (status(403, ""), FailureKind::Refused, "not open to your token", "expired"),
-        (status(404, "RepoNotFound"), FailureKind::NotFound, "there is no pequod/whale", "private needs"),
+        (status(404, "RepoNotFound"), FailureKind::NotFound, "there is no pequod/whale", "private repositories need"),
         (status(404, "RevisionNotFound"), FailureKind::NotFound, "no such revision", "spelling"),
         (Wrong::Status(429, vec![("Retry-After", "90".into())]), FailureKind::Failed, "for 2 min", "token"),
         (Wrong::Status(502, vec![]), FailureKind::Failed, "status 502", "try again"),
         (Wrong::Silence, FailureKind::Failed, "did not answer in time", "network"),
-        (Wrong::Endless, FailureKind::Failed, "makes no sense", ""),
+        (Wrong::Endless, FailureKind::Failed, "can't be understood", ""),
         (Wrong::List(impossible), FailureKind::Failed, "9223372036854775807 bytes, more than a disk holds", ""),
     ] {
         let sea = Sea::new(&[("m.gguf", b"x")]);

@@ -89,7 +89,7 @@ async fn transfer(place: HubAccess, order: &Order, reporter: &Reporter) -> Resul
     if order.files.is_empty() || order.files.len() > journal::MAX_FILES {
         return Err(HubError::NotFound { what: format!("whole model {} in {}", order.label, order.repository) });
     }
-    reporter.say(DownloadEvent::Preparing("asks the hub".to_owned())).await;
+    reporter.say(DownloadEvent::Preparing("contacting the Hub".to_owned())).await;
     let client = Client::new(place)?;
     let mut transfer = Transfer {
         folder: Folder::new(&client.place.cache, &order.repository),
@@ -203,7 +203,7 @@ impl Transfer<'_> {
             }
             let holder = lock::holder(&path);
             if told.as_ref() != Some(&holder) {
-                self.reporter.say(DownloadEvent::Waiting(format!("{holder} fetches this file"))).await;
+                self.reporter.say(DownloadEvent::Waiting(format!("{holder} is downloading this file"))).await;
                 told = Some(holder);
             }
             tokio::time::sleep(LOOK).await;
@@ -228,7 +228,7 @@ impl Transfer<'_> {
                 self.wait(problem, failures).await?;
                 continue;
             }
-            self.reporter.say(DownloadEvent::Preparing("verifies the hash".to_owned())).await;
+            self.reporter.say(DownloadEvent::Preparing("verifying the hash".to_owned())).await;
             if part.verify()? {
                 return Ok(());
             }

@@ -19,8 +19,8 @@ use wire::Prompt;
     request_body = Request,
     responses(
         (status = 200, description = "The answer, or a stream of its events"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
@@ -48,9 +48,9 @@ impl Generate for Request {
     tag = "anthropic",
     request_body = Request,
     responses(
-        (status = 200, description = "How many there are"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 200, description = "The number of tokens"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn count_tokens(incoming: Incoming<Request>) -> Result<Response> {

@@ -60,7 +60,7 @@ enum InRole {
 
 /// What is said.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of blocks, each with its `type`")]
+#[serde(untagged, expecting = "must be a string or a list of blocks, each with its `type`")]
 #[schema(as = AnthropicContent)]
 enum Content {
     Text(String),
@@ -161,11 +161,11 @@ fn thinking(thinking: &Thinking) -> Result<bool> {
 
 fn tools(tools: Vec<InTool>) -> Result<Vec<Tool>> {
     if tools.len() > limits::TOOLS {
-        return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
+        return Err(ApiError::field("tools", format!("must be at most {} tools", limits::TOOLS)));
     }
     let read = |(place, tool): (usize, InTool)| {
         if tool.r#type.is_some_and(|kind| kind != "custom") {
-            let message = "must be `custom`: tools that a server runs are not there";
+            let message = "must be `custom`: tools that the server runs are not supported";
             return Err(ApiError::field(format!("tools[{place}].type"), message));
         }
         limits::tool(&format!("tools[{place}]"), "input_schema", tool.name, tool.description, tool.input_schema)
@@ -222,7 +222,7 @@ impl Content {
                     let message = "must be text: no model here reads images or documents, and none is ever fetched";
                     return Err(ApiError::field(format!("{field}.type"), message));
                 }
-                _ => return Err(ApiError::field(format!("{field}.type"), "is no block of this role")),
+                _ => return Err(ApiError::field(format!("{field}.type"), "is not a block that this role may have")),
             }
         }
         if !own.parts.is_empty() || !own.tool_calls.is_empty() || results.is_empty() {
@@ -234,7 +234,7 @@ impl Content {
 
 /// What a tool gave, as text.
 fn result(field: &str, content: Option<Value>) -> Result<String> {
-    let wrong = || ApiError::field(format!("{field}.content"), "must be a text or a list of text blocks");
+    let wrong = || ApiError::field(format!("{field}.content"), "must be a string or a list of text blocks");
     match content {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text),

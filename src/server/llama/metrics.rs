@@ -71,7 +71,7 @@ fn context_used(session: &Session) -> Option<f64> {
 static METRICS: &[Metric] = &[
     Metric {
         names: &["llamacpp:prompt_tokens_total"],
-        help: "Prompt tokens evaluated, those that the context had already excluded.",
+        help: "Prompt tokens evaluated, cached ones excluded.",
         kind: "counter",
         value: |session| Some(session.n_prompt as f64),
     },
@@ -106,14 +106,20 @@ static METRICS: &[Metric] = &[
         value: Session::rate,
     },
     Metric {
+        names: &["llamacpp:n_decode_total"],
+        help: "Decode calls, each for all requests that run.",
+        kind: "counter",
+        value: |session| Some(session.totals.n_decodes as f64),
+    },
+    Metric {
         names: &["llamacpp:requests_processing", "vllm:num_requests_running"],
-        help: "Requests that are answered now.",
+        help: "Requests being answered.",
         kind: "gauge",
         value: |session| Some(n_in(session, |stage| matches!(stage, Stage::Running(_)))),
     },
     Metric {
         names: &["llamacpp:requests_deferred", "vllm:num_requests_waiting"],
-        help: "Requests that wait.",
+        help: "Requests waiting.",
         kind: "gauge",
         value: |session| Some(n_in(session, |stage| *stage == Stage::Queued)),
     },
@@ -125,19 +131,19 @@ static METRICS: &[Metric] = &[
     },
     Metric {
         names: &["vllm:prompt_tokens_total", "vllm:prefix_cache_queries_total"],
-        help: "Prompt tokens of requests that have ended, those that the context had already included.",
+        help: "Prompt tokens of requests that have ended, cached ones included.",
         kind: "counter",
         value: |session| Some(session.totals.n_prompt as f64),
     },
     Metric {
         names: &["vllm:prefix_cache_hits_total"],
-        help: "Prompt tokens of requests that have ended which the context had already.",
+        help: "Cached prompt tokens of requests that have ended.",
         kind: "counter",
         value: |session| Some(session.totals.n_cached as f64),
     },
     Metric {
         names: &["taffrail_session_resident_bytes"],
-        help: "Memory that the model's process and its part of GPUs hold.",
+        help: "Memory of the model's process, on GPUs too.",
         kind: "gauge",
         value: |session| session.memory_held().map(|bytes| bytes.0 as f64),
     },
@@ -146,7 +152,7 @@ static METRICS: &[Metric] = &[
 static DISTRIBUTIONS: &[Distribution] = &[
     Distribution {
         name: "vllm:request_queue_time_seconds",
-        help: "Time until a request began, in seconds.",
+        help: "Time that a request waited in the queue, in seconds.",
         bounds: totals::SHORT,
         of: |totals| &totals.queue_time,
     },
@@ -158,7 +164,7 @@ static DISTRIBUTIONS: &[Distribution] = &[
     },
     Distribution {
         name: "vllm:request_time_per_output_token_seconds",
-        help: "Mean time of an answer from token to token, in seconds.",
+        help: "Mean time per generated token of an answer, in seconds.",
         bounds: totals::TOKEN,
         of: |totals| &totals.time_per_token,
     },
@@ -193,7 +199,7 @@ fn text(domain: &Domain) -> String {
         };
         ends.into_iter().map(line)
     });
-    write(name, "counter", "Requests that have ended, by how.", lines, &mut out);
+    write(name, "counter", "Requests that have ended, by finish reason.", lines, &mut out);
     for distribution in DISTRIBUTIONS {
         let lines = domain.sessions.iter().flat_map(|session| buckets(distribution, session));
         write(distribution.name, "histogram", distribution.help, lines, &mut out);

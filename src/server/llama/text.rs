@@ -36,8 +36,8 @@ pub(super) struct TokenizeRequest {
     request_body = TokenizeRequest,
     responses(
         (status = 200, description = "The tokens"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn tokenize(incoming: Incoming<TokenizeRequest>) -> Result<Response> {
@@ -79,8 +79,8 @@ pub(super) struct DetokenizeRequest {
     request_body = DetokenizeRequest,
     responses(
         (status = 200, description = "The text"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn detokenize(incoming: Incoming<DetokenizeRequest>) -> Result<Response> {
@@ -101,8 +101,8 @@ pub(super) async fn detokenize(incoming: Incoming<DetokenizeRequest>) -> Result<
     tag = "llama-server",
     responses(
         (status = 200, description = "The prompt"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn apply_template(incoming: Incoming<serde_json::Map<String, Value>>) -> Result<Response> {

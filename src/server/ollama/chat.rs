@@ -98,9 +98,9 @@ struct InFunction {
     tag = "ollama",
     request_body = Request,
     responses(
-        (status = 200, description = "The answer, or a stream of its lines"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 200, description = "The answer, or a stream of JSON lines"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn chat(incoming: Incoming<Request>) -> Result<Response> {
@@ -132,11 +132,11 @@ impl Request {
     fn read(&mut self) -> Result<Generation> {
         let messages = self.messages.take().unwrap_or_default();
         if messages.len() > limits::MESSAGES {
-            return Err(ApiError::field("messages", format!("must have {} messages at most", limits::MESSAGES)));
+            return Err(ApiError::field("messages", format!("must have at most {} messages", limits::MESSAGES)));
         }
         let tools = self.tools.take().unwrap_or_default();
         if tools.len() > limits::TOOLS {
-            return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
+            return Err(ApiError::field("tools", format!("must be at most {} tools", limits::TOOLS)));
         }
         let tool = |(place, tool): (usize, InTool)| {
             let InFunction { name, description, parameters } = tool.function;

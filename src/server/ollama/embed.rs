@@ -33,7 +33,7 @@ pub(super) struct Request {
 
 /// One text or several.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of texts")]
+#[serde(untagged, expecting = "must be a string or a list of strings")]
 #[schema(as = OllamaEmbedInput)]
 enum Inputs {
     One(String),
@@ -59,8 +59,8 @@ impl Inputs {
     request_body = Request,
     responses(
         (status = 200, description = "The vectors"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn embed(mut incoming: Incoming<Request>) -> Result<Response> {
@@ -110,8 +110,8 @@ pub(super) struct OlderRequest {
     request_body = OlderRequest,
     responses(
         (status = 200, description = "The vector"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn embeddings(mut incoming: Incoming<OlderRequest>) -> Result<Response> {

@@ -52,9 +52,9 @@ pub(super) struct Request {
     tag = "ollama",
     request_body = Request,
     responses(
-        (status = 200, description = "The answer, or a stream of its lines"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 200, description = "The answer, or a stream of JSON lines"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn generate(incoming: Incoming<Request>) -> Result<Response> {
@@ -86,7 +86,7 @@ impl Request {
     fn read(&mut self) -> Result<Generation> {
         let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if is_given(&self.suffix) {
-            return Err(ApiError::field("suffix", "is not supported: no text can be put between two"));
+            return Err(ApiError::field("suffix", "is not supported: no model here fills in the middle"));
         }
         if is_given(&self.template) {
             return Err(ApiError::field("template", "is not supported: the model's own is used, or none with `raw`"));

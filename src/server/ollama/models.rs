@@ -41,7 +41,7 @@ pub(super) async fn tags(State(shared): State<Arc<Shared>>) -> Result<Json<Value
 }
 
 /// The models that are loaded.
-#[utoipa::path(get, path = "/api/ps", tag = "ollama", responses((status = 200, description = "Those that are loaded")))]
+#[utoipa::path(get, path = "/api/ps", tag = "ollama", responses((status = 200, description = "The loaded models")))]
 pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Value>> {
     let models = shared.handle.read(|domain| {
         let all_served = served(domain);
@@ -92,7 +92,7 @@ pub(super) struct Show {
     path = "/api/show",
     tag = "ollama",
     request_body = Show,
-    responses((status = 200, description = "The model"), (status = 404, description = "There is no such model"))
+    responses((status = 200, description = "The model"), (status = 404, description = "Model not found"))
 )]
 pub(super) async fn show(State(shared): State<Arc<Shared>>, Json(request): Json<Show>) -> Result<Json<Value>> {
     let name = request.model.or(request.name).ok_or_else(|| ApiError::field("model", "is missing"))?;

@@ -44,7 +44,7 @@ pub(super) struct Options {
 
 /// One text or several.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of texts")]
+#[serde(untagged, expecting = "must be a string or a list of strings")]
 #[schema(as = OllamaStop)]
 enum Stop {
     One(String),
@@ -126,7 +126,7 @@ pub(super) fn keep_alive(value: Option<&Value>) -> Result<Option<KeepAlive>> {
         Some(Value::String(text)) => text.clone(),
         Some(_) => String::new(),
     };
-    let wrong = |_| ApiError::field("keep_alive", "must be seconds, or a text such as `5m` or `-1`");
+    let wrong = |_| ApiError::field("keep_alive", "must be a number of seconds, or a string such as `5m` or `-1`");
     text.parse().map(Some).map_err(wrong)
 }
 

@@ -115,8 +115,8 @@ const OBJECT: &str = "text_completion";
     request_body = Request,
     responses(
         (status = 200, description = "The text, or a stream of its chunks"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
@@ -162,13 +162,13 @@ fn read(request: Request) -> Result<Read> {
     let n = within("n", request.n, 1, limits::N)?.unwrap_or(1);
     let prompts = request.prompt.into_vec();
     if prompts.is_empty() || prompts.len() * n as usize > limits::N as usize {
-        return Err(ApiError::field("prompt", format!("must be 1 to {} texts, times `n`", limits::N)));
+        return Err(ApiError::field("prompt", format!("must be 1 to {} strings, times `n`", limits::N)));
     }
     for prompt in &prompts {
         limits::text("prompt", prompt, limits::PROMPT)?;
     }
     if request.suffix.is_some_and(|suffix| !suffix.is_empty()) {
-        return Err(ApiError::field("suffix", "is not supported: no text can be put between two"));
+        return Err(ApiError::field("suffix", "is not supported: no model here fills in the middle"));
     }
     if request.best_of.is_some_and(|best_of| best_of != n) {
         return Err(ApiError::field("best_of", "must be the same as `n`: completions are not compared"));

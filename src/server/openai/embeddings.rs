@@ -28,7 +28,7 @@ pub(super) struct Request {
 
 /// One input or several: as texts or as tokens.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text, a list of texts, a list of tokens or a list of such lists")]
+#[serde(untagged, expecting = "must be a string, a list of strings, a list of tokens or a list of token lists")]
 #[schema(as = EmbeddingInput)]
 enum Inputs {
     Text(String),
@@ -76,8 +76,8 @@ impl Encoding {
     request_body = Request,
     responses(
         (status = 200, description = "The vectors"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
@@ -85,7 +85,7 @@ pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {
     let asking = incoming.asking(Api::OpenAi);
     let Incoming { shared, request, .. } = incoming;
     if request.dimensions == Some(0) {
-        return Err(ApiError::field("dimensions", "must be 1 at least"));
+        return Err(ApiError::field("dimensions", "must be at least 1"));
     }
     let wanted = Wanted { normalize: true, truncate: false, dimensions: request.dimensions };
     let embedded = shared.embed(&served, request.input.read(), wanted, &asking).await?;

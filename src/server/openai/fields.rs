@@ -18,7 +18,7 @@ const UNLIKELY: f64 = -9999.0;
 
 /// One text or several.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of texts")]
+#[serde(untagged, expecting = "must be a string or a list of strings")]
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -100,7 +100,7 @@ impl Samplers {
 pub(super) fn logit_bias(bias: Option<BTreeMap<String, f32>>) -> Result<Vec<LogitBias>> {
     let bias = bias.unwrap_or_default();
     if bias.len() > limits::LOGIT_BIAS {
-        return Err(ApiError::field("logit_bias", format!("must have {} tokens at most", limits::LOGIT_BIAS)));
+        return Err(ApiError::field("logit_bias", format!("must have at most {} tokens", limits::LOGIT_BIAS)));
     }
     let read = |(token, bias): (String, f32)| {
         let wrong = || ApiError::field("logit_bias", "must map the numbers of tokens to biases from -100 to 100");

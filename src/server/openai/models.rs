@@ -29,7 +29,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) 
     path = "/v1/models/{*id}",
     tag = "openai",
     params(("id" = String, Path, description = "The model's name")),
-    responses((status = 200, description = "The model"), (status = 404, description = "There is no such model"))
+    responses((status = 200, description = "The model"), (status = 404, description = "Model not found"))
 )]
 pub(super) async fn get(
     State(shared): State<Arc<Shared>>,

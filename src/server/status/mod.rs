@@ -70,14 +70,14 @@ pub(super) fn page() -> Response {
                     }
                     noscript { p { "This page draws " code { "/status.json" } " with a script, and scripts are off." } }
                     form #ask hidden {
-                        label for="key" { "This server wants a key of the scope " code { "metrics" } "." }
+                        label for="key" { "This server requires a key with the scope " code { "metrics" } "." }
                         div .row {
                             input #key type="password" autocomplete="off" spellcheck="false" placeholder="tfl-…" required;
                             button { "Show" }
                         }
                         p .muted {
                             code { "taffrail keys add NAME --scope metrics" }
-                            " makes one. It stays in this tab, and goes to this server alone."
+                            " creates one. It stays in this tab and is sent to this server only."
                         }
                     }
                     main hidden {

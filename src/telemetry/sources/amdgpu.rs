@@ -77,7 +77,7 @@ impl Amdgpu {
             name: card.name(tick.files, "AMD"),
             usage: match number("gpu_busy_percent") {
                 Some(percent) => Figure::measured(Ratio(percent.min(100) as f64 / 100.0), "amdgpu"),
-                None => Figure::unknown("the card does not tell"),
+                None => Figure::unknown("the card does not report it"),
             },
             memory_total: memory("mem_info_vram_total"),
             memory_used: memory("mem_info_vram_used"),

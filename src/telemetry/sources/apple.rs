@@ -87,7 +87,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
         if watts > 0.0 && watts <= MOST {
             Figure::Known { value: Watts(watts.into()), grade: Grade::Estimated, source: format!("ioreport {who}") }
         } else {
-            Figure::unknown("the chip tells no power that could be true")
+            Figure::unknown("the chip reports power that can't be true")
         }
     };
     let mut add = |domain, who: &str, watts: f32, adds| {

@@ -70,6 +70,6 @@ fn discharge(tick: &Tick<'_>) -> Result<(Watts, String), Figure<String>> {
             let names: Vec<_> = discharging.iter().map(|name| label(name)).collect();
             Ok((Watts(watts), names.join(" + ")))
         }
-        None => Err(Figure::unknown("the battery does not tell what it gives")),
+        None => Err(Figure::unknown("the battery does not report what it gives")),
     }
 }

@@ -85,7 +85,7 @@ impl Cpu {
             self.system = System::new().ok();
         }
         let Some(system) = &mut self.system else {
-            let reading = missing("this system doesn't tell", "report it, with the system's name and version");
+            let reading = missing("this system does not report it", "report it, with the system's name and version");
             sample.sources.push(tick.row("cpu", "busy time of each core", reading));
             return;
         };
@@ -100,7 +100,7 @@ impl Cpu {
         let reading = if is_told {
             Figure::measured(format!("{} cores", sample.cores.len()), "the system")
         } else {
-            missing("the system doesn't tell", "mount `/proc`")
+            missing("the system does not report it", "mount `/proc`")
         };
         sample.sources.push(tick.row("cpu", "busy time of each core", reading));
 

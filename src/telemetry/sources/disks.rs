@@ -36,7 +36,7 @@ impl Source for MountedDisks {
             self.disks = Disks::new().ok();
         }
         let Some(disks) = &mut self.disks else {
-            let reading = missing("this system doesn't tell", "report it, with the system's name and version");
+            let reading = missing("this system does not report it", "report it, with the system's name and version");
             sample.sources.push(tick.row("disks", COVERS, reading));
             return;
         };

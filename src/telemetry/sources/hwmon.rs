@@ -57,7 +57,7 @@ impl Source for Meters {
         let n_told = self.meters.iter().filter(|meter| meter.before.is_some()).count();
         let reading = match self.meters.len() {
             0 => tick.nothing(FOLDER, Figure::unknown("none found")),
-            _ if n_told == 0 => Figure::unknown("found, but tells 0 or nonsense, so what is drawn is not known"),
+            _ if n_told == 0 => Figure::unknown("found, but it reports 0 or values that can't be true"),
             1 => Figure::measured(self.meters[0].name.clone(), "hwmon"),
             n if n == n_told => Figure::measured(format!("{n} meters"), "hwmon"),
             n => Figure::measured(format!("{n_told} of {n} meters"), "hwmon"),
@@ -123,7 +123,7 @@ impl Found {
         let before = self.before.take();
         let Some(watts) = watts else { return false };
         let (figure, energy) = if watts <= 0.0 {
-            (Figure::unknown("the meter tells nothing"), None)
+            (Figure::unknown("the meter reports nothing"), None)
         } else if watts > MOST {
             (Figure::unknown(format!("dropped a reading of {}", Watts(watts))), None)
         } else {

@@ -44,7 +44,9 @@ impl Source for Intel {
         }
         let reading = match (with_sensors.len(), n_asleep) {
             (0, 0) if n_cards == 0 => tick.nothing(drm::FOLDER, Figure::unknown("no Intel graphics")),
-            (0, 0) => Figure::unknown("graphics in the processor have no meter; the package's holds what they draw"),
+            (0, 0) => {
+                Figure::unknown("graphics in the processor have no meter of their own; the package's includes them")
+            }
             (0, _) => missing("asleep, and not woken to be read", "it wakes when a session uses it"),
             (n, 0) if n == by[Counts::Nothing as usize] => tick.stuck(true),
             (n, asleep) => {
@@ -119,7 +121,7 @@ impl Intel {
         sample.gpus.push(Gpu {
             index: card.index,
             name: card.name(tick.files, "Intel"),
-            usage: Figure::unknown("the driver tells it in no file"),
+            usage: Figure::unknown("the driver does not report it"),
             memory_total: total,
             memory_used: used,
             temperature: celsius.map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),

@@ -29,7 +29,9 @@ impl Source for ClockLimits {
         }
         sample.limits = self.limits;
         let clock = match (self.limits.allowed_mhz, self.limits.highest_mhz) {
-            (Some(allowed), Some(highest)) if allowed < highest => Some(format!("held to {allowed} of {highest} MHz")),
+            (Some(allowed), Some(highest)) if allowed < highest => {
+                Some(format!("limited to {allowed} of {highest} MHz"))
+            }
             (_, highest) => highest.map(|highest| format!("up to {highest} MHz")),
         };
         let heat = self.limits.n_throttled.map(|count| match count {
@@ -39,9 +41,9 @@ impl Source for ClockLimits {
         let parts: Vec<_> = heat.into_iter().chain(clock).collect();
         let reading = match parts.is_empty() {
             false => Figure::measured(parts.join(" · "), "/sys"),
-            true if !self.before.is_empty() => Figure::unknown("first reading; the count takes two"),
+            true if !self.before.is_empty() => Figure::unknown("first reading; the count needs two"),
             true if tick.is_virtual => missing("not available in a virtual machine", "look at the host"),
-            true => tick.nothing(FOLDER, Figure::unknown("the processor does not tell")),
+            true => tick.nothing(FOLDER, Figure::unknown("the processor does not report it")),
         };
         let age = self.read_at.map_or(Duration::ZERO, |at| tick.at.saturating_sub(at));
         let row = tick.row("limits", "heat and clock limits of the cores", reading);

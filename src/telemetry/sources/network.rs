@@ -28,7 +28,7 @@ impl Source for Interfaces {
             self.networks = Networks::new().ok();
         }
         let Some(networks) = &mut self.networks else {
-            let reading = missing("this system doesn't tell", "report it, with the system's name and version");
+            let reading = missing("this system does not report it", "report it, with the system's name and version");
             sample.sources.push(tick.row("network", COVERS, reading));
             return;
         };

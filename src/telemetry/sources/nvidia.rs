@@ -85,7 +85,7 @@ impl Nvidia {
         }
         match (n_read, lost) {
             (0, None) => Figure::unknown("the driver knows no GPU"),
-            (0, Some(lost)) => missing(lost, "`sudo dmesg | grep -i nvrm` tells why; a restart brings it back"),
+            (0, Some(lost)) => missing(lost, "`sudo dmesg | grep -i nvrm` says why; a restart brings it back"),
             (n, lost) => {
                 let asleep = if n_asleep > 0 { format!(" · {n_asleep} asleep") } else { String::new() };
                 let lost = lost.map(|lost| format!(" · {lost}")).unwrap_or_default();
@@ -134,7 +134,7 @@ fn unopened(closed: Closed, has_card: bool) -> Figure<String> {
         Closed::Missing => Figure::unknown("no NVIDIA driver library found"),
         Closed::Broken(error) => missing(
             format!("NVIDIA's driver does not answer: {}", label(&error)),
-            "`nvidia-smi` tells more; after an update of the driver, restart the machine",
+            "`nvidia-smi` says more; after an update of the driver, restart the machine",
         ),
     }
 }
@@ -156,7 +156,7 @@ fn told(reading: &Reading) -> Reported {
 fn gpu(reading: Reading) -> Gpu {
     let usage = match reading.usage {
         Some(percent) => Figure::measured(Ratio(f64::from(percent.min(100)) / 100.0), "nvml"),
-        None => Figure::unknown("the card does not tell"),
+        None => Figure::unknown("the card does not report it"),
     };
     let (total, used) = reading.memory.unzip();
     Gpu {

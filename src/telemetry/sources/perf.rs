@@ -142,7 +142,9 @@ impl Perf {
         let Ok(kind) = tick.files.number(&format!("{UNIT}/type")) else {
             return Err(tick.nothing(UNIT, absent(tick)));
         };
-        let Ok(kind) = u32::try_from(kind) else { return Err(Figure::unknown("its kind of event is no number")) };
+        let Ok(kind) = u32::try_from(kind) else {
+            return Err(Figure::unknown("the type of its events is not a number"));
+        };
         let packages = packages(tick, &text("cpumask").unwrap_or_default());
         if packages.is_empty() {
             return Err(Figure::unknown("the kernel names no processor to count on"));
@@ -313,7 +315,7 @@ mod kernel {
                     assert!(is_refused || code == Some(rustix::io::Errno::NOSYS.raw_os_error()), "{error}");
                 }
             }
-            assert!(Kernel.open(u32::MAX, 0, 0).is_err(), "a unit that is none");
+            assert!(Kernel.open(u32::MAX, 0, 0).is_err(), "an unknown unit");
         }
     }
 }

@@ -230,7 +230,7 @@ fn unreadable<T>(kind: ErrorKind) -> Figure<T> {
 /// Why there are no zones.
 fn none(tick: &Tick<'_>) -> Figure<String> {
     if !cfg!(target_os = "linux") {
-        return Figure::unknown("only Linux tells the processor's energy; no meter of this system is supported yet");
+        return Figure::unknown("only Linux reports the processor's energy; no meter of this system is supported yet");
     }
     if tick.is_virtual {
         return missing(

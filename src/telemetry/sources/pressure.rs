@@ -31,13 +31,13 @@ impl Source for Pressure {
             .collect();
         let reading = match refused {
             _ if !parts.is_empty() => Figure::measured(parts.join(", "), "/proc/pressure"),
-            _ if !cfg!(target_os = "linux") => Figure::unknown("only Linux tells it"),
+            _ if !cfg!(target_os = "linux") => Figure::unknown("only Linux reports it"),
             // A kernel that has it switched off shows the files, and reading them is not supported.
             Some(ErrorKind::NotFound | ErrorKind::Unsupported) => {
-                missing("the kernel does not tell it", "start it with `psi=1` on its command line")
+                missing("the kernel does not report it", "start it with `psi=1` on its command line")
             }
             Some(kind) => missing(format!("`/{FOLDER}` can't be read: {kind}"), "run taffrail on the host"),
-            None => Figure::unknown("its files hold no figures"),
+            None => Figure::unknown("its files contain no numbers"),
         };
         sample.sources.push(tick.row("pressure", "waits for cpu, memory, io", reading));
     }

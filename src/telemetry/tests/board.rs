@@ -25,7 +25,7 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     tree.set("sys/class/hwmon/hwmon1/power1_input", 20_000_000_000_u64);
     let sample = sampler.sample(at(2000), &[]);
     assert_eq!(sample.power[3].energy.map(|energy| energy.0), Some(440.0), "the mean of two readings, for two seconds");
-    let expected = ["ina226 power1 — the meter tells nothing", "hwmon1 ina226 power1 — dropped a reading of 20000 W"];
+    let expected = ["ina226 power1 — the meter reports nothing", "hwmon1 ina226 power1 — dropped a reading of 20000 W"];
     assert_eq!(powers(&sample)[..2], expected);
     assert_eq!(row(&sample, "hwmon"), "2 of 4 meters");
     no_zero_watts(&sample);
@@ -35,7 +35,7 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     assert_eq!(row(&sampler.sample(at(3000), &[]), "hwmon"), "1 of 3 meters");
     tree.set("sys/class/hwmon/hwmon2/curr1_input", 0);
     let text = row(&sampler.sample(at(3500), &[]), "hwmon");
-    assert_eq!(text, "— found, but tells 0 or nonsense, so what is drawn is not known");
+    assert_eq!(text, "— found, but it reports 0 or values that can't be true");
     tree.set("sys/class/hwmon/hwmon0/power1_input", 12_500_000);
     tree.set("sys/class/hwmon/hwmon1/power1_input", 7_500_000);
     tree.set("sys/class/hwmon/hwmon2/curr1_input", 2000);
@@ -88,7 +88,7 @@ fn pressure_is_told_where_the_kernel_tells_it() {
         tree.fail(&format!("proc/pressure/{file}"), ErrorKind::Unsupported);
     }
     let sample = sampler.sample(at(2000), &[]);
-    assert_eq!(row(&sample, "pressure"), "— the kernel does not tell it → start it with `psi=1` on its command line");
+    assert_eq!(row(&sample, "pressure"), "— the kernel does not report it → start it with `psi=1` on its command line");
     assert_eq!(sample.pressure.cpu, None);
 }
 
@@ -108,7 +108,7 @@ fn heat_that_throttles_is_told() {
     tree.set("sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq", 3_000_000);
     let sample = sampler.sample(at(4000), &[]);
     assert_eq!(sample.limits.n_throttled, Some(5));
-    assert_eq!(row(&sample, "limits"), "throttled by heat 5 times · held to 4000 of 5100 MHz");
+    assert_eq!(row(&sample, "limits"), "throttled by heat 5 times · limited to 4000 of 5100 MHz");
 
     // A counter that went backwards, and cores that went.
     tree.set(&count(0, "core"), 0);
@@ -116,5 +116,5 @@ fn heat_that_throttles_is_told() {
     tree.remove("sys/devices/system/cpu/cpu1/");
     assert_eq!(sampler.sample(at(8000), &[]).limits.n_throttled, None);
     tree.remove("sys/devices/system/cpu");
-    assert_eq!(row(&sampler.sample(at(10_000), &[]), "limits"), "— the processor does not tell");
+    assert_eq!(row(&sampler.sample(at(10_000), &[]), "limits"), "— the processor does not report it");
 }

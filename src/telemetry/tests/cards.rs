@@ -115,8 +115,8 @@ fn a_second_look_at_once_begins_no_counter_anew() {
 fn power_that_can_not_be_is_dropped() {
     for (power, expected) in [
         ("593000000", "— dropped a reading of 593 W: more than 450 W can't be +"),
-        ("0", "— the card tells no power +"),
-        ("garbage", "— the card tells no power +"),
+        ("0", "— the card reports no power +"),
+        ("garbage", "— the card reports no power +"),
     ] {
         let tree = radeon();
         tree.remove(METRICS);
@@ -170,7 +170,7 @@ fn cards_of_intel_count_their_energy() {
     let tree = machine(include_str!("../../../tests/fixtures/telemetry/arc.tree"));
     let mut sampler = sampler(&tree);
     let first = sampler.sample(at(0), &[4242]);
-    let untold = "— first reading; power takes two +";
+    let untold = "— first reading; power needs two +";
     assert_eq!(powers(&first), [format!("gpu-3 {untold}"), format!("gpu-4 package {untold}")]);
     tree.add(ARC, 60_000_000);
     tree.add(XE, 40_000_000);
@@ -207,7 +207,7 @@ fn graphics_in_the_processor_have_no_meter() {
     let sample = sampler.sample(at(0), &[]);
     assert_eq!((sample.gpus.len(), sample.power.len()), (0, 0));
     let text = row(&sample, "intel");
-    assert_eq!(text, "— graphics in the processor have no meter; the package's holds what they draw");
+    assert_eq!(text, "— graphics in the processor have no meter of their own; the package's includes them");
     tree.remove("sys/class/drm");
     assert_eq!(row(&sampler.sample(at(1000), &[]), "intel"), "— no Intel graphics");
 }

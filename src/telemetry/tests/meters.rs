@@ -110,7 +110,7 @@ fn after_a_dropped_reading_the_next_counts_again() {
         tree.set(&energy(":0"), counts);
         powers(&sampler.sample(at(milliseconds), &[]))[0].clone()
     };
-    assert_eq!(power(0, 100_000_000), "package-0 — first reading; power takes two +");
+    assert_eq!(power(0, 100_000_000), "package-0 — first reading; power needs two +");
     assert_eq!(power(1000, 900_000_000), "package-0 — dropped a jump of 800 W: more than 458 W can't be +");
     assert_eq!(power(2000, 940_000_000), "package-0 40.0 W +");
     // Time that is too short, or that runs backwards.
@@ -279,8 +279,8 @@ fn a_battery_meters_what_it_gives() {
         (&[("current_now", "2000000"), ("voltage_now", "11500000")], "23.0 W"),
         (&[("current_now", "-2000000"), ("voltage_now", "11500000")], "23.0 W"),
         (&[("power_now", "0"), ("current_now", "1000000"), ("voltage_now", "12000000")], "12.0 W"),
-        (&[("power_now", "0")], "— the battery does not tell what it gives"),
-        (&[("power_now", "much")], "— the battery does not tell what it gives"),
+        (&[("power_now", "0")], "— the battery does not report what it gives"),
+        (&[("power_now", "much")], "— the battery does not report what it gives"),
         (&[("status", "Charging"), ("power_now", "40000000")], "— on mains: a battery meters only what it gives → "),
         (&[("status", "Full"), ("power_now", "0")], "— on mains: a battery meters only what it gives → "),
         (&[("scope", "Device"), ("power_now", "1000")], "— no battery"),

@@ -88,8 +88,8 @@ fn meters_that_fail_are_not_believed() {
             "12.0 W +",
         ),
         ("no limit", &|card| card.energy = None, &|card| (card.limit, card.power) = (None, Some(593_000)), "593 W +"),
-        ("neither", &|card| (card.energy, card.power) = (None, None), &|_| (), "— the card tells no power +"),
-        ("zero", &|card| (card.energy, card.power) = (None, Some(0)), &|_| (), "— the card tells no power +"),
+        ("neither", &|card| (card.energy, card.power) = (None, None), &|_| (), "— the card reports no power +"),
+        ("zero", &|card| (card.energy, card.power) = (None, Some(0)), &|_| (), "— the card reports no power +"),
     ];
     for (name, before, between, expected) in cases {
         let mut first = card();
@@ -194,5 +194,5 @@ fn what_a_card_does_not_tell_is_unknown() {
     let sample = sampler.sample(at(0), &[]);
     let gpu = &sample.gpus[0];
     assert_eq!((gpu.usage.value(), gpu.temperature, gpu.processes.len()), (None, None, 0));
-    assert_eq!(powers(&sample), ["gpu-0 — the card tells no power +"]);
+    assert_eq!(powers(&sample), ["gpu-0 — the card reports no power +"]);
 }

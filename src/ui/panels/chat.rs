@@ -262,7 +262,7 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
     }
     let n_shifted = turn.figures.as_ref().map_or(0, |figures| figures.counters.n_shifted);
     if n_shifted > 0 {
-        let text = format!("the context was full: {n_shifted} tokens behind its beginning were dropped for the answer");
+        let text = format!("the context was full: {n_shifted} tokens after its beginning were dropped for the answer");
         for range in text::wrap(&text, columns.saturating_sub(2)).into_iter().rev() {
             tail.push(|| vec![canvas.span(Meaning::Warn, format!("{INDENT}{}", text.get(range).unwrap_or_default()))]);
         }
@@ -317,12 +317,12 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
         Phase::Failed { hint: Some(hint), .. } => hint.clone(),
         Phase::Failed { .. } => format!("Press {} to restart it.", canvas.key(Mode::Fleet, Action::Restart)),
         _ if session.embeds_only() => {
-            "A model for embeddings: it turns texts into vectors, and can't chat. Ask it at /v1/embeddings or /api/embed."
+            "An embedding model: it turns text into vectors and can't chat. Use it through /v1/embeddings or /api/embed."
                 .to_owned()
         }
         Phase::Loading { .. } if session.waiting_job().is_some() => {
             let reason = session.queue_reason().unwrap_or_default();
-            format!("Its job of Slurm has not begun: {reason}. You can write a prompt meanwhile.")
+            format!("Its Slurm job has not started: {reason}. You can write a prompt meanwhile.")
         }
         Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
         _ if canvas.mode == Mode::Prompt => {

@@ -44,13 +44,13 @@ fn context<'a>(canvas: &Canvas<'_>, session: &Session) -> Vec<Spans<'a>> {
     vec![whole, vec![canvas.span(Meaning::Warn, format!(" {left} "))]]
 }
 
-/// What happens when the context is full, where that is soon: in full, and in short.
+/// What happens when the context is full, where that is soon: behind how much is left, and on a line of its own above it.
 fn then(session: &Session) -> Option<(&'static str, &'static str)> {
     session.context_use().filter(|taken| taken.is_low())?;
     Some(match session.settings.context_full {
-        ContextFull::DropOldest => ("then the oldest turns are dropped", "then the oldest turns go"),
-        ContextFull::Shift => ("then the oldest part is dropped", "then the oldest part goes"),
-        ContextFull::Stop => ("then no prompt fits any more", "then no prompt fits"),
+        ContextFull::DropOldest => ("then the oldest turns are dropped", "full: oldest turns go"),
+        ContextFull::Shift => ("then the oldest part is dropped", "full: oldest part goes"),
+        ContextFull::Stop => ("then no prompt fits any more", "full: no prompt fits"),
     })
 }
 

@@ -10,7 +10,7 @@ use domain::figure::{Figure, Grade};
 use domain::filter::{self, Filter};
 use domain::machine::Sample;
 use domain::machine::remote::{LinkState, RemoteFigures, RemoteMachine, RemotePower, RemoteSession};
-use domain::units::{Watts, or_dash};
+use domain::units::{Watts, counted, or_dash};
 
 /// Columns of a machine's name.
 const NAME: u16 = 12;
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         there.count()
     };
     let n_own = state.domain.library.models.iter().filter(|model| model.machine.is_none()).count();
-    let detail = format!("{} · {n_own} models · {} sessions", own.processor, n_live(None));
+    let detail = format!("{} · {} · {}", own.processor, counted(n_own, "model"), counted(n_live(None), "session"));
     rest = card(canvas, rest, ("here", Meaning::Good), &figures(canvas, &own), (&detail, Meaning::Muted), height);
     for machine in &state.domain.machines {
         let name = machine.name.as_str();
@@ -66,7 +66,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
                 let detail = match &machine.differs {
                     Some(differs) => differs.clone(),
                     None => {
-                        format!("{} · {} models · {n_sessions} sessions", figures_there.processor, machine.n_models)
+                        format!(
+                            "{} · {} · {}",
+                            figures_there.processor,
+                            counted(machine.n_models, "model"),
+                            counted(n_sessions, "session")
+                        )
                     }
                 };
                 (figures(canvas, figures_there), detail)

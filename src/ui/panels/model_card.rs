@@ -143,7 +143,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
         Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context at most")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at least, more than is free")),
-        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " memory needs unknown: not in its header")),
+        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " memory needs unknown: the header does not say")),
         Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
@@ -160,10 +160,10 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             Some(family) => format!("{family} ({architecture})"),
             None => architecture.to_owned(),
         };
-        lines.push(("is", format!("{kind}, {}", identity::size(summary).unwrap_or_else(dash))));
+        lines.push(("family", format!("{kind}, {}", identity::size(summary).unwrap_or_else(dash))));
         let bits = summary.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight")).unwrap_or_default();
         let by = summary.quantized_by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
-        lines.push(("quantised", format!("{}{bits}{by}", summary.quant.as_deref().unwrap_or("—"))));
+        lines.push(("quantized", format!("{}{bits}{by}", summary.quant.as_deref().unwrap_or("—"))));
         lines.push(("context", identity::context(summary).unwrap_or_else(dash)));
         let layers = summary.block_count.map(|count| format!("{count} layers"));
         let experts = summary.experts.map(|(all, used)| format!("{used} of {all} experts"));
@@ -173,7 +173,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         // Of other formats nobody has read the template.
         if model.format == Format::Gguf {
             let can = identity::capabilities(summary).map(|can| can.join(", "));
-            lines.push(("can", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
+            lines.push(("supports", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
         }
         if let Some(tokenizer) = &summary.tokenizer {
             let split = summary.tokenizer_pre.as_ref().map(|pre| format!(", {pre}")).unwrap_or_default();

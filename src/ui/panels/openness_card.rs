@@ -69,7 +69,7 @@ fn meaning_of(licence: &License) -> Meaning {
 
 fn declared(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
     let mut rest = area;
-    let mut label = "licence";
+    let mut label = "license";
     if card.declared.is_empty() {
         rest = wrapped(canvas, rest, label, "not declared", Meaning::Muted);
         label = "";

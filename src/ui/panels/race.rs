@@ -295,8 +295,8 @@ pub(crate) fn diff(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
     let line = row(area, 0);
     let cut = if diff.is_cut { ", of the first 2000 words" } else { "" };
     let said = format!(
-        "{} words in both, {} only in {}, {} only in {}{cut}",
-        diff.n_both,
+        "{} in both, {} only in {}, {} only in {}{cut}",
+        counted(diff.n_both, "word"),
         diff.n_left,
         letter(chosen),
         diff.n_right,

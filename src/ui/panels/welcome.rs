@@ -16,7 +16,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("welcome", area);
     let mut rest = inset(area, 1);
     let bold = canvas.style(Meaning::Accent).add_modifier(ratatui::style::Modifier::BOLD);
-    let rows = canvas.paragraph(rest, "Welcome. The models listed here are tiny: to try things out.", bold);
+    let rows = canvas.paragraph(rest, "Welcome. The models listed here are tiny, for trying things out.", bold);
     rest = below(rest, rows + u16::from(rest.height >= 14));
     for (action, text) in [
         (Action::Choose, "start the selected model, then write to it"),
@@ -54,7 +54,8 @@ fn real_models(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         return area;
     }
     let style = canvas.style(Meaning::Accent);
-    let text = format!("A first real model that fits {} of free memory:", free.free);
+    let hub = canvas.key(Mode::Library, Action::Hub);
+    let text = format!("Real models that fit {} of free memory; {hub} finds and downloads them:", free.free);
     let rows = canvas.paragraph(area, &text, style);
     let mut rest = below(area, rows);
     for suggestion in fitting {

@@ -125,19 +125,24 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
         Phase::Cancelled => "cancelled; no results kept".to_owned(),
         Phase::Idle => String::new(),
     };
-    let share = done as f64 / wanted.max(1) as f64;
-    let style = canvas.style(Meaning::Accent);
-    let columns = 20.min(head.width / 3);
-    bar::share(canvas, Rect { width: columns, ..head }, share, style);
-    let disturbed = match (n_disturbed, bench.plan.keep_disturbed) {
-        (0, _) => String::new(),
-        (n, true) => format!(" · ⚠ {n} disturbed, counted"),
+    let (disturbed, briefly) = match (n_disturbed, bench.plan.keep_disturbed) {
+        (0, _) => (String::new(), String::new()),
+        (n, true) => (format!(" · ⚠ {n} disturbed, counted"), format!(" · ⚠ {n}")),
         (n, false) => {
             let key = canvas.key(Mode::Bench, Action::KeepDisturbed);
-            format!(" · ⚠ {n} disturbed, not counted: {key} counts them")
+            (format!(" · ⚠ {n} disturbed, not counted: {key} counts them"), format!(" · ⚠ {n}, {key} counts them"))
         }
     };
-    let text = format!("{done} of {} · {text}{disturbed}", counted(wanted, "repetition"));
+    let progress = format!("{done} of {} · {text}", counted(wanted, "repetition"));
+    // The bar is shorter, then the words are fewer, where the line has no room.
+    let fits = |columns: u16, text: &str| text::width(text) <= usize::from(head.width.saturating_sub(columns + 1));
+    let long = 20.min(head.width / 3);
+    let ways = [(long, &disturbed), (8, &disturbed), (8, &briefly), (0, &briefly)];
+    let ways = ways.map(|(columns, disturbed)| (columns.min(long), format!("{progress}{disturbed}")));
+    let fitting = ways.iter().find(|(columns, text)| fits(*columns, text)).or(ways.last());
+    let Some((columns, text)) = fitting.cloned() else { return 0 };
+    let style = canvas.style(Meaning::Accent);
+    bar::share(canvas, Rect { width: columns, ..head }, done as f64 / wanted.max(1) as f64, style);
     let circumstances = bench.circumstances();
     let room = head.width.saturating_sub(columns + 1);
     let both = format!("{text} · {circumstances}");

@@ -9,7 +9,8 @@
 use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, below, row};
-use crate::ui::panels::prompt;
+use crate::ui::hits::List;
+use crate::ui::panels::{mark, prompt};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -40,7 +41,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), None, &count);
     } else {
         let more = if chats.more { " and more; a search finds them" } else { "" };
-        let text = format!("Conversations · {}{more} · `taffrail chats` has them too", chats.entries.len());
+        let text = format!("Conversations · {}{more} · `taffrail chats` lists them too", chats.entries.len());
         canvas.say(head.x + 1, head.y, head.width.saturating_sub(1), &text, Meaning::Muted);
     }
     let rest = name(canvas, rest, state);
@@ -70,6 +71,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
+    canvas.hit_rows(rest, List::Chats, view_state.chats_offset, chats.entries.len());
 }
 
 /// The name that is typed, where one is; gives what is left.
@@ -89,11 +91,12 @@ fn cells<'a>(
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
     let is_open = state.domain.sessions.iter().any(|session| session.thread.key == Some(entry.key));
     let mark = if is_open { if canvas.is_ascii() { "* " } else { "● " } } else { "" };
+    let marked = mark::glyph(canvas, state.ui.chats.marks.has(&entry.key));
     let meaning = if entry.name.is_some() { Meaning::Accent } else { Meaning::Text };
     let label = if entry.label().is_empty() { "(no prompt)" } else { entry.label() };
     vec![
         muted(entry.number.to_string()),
-        vec![canvas.span(Meaning::Good, mark), canvas.span(meaning, label)],
+        marked.into_iter().chain([canvas.span(Meaning::Good, mark), canvas.span(meaning, label)]).collect(),
         vec![canvas.span(Meaning::Text, entry.model_name.as_str())],
         muted(entry.n_prompts.to_string()),
         muted(ago(entry.updated_ms / 1000, state.domain.now.unix)),

@@ -22,6 +22,7 @@ use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
 use crate::ui::{Focus, SessionTab};
 use domain::session::Session;
+use domain::units::counted;
 
 /// What is said where no session was started.
 const NOTHING: &str = "No sessions yet.";
@@ -111,7 +112,7 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         0 => String::new(),
         _ => format!(", {} of {n_foreign} other processes", fleet.foreign.rows.len()),
     };
-    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
+    let count = format!("{} of {}{foreign} ", fleet.rows.len(), counted(state.domain.sessions.len(), "session"));
     super::library::filter_row(canvas, line, (&fleet.filter, fleet.filtering), fleet.problem.as_deref(), &count);
     rest
 }
@@ -129,7 +130,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let lines = [
         (NOTHING.to_owned(), Meaning::Text),
         (format!("Press {library}, select a model, then {choose} to start it."), Meaning::Muted),
-        (format!("{n_models} runnable models."), Meaning::Muted),
+        (format!("{}.", counted(n_models, "runnable model")), Meaning::Muted),
     ];
     let has_graphs = area.height >= 20;
     let (message, graph) = split_rows(area, if has_graphs { area.height - 11 } else { area.height });
@@ -155,7 +156,8 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         let (library, choose) = (canvas.key(Mode::Fleet, Action::Library), canvas.key(Mode::Library, Action::Choose));
         let start = format!("Press {library}, select a model, then {choose} to start it.");
         let text = if state.domain.sessions.is_empty() { &start } else { "No session is selected." };
-        canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
+        let style = canvas.style(Meaning::Muted);
+        canvas.paragraph(Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area }, text, style);
         return;
     };
     let (head, rest) = split_rows(area, 1);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, row};
 use crate::ui::hits::List;
+use crate::ui::panels::mark;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -83,7 +84,10 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, entry: &'a Entry) -> TableRow<'
         text(format!("{models}{more}")),
         text(or_dash(entry.rate.map(digits))),
         text(or_dash(entry.joules.map(Graded::brief))),
-        text(entry.title.clone()),
+        mark::glyph(canvas, state.ui.history.marks.has(&entry.id))
+            .into_iter()
+            .chain([canvas.span(Meaning::Text, entry.title.as_str())])
+            .collect(),
     ];
     TableRow { cells, instead: None }
 }

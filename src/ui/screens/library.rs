@@ -13,7 +13,7 @@ use crate::ui::view_state::ViewState;
 use crate::ui::widgets::text;
 use crate::ui::{Action, Mode};
 use crate::ui::{LibraryTab, Welcome};
-use domain::units::span;
+use domain::units::{counted, span};
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
 const WIDE: (u16, u16) = (116, 14);
@@ -37,7 +37,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let (line, rest) = split_rows(area, 1);
     let (library, view) = (&state.domain.library, &state.ui.library);
     if view.filtering || !view.filter.is_empty() {
-        let count = format!("{} of {} models ", view.rows.len(), library.models.len());
+        let count = format!("{} of {} ", view.rows.len(), counted(library.models.len(), "model"));
         filter_row(canvas, line, (&view.filter, view.filtering), view.problem.as_deref(), &count);
     } else {
         summary(canvas, line, state);
@@ -115,7 +115,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let mut left: Spans<'_> = Vec::new();
     let size: domain::units::Bytes = library.models.iter().map(|model| model.size).sum();
-    left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
+    left.push(canvas.span(Meaning::Text, format!(" {}", counted(library.models.len(), "model"))));
     left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
     let n_running = state.domain.sessions.iter().filter(|session| session.is_live()).count();
     if n_running > 0 {

@@ -207,7 +207,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
     let less = sample.allowed.less_memory().filter(|_| !airy).map_or_else(String::new, |less| format!("; {less}"));
     let available = or_dash(sample.memory.map(|memory| memory.available));
-    let text = format!("{planned} promised{limit}, {available} available, {} kept free{less}", budget.reserve);
+    let text = format!("{planned} reserved{limit}, {available} available, {} kept free{less}", budget.reserve);
     let rest = line(canvas, below(area, 1), "memory", &text);
     let bandwidth = match &state.domain.machine.bandwidth {
         _ if state.domain.machine.measuring => "being measured …".to_owned(),

@@ -21,6 +21,7 @@ use crate::ui::widgets::table::follow;
 use crate::ui::{Action, Mode};
 use crate::ui::{RaceTab, State};
 use domain::lab::race::{MIN_COLUMNS, Order};
+use domain::units::counted;
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -37,7 +38,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return empty(canvas, rest, state);
     }
     let has_verdict = state.race().is_some_and(panel::has_verdict);
-    let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
+    let strip_rows = 1 + u16::from(has_verdict && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (state.race(), &races.diff) {
         _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heatmap::draw(canvas, body, state)),
@@ -181,7 +182,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             ),
             Meaning::Muted,
         ),
-        (format!("{n_models} runnable models."), Meaning::Muted),
+        (format!("{}.", counted(n_models, "runnable model")), Meaning::Muted),
     ];
     let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
     for (index, (line, meaning)) in lines.iter().enumerate() {

@@ -126,7 +126,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let text = if state.ui.requests.filter.is_empty() {
         let key = canvas.key(Mode::Requests, Action::Requests);
         format!(
-            "No requests yet.\n\nWhat other programs ask by the APIs of `taffrail serve`, and what taffrail itself asks its sessions, is listed here. {key} shows the sessions."
+            "No requests yet.\n\nRequests from other programs through the APIs of `taffrail serve`, and taffrail's own, are listed here. {key} shows the sessions."
         )
     } else {
         "No request matches the filter.".to_owned()
@@ -233,7 +233,7 @@ fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, request: &Row<'_>) {
         (
             "time",
             format!(
-                "queue {} · TTFT {} · {} in all",
+                "queue {} · TTFT {} · {} total",
                 time(Some(request.queue_time(now))),
                 time(request.time_to_first_token()),
                 time(Some(request.duration(now)))

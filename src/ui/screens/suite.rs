@@ -15,6 +15,7 @@ use ratatui::style::Modifier;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
 use crate::ui::hits::List;
+use crate::ui::panels::mark;
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
@@ -54,7 +55,7 @@ const GOOD: f64 = 0.8;
 /// Draw the tab.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     match &state.domain.suite {
-        Some(run) if !state.ui.shows_suites(&state.domain) => matrix(canvas, area, run, &state.ui.suites, view_state),
+        Some(run) if !state.ui.shows_suites(&state.domain) => matrix(canvas, area, (state, run), view_state),
         _ => list(canvas, area, state, view_state),
     }
 }
@@ -90,7 +91,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
         (suites.len(), Some(state.ui.suites.chosen), true),
         &mut view_state.suites_offset,
         |canvas, index| match suites.get(index) {
-            Some(entry) => suite_cells(canvas, entry),
+            Some(entry) => suite_cells(canvas, entry, state.ui.suites.marks.has(&entry.file)),
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
@@ -100,8 +101,9 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
     canvas.paragraph(below(lower, 1), text, style);
 }
 
-fn suite_cells<'a>(canvas: &Canvas<'_>, entry: &'a SuiteEntry) -> TableRow<'a> {
-    let name = vec![canvas.span(Meaning::Text, entry.name.as_str())];
+fn suite_cells<'a>(canvas: &Canvas<'_>, entry: &'a SuiteEntry, is_marked: bool) -> TableRow<'a> {
+    let name = mark::glyph(canvas, is_marked).into_iter().chain([canvas.span(Meaning::Text, entry.name.as_str())]);
+    let name: Spans<'a> = name.collect();
     let file = entry.file.file_name().unwrap_or_default().to_string_lossy();
     let file = vec![canvas.span(Meaning::Muted, file)];
     let cells = match &entry.suite {
@@ -120,8 +122,9 @@ fn suite_cells<'a>(canvas: &Canvas<'_>, entry: &'a SuiteEntry) -> TableRow<'a> {
 }
 
 /// The run: how far it is, the matrix, the plot, the selected answer.
-fn matrix(canvas: &mut Canvas<'_>, area: Rect, run: &SuiteRun, view: &SuiteView, view_state: &mut ViewState) {
-    progress(canvas, row(area, 0), run);
+fn matrix(canvas: &mut Canvas<'_>, area: Rect, (state, run): (&State, &SuiteRun), view_state: &mut ViewState) {
+    let view = &state.ui.suites;
+    progress(canvas, row(area, 0), (run, view));
     let rest = below(area, 1);
     let wanted = run.models.len() as u16 + 1;
     let (upper, lower) = split_rows(rest, wanted.min(rest.height.saturating_sub(LOWER).max(3)));
@@ -141,7 +144,7 @@ fn matrix(canvas: &mut Canvas<'_>, area: Rect, run: &SuiteRun, view: &SuiteView,
         |canvas, index| match (run.models.get(index), tallies.get(index)) {
             (Some(_), Some(tally)) => {
                 let letter = plot::letter(index, is_first.get(index).copied().unwrap_or(false));
-                model_cells(canvas, run, (index, letter), tally, (view, usize::from(width)))
+                model_cells(canvas, (state, run), (index, letter), tally, usize::from(width))
             }
             _ => TableRow { cells: Vec::new(), instead: None },
         },
@@ -173,12 +176,16 @@ fn columns(run: &SuiteRun) -> [Column; 8] {
     ]
 }
 
-fn progress(canvas: &mut Canvas<'_>, area: Rect, run: &SuiteRun) {
+fn progress(canvas: &mut Canvas<'_>, area: Rect, (run, view): (&SuiteRun, &SuiteView)) {
     let (done, wanted) = run.progress();
     let style = canvas.style(Meaning::Accent);
     let columns = 20.min(area.width / 3);
     bar::share(canvas, Rect { width: columns, ..area }, done as f64 / wanted.max(1) as f64, style);
-    let text = format!("{} · {done} of {} · {}", run.suite().name, counted(wanted, "answer"), what(run));
+    let queued = match view.queue.len() {
+        0 => String::new(),
+        n => format!(" · {} to follow", counted(n, "suite")),
+    };
+    let text = format!("{} · {done} of {} · {}{queued}", run.suite().name, counted(wanted, "answer"), what(run));
     canvas.say(area.x + columns + 1, area.y, area.width.saturating_sub(columns + 1), &text, Meaning::Text);
 }
 
@@ -218,11 +225,12 @@ fn what(run: &SuiteRun) -> String {
 
 fn model_cells<'a>(
     canvas: &Canvas<'_>,
-    run: &'a SuiteRun,
+    (state, run): (&'a State, &'a SuiteRun),
     (index, letter): (usize, char),
     tally: &Tally,
-    (view, width): (&SuiteView, usize),
+    width: usize,
 ) -> TableRow<'a> {
+    let view = &state.ui.suites;
     let text = |text: String| vec![canvas.span(Meaning::Text, text)];
     let one = &run.models[index];
     let is_known = tally.n > 0;
@@ -231,7 +239,7 @@ fn model_cells<'a>(
     let known = |value: String| or_dash(is_known.then_some(value));
     let cells = vec![
         vec![canvas.span(Meaning::Accent, letter.to_string())],
-        vec![canvas.span(meaning, one.model.name.as_str())],
+        mark::marked(canvas, state, &one.model.id, canvas.span(meaning, one.model.name.as_str())),
         prompts(canvas, run, index, view, width),
         text(known(format!("{}/{}", tally.passed, tally.n))),
         text(known(format!("{:.0}–{:.0} %", low * 100.0, high * 100.0))),

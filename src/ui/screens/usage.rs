@@ -19,7 +19,7 @@ use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::treemap::{self, Tile};
 use crate::ui::{Action, Mode};
 use domain::storage::{DiskUsageReport, Grouping};
-use domain::units::{self, Bytes};
+use domain::units::{self, Bytes, counted};
 
 /// From this size on the picture stands beside the lists; else above them.
 const WIDE: (u16, u16) = (110, 12);
@@ -73,7 +73,7 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let mut left: Spans<'_> = Vec::new();
     if let Some(disk_usage) = &cleanup.disk_usage {
         left.push(canvas.span(Meaning::Text, format!(" {}", disk_usage.usage.total)));
-        left.push(canvas.span(Meaning::Muted, format!(" in {} models", disk_usage.usage.models.len())));
+        left.push(canvas.span(Meaning::Muted, format!(" in {}", counted(disk_usage.usage.models.len(), "model"))));
         for store in &disk_usage.usage.stores {
             left.push(canvas.span(Meaning::Muted, format!("   {} ", store.name)));
             left.push(canvas.span(Meaning::Text, store.bytes.to_string()));

@@ -61,7 +61,7 @@ pub(super) fn found() -> State {
     let llama = vec![file("Llama-3.3-70B-Instruct-Q4_K_M.gguf", 425), file("Llama-3.3-70B-Instruct-Q8_0.gguf", 750)];
     let refused = Failure {
         reason: "the hub answered with status 500".to_owned(),
-        hint: Some("try again; what has come is kept".to_owned()),
+        hint: Some("try again; what was downloaded is kept".to_owned()),
         kind: FailureKind::Failed,
     };
     for (repository, files) in [
@@ -124,7 +124,7 @@ pub(super) fn failed() -> State {
     update(&mut state, now, crate::ui::Event::Action(Action::Choose));
     let failure = Failure {
         reason: "huggingface.co can't be reached: Network is unreachable (os error 101)".to_owned(),
-        hint: Some("look at the network, or name a mirror with HF_ENDPOINT".to_owned()),
+        hint: Some("check the network, or name a mirror with HF_ENDPOINT".to_owned()),
         kind: FailureKind::Failed,
     };
     let generation = state.ui.hub.generation;

@@ -197,6 +197,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             n_past: 2_130,
             n_shifted: 0,
             engine_ttft_us: None,
+            n_decodes: 0,
         },
         n_cached: 96,
         threads: 4,

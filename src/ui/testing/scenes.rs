@@ -234,16 +234,20 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "refused" => state.ui.overlay = Some(refused(&state)),
         "form" => {
-            state.ui.overlay = Some(Overlay::Form(Box::new(Form {
+            let mut form = Form {
                 model: state.domain.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
                 chat: ChatSettings::default(),
                 purpose: FormPurpose::Start,
-                chosen: 6,
-                input: Editor::with_text("q6_k"),
+                chosen: 0,
+                input: Editor::default(),
                 is_fresh: false,
-                error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),
-            })));
+                error: None,
+            };
+            form.chosen = form.fields().iter().position(|field| field.name == "cache_type_k").unwrap_or(0);
+            form.input = Editor::with_text("q6_k");
+            form.take();
+            state.ui.overlay = Some(Overlay::Form(Box::new(form)));
         }
         "usage" | "plan" => {
             super::cleanup::look(&mut state);
@@ -254,7 +258,7 @@ pub fn scene(name: &str) -> Option<State> {
         "start" => {
             state.domain.library.scanning = true;
             state.ui.notices.push_back(Notice {
-                text: "config.toml:3: `thems` is no setting; did you mean `theme`?".to_owned(),
+                text: "config.toml:3: `thems` is not a setting; did you mean `theme`?".to_owned(),
                 is_error: true,
                 at: state.domain.now,
                 actions: &[],

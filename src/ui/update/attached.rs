@@ -85,7 +85,7 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
     client.ui.race.typing = false;
     super::requests::follow(client);
     refuse_unanswered(client);
-    let question = format!("{how}. Attach again? A server is started where none runs.");
+    let question = format!("{how}. Attach again? A server is started if none is running.");
     client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Reattach });
 }
 

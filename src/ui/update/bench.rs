@@ -9,7 +9,7 @@ use crate::ui::Effect;
 pub(super) fn keep_disturbed(client: &mut Client<'_>) -> Vec<Effect> {
     let bench = &client.domain.bench;
     if bench.plan.keep_disturbed || bench.rows.iter().all(|row| row.disturbed.is_empty()) {
-        client.notify("no repetition was disturbed and left out", false);
+        client.notify("no disturbed repetition was left out", false);
         return Vec::new();
     }
     Effect::command(What::KeepDisturbed)

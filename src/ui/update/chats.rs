@@ -7,7 +7,8 @@ use domain::record::Record;
 
 use super::Client;
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Overlay, RecordView, Screen, Wanted};
+use crate::ui::marks::TOO_MANY_MARKS;
+use crate::ui::{Effect, Overlay, RecordView, Screen, Then, Wanted};
 
 /// The most rows that are asked for at once: more than anybody scrolls through, and a filter finds the others.
 const MAX_ROWS: usize = 500;
@@ -49,7 +50,7 @@ pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Eff
             Vec::new()
         }
         HistoryEvent::ConversationsChanged if client.ui.chats.shown => list(client),
-        HistoryEvent::Conversation(found) => match (found, client.ui.chats.wanted.take()) {
+        HistoryEvent::Conversation(found) => match (found, client.ui.chats.wanted.pop_front()) {
             (_, None) => Vec::new(),
             (Some(conversation), Some(wanted)) => got(client, conversation, &wanted),
             (None, Some(Wanted::Continue(Some(conversation)))) => resume(*conversation),
@@ -114,7 +115,7 @@ fn stem(conversation: &Conversation) -> String {
 
 /// Ask for a conversation, for this.
 fn want(client: &mut Client<'_>, key: ConversationKey, wanted: Wanted) -> Vec<Effect> {
-    client.ui.chats.wanted = Some(wanted);
+    client.ui.chats.wanted.push_back(wanted);
     vec![Effect::GetConversation(key)]
 }
 
@@ -135,13 +136,16 @@ pub(super) fn open(client: &mut Client<'_>) -> Vec<Effect> {
     want_chosen(client, Wanted::Read)
 }
 
-/// Write the selected conversation, or that of the selected session, to files.
+/// Write the marked conversations to files, or the selected one where none is marked, or that of the selected session.
 pub(super) fn save(client: &mut Client<'_>) -> Vec<Effect> {
     if client.ui.chats.shown {
-        return want_chosen(client, Wanted::Export);
+        let Some(told) = client.ui.told_chats() else { return want_chosen(client, Wanted::Export) };
+        client.notify(format!("exporting {told}"), false);
+        let marked: Vec<ConversationKey> = client.ui.chats.marks.keys().copied().collect();
+        return marked.into_iter().flat_map(|key| want(client, key, Wanted::Export)).collect();
     }
     let Some(session) = client.chosen_session().filter(|session| !session.turns.is_empty()) else {
-        client.notify("there is no conversation to write yet", true);
+        client.notify("there is no conversation to export yet", true);
         return Vec::new();
     };
     let now = client.domain.now.unix.saturating_mul(1000);
@@ -183,9 +187,23 @@ pub(super) fn name(client: &mut Client<'_>) -> Vec<Effect> {
     Effect::command(What::NameConversation { key, name: name.text().to_owned() })
 }
 
-/// Ask whether to delete the selected conversation.
+/// Mark the selected conversation, or unmark it.
+pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
+    let chats = &mut client.ui.chats;
+    let Some(entry) = chats.entries.get(chats.chosen) else { return Vec::new() };
+    if !chats.marks.turn(entry.key, entry.label().to_owned()) {
+        client.notify(TOO_MANY_MARKS, true);
+    }
+    Vec::new()
+}
+
+/// Ask whether to delete the marked conversations, or the selected one where none is marked.
 pub(super) fn delete(client: &mut Client<'_>) -> Vec<Effect> {
-    if let Some(entry) = client.ui.chats.entry() {
+    if let Some(told) = client.ui.told_chats() {
+        let question = format!("Delete {told}, for good?");
+        let all = client.ui.chats.marks.keys().map(|key| What::DeleteConversation(*key)).collect();
+        client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Commands(all) });
+    } else if let Some(entry) = client.ui.chats.entry() {
         let question = format!("Delete the conversation “{}” for good?", entry.label());
         client.ui.overlay = Some(Overlay::Confirm { question, then: What::DeleteConversation(entry.key).into() });
     }
@@ -198,7 +216,18 @@ pub(super) fn filter(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc: the name that is typed goes first, then the filter, then the tab.
+/// It was deleted.
+pub(super) fn deleted(client: &mut Client<'_>, key: ConversationKey) {
+    let entry = client.ui.chats.entries.iter().find(|entry| entry.key == key);
+    let text = entry.map_or_else(
+        || "the conversation was deleted".to_owned(),
+        |entry| format!("the conversation “{}” was deleted", entry.label()),
+    );
+    client.ui.chats.marks.remove(&key);
+    client.notify(text, false);
+}
+
+/// Esc: the name that is typed goes first, then the filter, the marks, the tab.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     let chats = &mut client.ui.chats;
     if chats.naming.take().is_some() {
@@ -208,6 +237,10 @@ pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
         chats.filtering = false;
         chats.filter = Editor::default();
         return list(client);
+    }
+    if !chats.marks.is_empty() {
+        chats.marks.clear();
+        return Vec::new();
     }
     chats.shown = false;
     Vec::new()

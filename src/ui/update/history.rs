@@ -6,7 +6,8 @@ use domain::record::{Body, Filter, Page, Record, report};
 
 use super::{Client, chats};
 use crate::ui::editor::Editor;
-use crate::ui::{BenchTab, Effect, Overlay, RecordView, Screen};
+use crate::ui::marks::TOO_MANY_MARKS;
+use crate::ui::{BenchTab, Effect, Overlay, RecordView, Screen, Then};
 
 /// Take an answer of the history that is for this client.
 pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
@@ -15,6 +16,7 @@ pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Eff
         HistoryEvent::Deleted { id, .. } => {
             let list = &mut client.ui.history;
             list.entries.retain(|entry| entry.id != *id);
+            list.marks.remove(id);
             list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
         }
         HistoryEvent::Listed { generation, entries, more } => {
@@ -119,8 +121,24 @@ fn got(client: &mut Client<'_>, record: Option<&Record>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Ask whether to delete the selected record.
+/// Mark the selected record, or unmark it.
+pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
+    let list = &mut client.ui.history;
+    let Some(entry) = list.entries.get(list.chosen) else { return Vec::new() };
+    if !list.marks.turn(entry.id, format!("{} {}", entry.kind.name(), entry.id)) {
+        client.notify(TOO_MANY_MARKS, true);
+    }
+    Vec::new()
+}
+
+/// Ask whether to delete the marked records, or the selected one where none is marked.
 pub(super) fn delete(client: &mut Client<'_>) -> Vec<Effect> {
+    if let Some(told) = client.ui.told_records().filter(|_| is_open(client)) {
+        let question = format!("Delete {told}, from the history for good?");
+        let all = client.ui.history.marks.keys().map(|id| What::DeleteRecord(*id)).collect();
+        client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Commands(all) });
+        return Vec::new();
+    }
     let Some(entry) = client.ui.history.entries.get(client.ui.history.chosen).filter(|_| is_open(client)) else {
         return Vec::new();
     };
@@ -141,12 +159,16 @@ pub(super) fn reveal(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Esc: the filter goes first, then the tab.
+/// Esc: the filter goes first, then the marks, then the tab.
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     if client.ui.history.filtering || !client.ui.history.filter.is_empty() {
         client.ui.history.filtering = false;
         client.ui.history.filter = Editor::default();
         return ask(client);
+    }
+    if !client.ui.history.marks.is_empty() {
+        client.ui.history.marks.clear();
+        return Vec::new();
     }
     client.ui.bench_tab = BenchTab::Benches;
     Vec::new()

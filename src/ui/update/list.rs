@@ -61,6 +61,14 @@ pub(super) fn clear_model_filter(client: &mut Client<'_>) -> Vec<Effect> {
     relist_models(client)
 }
 
+/// Unmark everything that is marked, in all lists.
+pub(super) fn unmark_all(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.chats.marks.clear();
+    client.ui.history.marks.clear();
+    client.ui.suites.marks.clear();
+    race::unmark_all(client)
+}
+
 /// Sort the sessions by the next column.
 pub(super) fn sort_sessions(client: &mut Client<'_>) -> Vec<Effect> {
     let all = FleetSort::ALL;

@@ -169,6 +169,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     if is_sample {
         wanted.extend(measure::residency(client));
     }
+    wanted.extend(suite::follow(client));
     wanted
 }
 

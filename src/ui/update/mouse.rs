@@ -1,8 +1,6 @@
 //! What the mouse does: a click selects and focuses, a double click acts, the wheel scrolls what is under it, a drag over
 //! a graph moves the cursor.
 
-use domain::settings::SESSION_FIELDS;
-
 use super::{Client, dispatch, foreign, graphs, history, hub, library, race, requests, selection, session, suite};
 use crate::ui::hits::{Gesture, List, Mouse, Target};
 use crate::ui::{Action, Effect, Focus, Mode, Overlay};
@@ -57,6 +55,7 @@ fn focus(client: &mut Client<'_>, mode: Mode) -> Vec<Effect> {
                 Mode::FleetFilter => client.ui.fleet.filtering = true,
                 Mode::RequestFilter => client.ui.requests.filtering = true,
                 Mode::HistoryFilter => client.ui.history.filtering = true,
+                Mode::ChatFilter => client.ui.chats.filtering = true,
                 _ => {}
             }
             Vec::new()
@@ -69,7 +68,7 @@ fn leave_fields(client: &mut Client<'_>) {
     let ui = &mut *client.ui;
     (ui.library.filtering, ui.fleet.filtering, ui.requests.filtering, ui.history.filtering) =
         (false, false, false, false);
-    (ui.hub.typing, ui.race.typing) = (false, false);
+    (ui.hub.typing, ui.race.typing, ui.chats.filtering) = (false, false, false);
     ui.fleet.focus = Focus::Table;
 }
 
@@ -88,6 +87,7 @@ fn select(client: &mut Client<'_>, list: List, place: usize) -> Vec<Effect> {
         List::OtherProcesses => foreign::select(client, client.ui.fleet.rows.len() + place),
         List::Requests => ui.requests.chosen = ui.requests.rows.get(place).copied(),
         List::Models => ui.library.chosen = place,
+        List::Chats => ui.chats.chosen = place,
         List::Repositories => {
             (ui.hub.in_downloads, ui.hub.open) = (false, None);
             ui.hub.chosen = place;
@@ -118,7 +118,7 @@ fn choose(client: &mut Client<'_>, place: usize) {
         Some(Overlay::Form(form)) => {
             let is_right = form.take();
             if is_right {
-                form.chosen = place.min(SESSION_FIELDS.len().saturating_sub(1));
+                form.chosen = place.min(form.fields().len().saturating_sub(1));
                 form.show();
             }
         }

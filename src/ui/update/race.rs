@@ -220,7 +220,7 @@ pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Unmark everything that is marked.
+/// Unmark all models.
 pub(super) fn unmark_all(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.race.entries.clear();
     client.ui.race.chosen = client.ui.race.chosen.min(client.race_n_columns().saturating_sub(1));

@@ -6,7 +6,7 @@ use domain::lab::race::{Order, RaceOrder};
 use domain::session::SessionId;
 use domain::settings::{CHAT_FIELDS, Field, SessionSettings};
 
-use super::{Client, race, suite, to_session, writing};
+use super::{Client, chats, race, suite, to_session, writing};
 use crate::ui::{BenchTab, Effect, Focus, Overlay, RaceTab, Screen, SessionTab};
 
 /// The most of a value that a notice shows, in characters.
@@ -56,7 +56,7 @@ fn show(client: &mut Client<'_>, asked: What, value: Value) -> Vec<Effect> {
             let text = if name.trim().is_empty() { "the conversation has no name any more" } else { "named" };
             client.notify(text, false);
         }
-        (What::DeleteConversation(_), _) => client.notify("the conversation was deleted", false),
+        (What::DeleteConversation(key), _) => chats::deleted(client, key),
         (What::SetThreadBudget(threads), _) => {
             let usable = client.domain.machine.sample.as_ref().map_or(1, |sample| sample.threads());
             client.notify(format!("sessions share {threads} of {usable} threads"), false);
@@ -134,6 +134,10 @@ fn ask(client: &mut Client<'_>, asked: What, refused: Refused) {
             super::chats::read(client, *conversation);
             let hint = refused.hint.map(|hint| format!(": {hint}")).unwrap_or_default();
             client.notify(format!("{}{hint}", refused.reason), true);
+        }
+        (What::StartSuite(_), _) => {
+            suite::refused(client);
+            client.notify(refused.reason, true);
         }
         (What::StartPerplexity(_), _) => {
             client.ui.race.tab = RaceTab::Answers;

@@ -143,7 +143,7 @@ pub(super) fn reattach(client: &mut Client<'_>) -> Vec<Effect> {
     match &client.ui.server {
         Some(server) if server.is_lost => vec![Effect::Reattach],
         _ => {
-            client.notify("there is no connection that was lost", false);
+            client.notify("no connection was lost", false);
             Vec::new()
         }
     }

@@ -14,7 +14,7 @@ pub(super) const SCROLL: i32 = 5;
 /// Write to the selected session; without one go to the models.
 pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
     if client.chosen_session().is_some_and(|session| session.is_live() && session.embeds_only()) {
-        client.notify("this is a model for embeddings: it can't chat", true);
+        client.notify("an embedding model can't chat", true);
         return Vec::new();
     }
     match client.chosen_session().map(|session| &session.phase) {

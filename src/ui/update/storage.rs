@@ -60,7 +60,7 @@ pub(super) fn delete_model(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn clean_up(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(request) = of_row(client) else { return Vec::new() };
     if matches!(request, Request::Dedupe { read: true, .. }) {
-        client.notify("comparing likely duplicates, at the speed of the disk; a question follows", false);
+        client.notify("comparing likely duplicates, which reads them whole; a question follows", false);
     }
     plan(client, request)
 }
@@ -85,7 +85,7 @@ fn of_row(client: &mut Client<'_>) -> Option<Request> {
     };
     let models: Vec<_> = client.domain.library.models.iter().filter(is_meant).cloned().collect();
     if models.is_empty() {
-        client.notify("choose a model or a family; a store is too much at once", true);
+        client.notify("select a model or a family; a whole store can't be deleted at once", true);
         return None;
     }
     Some(Request::Remove { models })

@@ -1,5 +1,6 @@
 //! The suites' tab of the Bench screen: which suite, over which models, and what shows of the run.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::Domain;
@@ -10,6 +11,7 @@ use domain::model::Model;
 
 use super::Client;
 use super::step::step;
+use crate::ui::marks::TOO_MANY_MARKS;
 use crate::ui::{BenchTab, Effect, Overlay, RecordView, Screen, SuiteEntry};
 
 /// Show the suites, or the benches again.
@@ -46,8 +48,22 @@ pub(super) fn listed(client: &mut Client<'_>, suites: Vec<SuiteEntry>) {
     client.ui.suites.suites = Some(suites);
 }
 
-/// Run the selected suite.
+/// Mark the selected suite, or unmark it.
+pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
+    let selected = client.ui.suites.entry().map(|entry| (entry.file.clone(), entry.name.clone()));
+    if let Some((file, name)) = selected
+        && !client.ui.suites.marks.turn(file, name)
+    {
+        client.notify(TOO_MANY_MARKS, true);
+    }
+    Vec::new()
+}
+
+/// Run the marked suites one after another, or the selected one where none is marked.
 pub(super) fn run_selected(client: &mut Client<'_>) -> Vec<Effect> {
+    if !client.ui.suites.marks.is_empty() {
+        return run_marked(client);
+    }
     let Some(entry) = client.ui.suites.entry() else { return Vec::new() };
     match entry.suite.clone() {
         Ok(suite) => start(client, suite, false),
@@ -57,6 +73,49 @@ pub(super) fn run_selected(client: &mut Client<'_>) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+fn run_marked(client: &mut Client<'_>) -> Vec<Effect> {
+    let suites = &client.ui.suites;
+    let marked =
+        suites.marks.keys().filter_map(|file| suites.suites.as_ref()?.iter().find(|entry| entry.file == *file));
+    let (mut queue, mut wrong) = (VecDeque::new(), Vec::new());
+    for entry in marked {
+        match &entry.suite {
+            Ok(suite) => queue.push_back(Arc::clone(suite)),
+            Err(reason) => wrong.push(format!("{}: {reason}", entry.name)),
+        }
+    }
+    for text in wrong {
+        client.notify(text, true);
+    }
+    client.ui.suites.marks.clear();
+    let Some(first) = queue.pop_front() else { return Vec::new() };
+    client.ui.suites.queue = queue;
+    start(client, first, false)
+}
+
+/// Once a suite is over, the next one begins that was to follow it; none does where it was cancelled.
+pub(super) fn follow(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.suites.queue.is_empty() || client.ui.suites.is_starting {
+        return Vec::new();
+    }
+    match &client.domain.suite {
+        Some(run) if run.is_cancelled => client.ui.suites.queue.clear(),
+        Some(run) if run.is_over() => {
+            if let Some(next) = client.ui.suites.queue.pop_front() {
+                return start(client, next, false);
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The suite was refused: none follows.
+pub(super) fn refused(client: &mut Client<'_>) {
+    client.ui.suites.is_starting = false;
+    client.ui.suites.queue.clear();
 }
 
 /// Ask all prompts of the last suite again.
@@ -81,12 +140,14 @@ fn start(client: &mut Client<'_>, suite: Arc<SuiteFile>, fresh: bool) -> Vec<Eff
     let models = client.suite_models();
     let judge = suite.suite.judge.as_deref().and_then(|name| named(client.domain, name));
     let order = SuiteOrder { suite, models, judge, settings, stop: Vec::new(), fresh, force: Force::No };
+    client.ui.suites.is_starting = true;
     Effect::command(What::StartSuite(Box::new(order)))
 }
 
 /// The suite runs: watch it.
 pub(super) fn started(client: &mut Client<'_>) {
     let suites = &mut client.ui.suites;
+    suites.is_starting = false;
     (suites.picks, suites.row, suites.prompt) = (false, 0, 0);
     client.ui.screen = Screen::Bench;
     client.ui.bench_tab = BenchTab::Suites;
@@ -137,6 +198,9 @@ pub(super) fn turn_axis(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
     match &client.domain.suite {
         Some(run) if !run.is_over() => return Effect::command(What::CancelSuite),
+        _ if client.ui.shows_suites(client.domain) && !client.ui.suites.marks.is_empty() => {
+            client.ui.suites.marks.clear();
+        }
         Some(_) if client.ui.suites.picks => client.ui.suites.picks = false,
         _ => client.ui.bench_tab = BenchTab::Benches,
     }

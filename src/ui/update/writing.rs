@@ -110,7 +110,7 @@ pub(super) fn edit_prompt(client: &mut Client<'_>) -> Vec<Effect> {
     match last {
         _ if is_dead => client.notify("this session has ended; restart it first", true),
         Some(turn) => begin(client, turn),
-        None => client.notify("nothing was sent yet", true),
+        None => client.notify("no prompt was sent yet", true),
     }
     Vec::new()
 }
@@ -148,7 +148,7 @@ pub(super) fn regenerate(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn delete_exchange(client: &mut Client<'_>) -> Vec<Effect> {
     let Some(session) = client.chosen_session() else { return Vec::new() };
     let Some(last) = prompts(session).pop().and_then(|place| session.turns.get(place)) else {
-        client.notify("nothing was said yet", true);
+        client.notify("the conversation is empty", true);
         return Vec::new();
     };
     let text = domain::record::run_record::title(&last.text);

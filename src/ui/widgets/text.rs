@@ -73,6 +73,23 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
 }
 
+/// Cut a clean sentence to so many columns, behind a word where that leaves half of them.
+pub fn fit_words(text: &str, columns: usize) -> Cow<'_, str> {
+    let Cow::Owned(cut) = fit(text, columns) else { return Cow::Borrowed(text) };
+    let words = cut.trim_end_matches('…');
+    // A blank behind the cut: the last word is whole.
+    if text.get(words.len()..).is_some_and(|rest| rest.starts_with(' ')) {
+        return Cow::Owned(cut);
+    }
+    match words.rfind(' ').filter(|at| width(words.get(..*at).unwrap_or_default()) * 2 >= columns) {
+        Some(at) => {
+            let words = words.get(..at).unwrap_or_default().trim_end_matches([',', ';', ':', ' ']);
+            Cow::Owned(format!("{words} …"))
+        }
+        None => Cow::Owned(cut),
+    }
+}
+
 /// Bytes of a piece of [`pieces`], and how far back a blank is looked for.
 const PIECE: usize = 4096;
 const SEARCH: usize = 256;

@@ -136,7 +136,7 @@ pub fn shortened(model: &Model, wanted: &SessionSettings) -> Option<String> {
 pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> String {
     let instead = if can_begin_anew { "shorten the prompt or begin a new chat" } else { "shorten the prompt" };
     match context(model, u32::MAX) {
-        longest if n_ctx >= longest => format!("the model was made for no longer context: {instead}"),
+        longest if n_ctx >= longest => format!("the model has no longer context: {instead}"),
         u32::MAX => format!("raise `context`, or {instead}"),
         longest => format!("raise `context` (at most {longest}), or {instead}"),
     }

@@ -167,12 +167,12 @@ impl Target {
             others.map(|quant| format!("{}, {} ({})", quant.label, quant.size(), quant.role.name())).collect();
         let hint = if !incomplete.is_empty() {
             let parts = listed(&incomplete);
-            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to have it all the same")
+            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to download it anyway")
         } else if !others.is_empty() {
             let others = listed(&others);
-            format!("what it has goes with a model and is none: {others}; name a file as OWNER/REPO/FILE to have it")
+            format!("it has only files that accompany a model: {others}; name a file as OWNER/REPO/FILE to download it")
         } else if files.iter().any(|file| file.path.to_ascii_lowercase().contains(".gguf")) {
-            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to have it".to_owned()
+            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to download it".to_owned()
         } else {
             "search for a repository that has them; their names often end in -GGUF".to_owned()
         };
@@ -192,7 +192,7 @@ impl Target {
                 listed(&sizes)
             ),
             hint: Some(format!(
-                "make room, use a shorter context, or name one as {repository}:QUANT to have it all the same"
+                "make room, use a shorter context, or name one as {repository}:QUANT to download it anyway"
             )),
             kind: FailureKind::Refused,
         }
@@ -221,7 +221,7 @@ fn listed(words: &[String]) -> String {
 
 fn no_target(text: &str) -> Failure {
     not_found(
-        format!("`{text}` names no model of the hub"),
+        format!("`{text}` is not a model on the hub"),
         "write OWNER/REPO, OWNER/REPO:QUANT or OWNER/REPO/FILE, such as `Qwen/Qwen3-8B-GGUF:Q4_K_M`".to_owned(),
     )
 }
@@ -237,7 +237,7 @@ fn not_from_ollama(name: &str) -> Failure {
     let name = gguf::clean(name, 200);
     let word = name.split([':', '/']).next().unwrap_or_default();
     not_found(
-        format!("`{name}` is no repository of the Hugging Face Hub, which `pull` fetches from"),
+        format!("`{name}` is not a repository of the Hugging Face Hub, which `pull` fetches from"),
         format!(
             "write OWNER/REPO[:QUANT], such as `taffrail pull Qwen/Qwen3-8B-GGUF:Q4_K_M`; \
              https://huggingface.co/models?library=gguf&search={word} lists repositories; \
@@ -325,13 +325,13 @@ mod tests {
     #[test]
     fn what_is_elsewhere_is_refused_with_the_form_that_works() {
         for (text, reason, hint) in [
-            ("qwen3:8b", "`qwen3:8b` is no repository of the Hugging Face Hub", "search=qwen3 lists"),
-            ("qwen3", "`qwen3` is no repository", "`ollama pull qwen3`"),
-            ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is no repository", "search=llama3.2 lists"),
-            ("https://registry.ollama.ai/library/qwen3", "`qwen3` is no repository", "OWNER/REPO[:QUANT]"),
-            ("https://ollama.com/someone/thing", "`someone/thing` is no repository", "`ollama pull someone/thing`"),
+            ("qwen3:8b", "`qwen3:8b` is not a repository of the Hugging Face Hub", "search=qwen3 lists"),
+            ("qwen3", "`qwen3` is not a repository", "`ollama pull qwen3`"),
+            ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is not a repository", "search=llama3.2 lists"),
+            ("https://registry.ollama.ai/library/qwen3", "`qwen3` is not a repository", "OWNER/REPO[:QUANT]"),
+            ("https://ollama.com/someone/thing", "`someone/thing` is not a repository", "`ollama pull someone/thing`"),
             ("https://example.com/m.gguf", "not an address of the Hugging Face Hub", "./model.gguf"),
-            ("what is this?", "names no model", "OWNER/REPO"),
+            ("what is this?", "is not a model on the hub", "OWNER/REPO"),
         ] {
             let failure = Target::parse(text).unwrap_err();
             let said = failure.hint.unwrap_or_default();

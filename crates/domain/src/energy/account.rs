@@ -198,7 +198,7 @@ impl EnergyAccount {
             spent.total(&self.absent, settings, |charge| (charge.gross, charge.covered))
         };
         let idle = if spent.charges.iter().any(|charge| charge.is_modelled) {
-            Figure::unknown("an estimate does not tell what would be drawn without it")
+            Figure::unknown("an estimate does not include what would be drawn without it")
         } else {
             Figure::Unknown {
                 reason: "no idle baseline yet: it takes 30 s without an answer".to_owned(),

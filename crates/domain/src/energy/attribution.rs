@@ -363,7 +363,7 @@ impl Attribution {
             Some(watts) => Figure::Known { value: Watts(watts), grade, source: source() },
             None => match self.last.iter().find(|division| division.whole.is_none()) {
                 Some(division) if division.grade == Grade::Estimated => {
-                    Figure::unknown("an estimate does not tell what would be drawn without it")
+                    Figure::unknown("an estimate does not include what would be drawn without it")
                 }
                 Some(_) => Figure::unknown("what the machine draws without work is not known yet"),
                 None => Figure::unknown("no meter, or no reading of this process"),

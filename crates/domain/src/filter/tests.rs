@@ -123,7 +123,7 @@ fn what_is_wrong_is_told_and_hides_nothing() {
         ("ctx:many", "`ctx` takes a number of tokens, such as ctx>32k"),
         ("tok/s>fast", "`tok/s` takes a number, such as tok/s>20"),
         ("ttft<2h", "`ttft` takes a time in milliseconds, such as ttft>200"),
-        ("name>5", "`name` is no number; ask name:WORD"),
+        ("name>5", "`name` is not a number; write name:WORD"),
         ("is:nonsense", "`is` is one of ready, damaged"),
         ("-is:nonsense", "`is` is one of ready, damaged"),
         (">7", "`>7` of what? Put size, params, ctx, tok/s, ttft before it"),

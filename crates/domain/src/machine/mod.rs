@@ -374,10 +374,9 @@ impl Sample {
         });
         match self.why_no_power() {
             // No counter will appear in there, but an estimate can.
-            (_, remedy) if is_virtual || remedy.is_none() => energy
-                .tdp_watts
-                .is_none()
-                .then(|| "set energy.tdp_watts in config.toml, and energy is estimated".to_owned()),
+            (_, remedy) if is_virtual || remedy.is_none() => {
+                energy.tdp_watts.is_none().then(|| "set energy.tdp_watts in config.toml for an estimate".to_owned())
+            }
             (reason, remedy) => remedy.map(|remedy| format!("{remedy} ({reason})")),
         }
     }

@@ -157,7 +157,7 @@ impl RemoteMachine {
             LinkState::Connecting => Figure::unknown("not reached yet"),
             LinkState::Lost { reason, .. } => Figure::unknown(reason.clone()),
             LinkState::Connected => match self.figures.as_deref() {
-                None => Figure::unknown("not told yet"),
+                None => Figure::unknown("not reported yet"),
                 Some(RemoteFigures { power: Some(power), .. }) => power.watts.clone(),
                 Some(figures) => {
                     let why = figures.why_no_power.clone();

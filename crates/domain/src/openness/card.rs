@@ -131,7 +131,7 @@ fn declared(model: &Model, known: &Known<'_>) -> Vec<Declared> {
         let card = place.card.as_deref().and_then(|card| {
             let [license, name, link] =
                 [&card.license, &card.license_name, &card.license_link].map(|text| text.as_deref());
-            let place = if place.store == Store::Ollama { "Ollama's licence layer" } else { "the model card" };
+            let place = if place.store == Store::Ollama { "Ollama's license layer" } else { "the model card" };
             Some(Declared { licence: License::of_card(license, name, link)?, place: place.into() })
         });
         // The card goes first: who wrote the file may have copied its licence from there, not the other way round.

@@ -39,7 +39,7 @@ impl Roofline {
     /// How much of what the memory allows is made use of, as far as that means anything.
     pub fn reached(&self) -> String {
         match (self.bound, self.share.0) {
-            (Bound::Cache, _) => "— what is read need not come from memory".to_owned(),
+            (Bound::Cache, _) => "— what is read does not have to come from memory".to_owned(),
             (_, share) if share > 1.0 => "all of what this memory allows".to_owned(),
             _ => format!("{} of what this memory allows", self.share),
         }
@@ -54,7 +54,7 @@ impl Bound {
     /// In a few words.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Throttled => "throttled: the processor's clock is held down",
+            Self::Throttled => "throttled: the processor's clock is limited",
             Self::Offload => "held back by layers that are not on the GPU",
             Self::Shared => "other sessions answer at the same time",
             Self::Bandwidth => "bound by the memory's bandwidth",

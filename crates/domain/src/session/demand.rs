@@ -14,7 +14,7 @@ impl Session {
             return Some(match &job.state {
                 JobState::Pending { reason, hint: Some(hint) } => format!("{reason}: {hint}"),
                 JobState::Pending { reason, hint: None } => reason.clone(),
-                _ => "its job has begun, and its worker is not there yet".to_owned(),
+                _ => "its job has started, and its worker is not connected yet".to_owned(),
             });
         }
         if self.phase != Phase::Queued {

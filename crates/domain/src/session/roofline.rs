@@ -35,7 +35,7 @@ pub fn roofline(domain: &Domain, session: &Session, figures: &Figures) -> Result
     if loaded.n_gpu_layers > 0 && misplaced.is_none_or(|misplaced| !misplaced.is_total()) {
         return Err("the GPU's memory is not measured".to_owned());
     }
-    let per_token = bytes_per_token(session, figures).ok_or("the header does not tell what a token reads")?;
+    let per_token = bytes_per_token(session, figures).ok_or("the header does not say what a token reads")?;
     let bandwidth = domain.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
     let read = per_token.0 + per_token.1;
     let bytes_per_second = read.0 as f64 * rate;
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn no_share_above_one_is_shown() {
         for (tensor_bytes, bound, reached) in [
-            (90_000_000, Bound::Cache, "— what is read need not come from memory"),
+            (90_000_000, Bound::Cache, "— what is read does not have to come from memory"),
             (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
         ] {
             let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);

@@ -58,7 +58,7 @@ impl Histogram {
 /// What a session has answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Prompt tokens of requests that have ended, those that the context had already included.
+    /// Prompt tokens of requests that have ended, cached ones included.
     pub n_prompt: u64,
     /// Of these, tokens that the context had already.
     pub n_cached: u64,
@@ -66,6 +66,10 @@ pub struct Totals {
     pub prompt_us: u64,
     /// Microseconds from the first generated token of each answer to its last.
     pub generation_us: u64,
+    /// Decode calls of all its workers.
+    pub n_decodes: u64,
+    /// Of these, those of the worker that it has now.
+    decodes_of_worker: u64,
     /// Requests that ended by a stop token or a stop text, those that called tools included.
     pub n_stopped: u64,
     /// Requests that ended at a limit.
@@ -89,6 +93,12 @@ impl Totals {
     pub(crate) fn counted(&mut self, before: &Counters, now: &Counters) {
         self.prompt_us += now.prompt_us.saturating_sub(before.prompt_us);
         self.generation_us += now.generation_us.saturating_sub(before.generation_us);
+        // A new worker counts from 0. What answers elsewhere counts none.
+        if now.n_decodes > 0 {
+            let is_same = now.n_decodes >= self.decodes_of_worker;
+            self.n_decodes += now.n_decodes - if is_same { self.decodes_of_worker } else { 0 };
+            self.decodes_of_worker = now.n_decodes;
+        }
     }
 
     /// A request has ended.

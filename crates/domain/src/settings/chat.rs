@@ -69,7 +69,7 @@ impl ChatSettings {
                 }
                 self.template_options = Some(text.trim().to_owned());
             }
-            _ => return Err("is no setting of a conversation".to_owned()),
+            _ => return Err("is not a setting of a conversation".to_owned()),
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ mod tests {
             ("reasoning", "maybe", "must be on, off or auto"),
             ("template_options", "[1]", "must be a JSON object such as {\"enable_thinking\": false}, or auto"),
             ("template_options", "{", "must be a JSON object such as {\"enable_thinking\": false}, or auto"),
-            ("context", "1", "is no setting of a conversation"),
+            ("context", "1", "is not a setting of a conversation"),
         ] {
             assert_eq!(settings.set(name, text).unwrap_err(), error);
         }

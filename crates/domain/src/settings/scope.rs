@@ -11,6 +11,8 @@ pub enum Scope {
     Load,
     /// What an answer is like.
     Answer,
+    /// What becomes of a conversation.
+    Chat,
     /// Sessions that answer many requests, or stay loaded.
     Serving,
 }
@@ -23,6 +25,7 @@ impl Field {
             "threads" | "gpu_layers" | "device" | "cache_type_k" | "cache_type_v" | "flash_attention" | "mmap"
             | "mlock" | "batch" | "ubatch" | "on" => Scope::Load,
             "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => Scope::Answer,
+            "context_full" => Scope::Chat,
             _ => Scope::Serving,
         }
     }
@@ -33,6 +36,8 @@ impl Field {
 pub enum SessionUse {
     /// It has prompts answered, one after the other.
     Answer,
+    /// It holds a conversation.
+    Chat,
     /// It measures speeds or scores a text: the tokens are given.
     Measure,
 }
@@ -41,7 +46,8 @@ impl SessionUse {
     /// Whether a setting changes what the command does.
     pub fn takes(self, field: Field) -> bool {
         match self {
-            Self::Answer => field.scope() != Scope::Serving,
+            Self::Answer => !matches!(field.scope(), Scope::Serving | Scope::Chat),
+            Self::Chat => field.scope() != Scope::Serving,
             Self::Measure => field.scope() == Scope::Load,
         }
     }
@@ -62,6 +68,9 @@ mod tests {
             SESSION_FIELDS.iter().filter(|field| kind.takes(**field)).map(|field| field.name).collect::<Vec<_>>()
         };
         let (answer, measure) = (taken(SessionUse::Answer), taken(SessionUse::Measure));
+        let chat = taken(SessionUse::Chat);
+        assert!(chat.contains(&"context_full") && !answer.contains(&"context_full"));
+        assert!(answer.iter().all(|name| chat.contains(name)));
         for (name, in_answer, in_measure) in [
             ("context", true, false),
             ("threads", true, true),

@@ -260,6 +260,8 @@ impl SessionSettings {
             "mlock" => self.mlock = flag(text)?,
             "max_tokens" => self.max_tokens = or_auto(text, |text| whole(text, 1, u32::MAX))?,
             "context_full" => {
+                // Its short name, as it is typed.
+                let text = if text == "drop" { "drop_oldest" } else { text };
                 let choice = CONTEXT_FULL.iter().find(|(name, _)| *name == text);
                 self.context_full = choice.ok_or("must be drop_oldest, shift or stop")?.1;
             }
@@ -276,7 +278,7 @@ impl SessionSettings {
             }
             "pinned" => self.residence.pinned = flag(text)?,
             "on" => self.on = text.parse()?,
-            _ => return Err("is no setting of a session".to_owned()),
+            _ => return Err("is not a session setting".to_owned()),
         }
         Ok(())
     }
@@ -391,7 +393,7 @@ mod tests {
             ("temperature", "-1", "must be a number from 0 to 10, or auto"),
             ("temperature", "NaN", "must be a number from 0 to 10, or auto"),
             ("mmap", "yes", "must be true or false"),
-            ("colour", "red", "is no setting of a session"),
+            ("colour", "red", "is not a session setting"),
         ] {
             assert_eq!(settings.set(name, text).unwrap_err(), error);
         }

@@ -118,11 +118,11 @@ impl Kind {
         match self {
             Self::Model => "they were named",
             Self::Orphan => "no model of their store refers to them",
-            Self::Partial => "broken off more than a day ago",
-            Self::Detached => "no branch or tag names them",
+            Self::Partial => "interrupted more than a day ago",
+            Self::Detached => "no branch or tag refers to them",
             Self::Dangling => "they hide a repository from other tools",
-            Self::Duplicate => "their content is in another file too",
-            Self::LikelyDuplicate => "same at both ends, compared first",
+            Self::Duplicate => "another file has the same content",
+            Self::LikelyDuplicate => "same at both ends; compared in full first",
             Self::Unused => "nothing has read them for long",
             Self::Trash => "undo brings it back until emptied",
         }

@@ -13,7 +13,7 @@ pub(super) fn set(domain: &mut Domain, name: String, alias: Alias) -> Result<Vec
     let invalid = |reason: String| Err(Refused::new(Cause::Invalid, reason));
     if !Alias::is_name(&name) {
         let shown = gguf::clean(&name, Alias::MAX_NAME);
-        return invalid(format!("`{shown}` is no name for a model: {}", Alias::NAME_RULE));
+        return invalid(format!("`{shown}` is not a valid name for a model: {}", Alias::NAME_RULE));
     }
     match domain.settings.models.get(&name) {
         Some(known) if !known.is_made => return invalid(format!("[models.{name}] of config.toml has this name")),
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(set(&mut domain, "mine".into(), warm.clone()), saved(&[("mine", &warm)]));
         for (name, alias, reason) in [
             ("written", written.clone(), "[models.written] of config.toml has this name"),
-            ("a b", written.clone(), "`a b` is no name for a model: 1 to 120 characters without spaces"),
+            ("a b", written.clone(), "`a b` is not a valid name for a model: 1 to 120 characters without spaces"),
             ("x", Alias { model: "gone".into(), ..Alias::default() }, "no model is called `gone`"),
             ("x", with("temperature", "-1"), "`temperature` must be a number from 0 to 10, or auto"),
         ] {

@@ -31,7 +31,7 @@ fn may_answer(session: &Session) -> Result<(), Refused> {
 /// The turn that the last prompt of a conversation is.
 fn last_prompt(session: &Session) -> Result<usize, Refused> {
     let place = session.turns.iter().rposition(|turn| turn.role == Role::User);
-    place.ok_or_else(|| Refused::new(Cause::Invalid, "nothing was said yet"))
+    place.ok_or_else(|| Refused::new(Cause::Invalid, "the conversation is empty"))
 }
 
 /// Cut a conversation. What was dropped for want of room may have room again.

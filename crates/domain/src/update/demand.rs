@@ -422,7 +422,7 @@ fn refuse_start(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     if let Err(refusal) = admission::admit(domain, session.planned) {
         domain.outbox.push(Notification::StartRefused { model, settings, refusal });
     }
-    let effects = end_all(domain, id, "the memory does not suffice", None);
+    let effects = end_all(domain, id, "there is not enough memory", None);
     session::remove(domain, id);
     effects
 }

@@ -60,7 +60,7 @@ fn begin(domain: &mut Domain) -> Vec<Effect> {
     queued
         .take(most.saturating_sub(running))
         .map(|download| {
-            download.phase = Phase::Preparing("asks the hub".to_owned());
+            download.phase = Phase::Preparing("contacting the Hub".to_owned());
             Effect::Download { id: download.id, order: download.order.clone() }
         })
         .collect()

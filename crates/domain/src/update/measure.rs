@@ -16,7 +16,7 @@ pub(super) fn bandwidth(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
     if domain.sessions.iter().any(Session::is_busy) {
         return busy("a session is answering: measure when none is, since each would slow the other");
     }
-    let Some(sample) = &domain.machine.sample else { return busy("the machine was not read yet") };
+    let Some(sample) = &domain.machine.sample else { return busy("the sensors have not been read yet") };
     let (threads, available) = (sample.threads(), sample.available_memory());
     domain.machine.measuring = true;
     notify(domain, "measuring the memory bandwidth", false);

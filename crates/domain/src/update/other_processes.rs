@@ -51,7 +51,7 @@ pub(super) fn signalled(domain: &mut Domain, id: (u32, u64), kill: bool, result:
             if !domain.asked_to_end.contains(&id) {
                 domain.asked_to_end.push(id);
             }
-            let text = if kill { format!("{title} was killed") } else { format!("{title} was asked to end") };
+            let text = if kill { format!("{title} was killed") } else { format!("{title} was sent SIGTERM") };
             notify(domain, text, false);
         }
         Err(reason) => notify(domain, reason, true),

@@ -50,7 +50,7 @@ pub(crate) struct Invariants {
     spawned: HashSet<WorkerId>,
     exited: HashSet<WorkerId>,
     stopped: HashSet<WorkerId>,
-    /// Sessions that were started although the memory does not suffice.
+    /// Sessions that were started although there is not enough memory.
     forced: HashSet<SessionId>,
     books: Books,
     pub(crate) demands: Demands,

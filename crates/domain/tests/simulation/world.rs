@@ -161,7 +161,7 @@ impl World {
         let id = *id;
         *done += 400;
         let event = match dice.below(20) {
-            0 => DownloadEvent::Preparing("asks the hub".into()),
+            0 => DownloadEvent::Preparing("contacting the Hub".into()),
             1 => DownloadEvent::Waiting("for another program".into()),
             2 if !self.calm => DownloadEvent::Failed(failure()),
             _ if *done >= 2000 => DownloadEvent::Done { path: "/models/new.gguf".into() },

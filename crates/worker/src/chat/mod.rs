@@ -201,15 +201,16 @@ fn chosen(chat: &Chat) -> Result<Vec<openai::Tool>, TemplateError> {
         ToolChoice::Named(name) => tool.name == *name,
         ToolChoice::Auto | ToolChoice::Required => true,
     };
-    let wrong =
-        |name: &str| TemplateError::Tools(template::bounded(&format!("the parameters of {name} are no JSON schema")));
+    let wrong = |name: &str| {
+        TemplateError::Tools(template::bounded(&format!("the parameters of {name} are not a JSON schema")))
+    };
     let tools = openai::tools(chat.tools.iter().filter(named)).map_err(wrong)?;
     match &chat.tool_choice {
         ToolChoice::Named(name) if tools.is_empty() => {
-            Err(TemplateError::Tools(template::bounded(&format!("there is none of the name {name}"))))
+            Err(TemplateError::Tools(template::bounded(&format!("there is no tool named {name}"))))
         }
         ToolChoice::Required if tools.is_empty() => {
-            Err(TemplateError::Tools("one is to be called, and there is none".to_owned()))
+            Err(TemplateError::Tools("a tool must be called, and there is none".to_owned()))
         }
         _ => Ok(tools),
     }

@@ -284,7 +284,7 @@ mod tests {
             ("start ::= \"a\"", "no rule named root"),
             ("root ::= \"a\nb", "line 1: the text that begins here has no end"),
             ("root ::= a\nb ::= c\na ::= \"x\"", "line 2: there is no rule `c`"),
-            ("root = \"a\"", "line 1: `::=` is expected behind `root`"),
+            ("root = \"a\"", "line 1: `::=` is expected after `root`"),
             ("root ::= (\"a\"", "`)` is expected"),
             ("root ::= [a-z", "have no `]`"),
             ("root ::= *", "nothing before to repeat"),

@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         let index = self.index(&name);
         self.space(false);
         if !self.text[self.at..].starts_with(b"::=") {
-            return Err(self.unread(&format!("`::=` is expected behind `{name}`")));
+            return Err(self.unread(&format!("`::=` is expected after `{name}`")));
         }
         self.at += 3;
         self.space(true);
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         self.space(true);
-        let least = self.number().ok_or_else(|| self.unread("a number is expected behind `{`"))?;
+        let least = self.number().ok_or_else(|| self.unread("a number is expected after `{`"))?;
         self.space(true);
         let mut most = Some(least);
         if self.take(b',') {

@@ -127,6 +127,9 @@ const MAX_ENTRIES: usize = wire::MAX_CACHED_PROMPTS as usize;
 const MAX_MARKS: usize = 8;
 /// A text shorter than this is read again faster than it is worth keeping, in tokens.
 const MIN_KEPT: usize = 32;
+/// The least part of a prompt for which a sequence is taken whose text is kept, where the one that was used longest ago would
+/// lose as much: one of so many tokens.
+const MIN_PART: usize = 8;
 /// What a file has to save more than memory does, in tokens: reading and checking it takes some milliseconds.
 pub(crate) const MIN_GAIN: usize = 64;
 
@@ -200,8 +203,9 @@ impl<S: State> Choices<S> {
         // One that would lose more than it saves isn't taken for its content, unless what it loses is kept: what all prompts
         // share, such as the begin-of-text token, is no reason to drop a conversation that may go on.
         let is_taken = |at: usize, n_kept: usize| {
+            let is_worth_it = || n_kept * MIN_PART >= prompt.len() && loses(at, n_kept) <= loses(oldest, 0);
             loses(at, n_kept) <= n_kept
-                || n_kept >= MIN_KEPT
+                || (n_kept >= MIN_KEPT || is_worth_it())
                     && places.get(at).is_some_and(|place| self.is_kept_or_fits(&place.text.tokens, || n_bytes(at)))
         };
         let own = free().map(|(at, place)| (self.reach_of(place.text, prompt), place.last_used, at));

@@ -265,3 +265,25 @@ fn a_file_is_taken_where_it_saves_more_than_memory() {
         assert_eq!(found, expected, "{name}");
     }
 }
+
+#[test]
+fn of_sequences_that_lose_as_much_the_one_that_has_most_of_the_prompt_is_taken() {
+    // Both begin alike for 20 tokens; the prompt has more of the second.
+    let prompt = [turn(2, 26), vec![-1; 10]].concat();
+    for (name, budget, lengths, expected) in [
+        ("what it loses is kept", 1000, [100, 100], 26),
+        ("the other one would lose less", 1000, [60, 100], 20),
+        ("what it loses is not kept", 0, [100, 100], 20),
+    ] {
+        let mut world = World::new(Rollback::Anywhere, budget, 2, Vec::new());
+        for (conversation, n_tokens) in (1..).zip(lengths) {
+            world.is_free[0] = conversation == 1;
+            let prompt = turn(conversation, n_tokens);
+            let choice = world.choose(&prompt).unwrap();
+            world.answer(choice, &prompt, 64);
+        }
+        world.is_free = vec![true; 2];
+        let choice = world.choose(&prompt).unwrap();
+        assert_eq!(world.answer(choice, &prompt, 64), expected, "{name}");
+    }
+}

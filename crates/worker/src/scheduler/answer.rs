@@ -218,7 +218,7 @@ impl Answer {
         // The row is that of the first draw, penalties included.
         let logits = logits(&mut self.stage, &mut session.engine)?;
         constraint.grammar().mask(logits);
-        let none = "no token goes on with the grammar";
+        let none = "no token continues the grammar";
         token = self.sampler.sample_again(logits).ok_or(none)?.cast_signed();
         constraint.accept(token)?;
         Ok(Choice::Token(token))

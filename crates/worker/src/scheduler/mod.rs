@@ -83,6 +83,11 @@ impl Scheduler {
         Ok((Self { session, sequences, prompts, batch, bounded, n_admitted: 0, out }, loaded))
     }
 
+    /// Requests that are answered now.
+    pub(crate) fn n_running(&self) -> usize {
+        self.sequences.iter().filter(|sequence| sequence.answer.is_some()).count()
+    }
+
     /// Score a chunk of a text. No sequence is touched.
     pub(crate) fn score(&mut self, request: &Score) -> Result<Event, Failure> {
         self.session.score(request)
@@ -230,7 +235,7 @@ impl Scheduler {
             Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },
             Err(reason) => {
                 sequence.clear_at_end = true;
-                let hint = "try again; if it stays so, restart the session";
+                let hint = "try again; if it persists, restart the session";
                 let failure = backend::fail(FailureKind::Decode, reason.to_owned(), hint);
                 Event::Failed(Failure { id: Some(id), ..failure })
             }
@@ -329,6 +334,7 @@ impl Sequence {
             counters.n_prompt += self.text.tokens.len().saturating_sub(n_before) as u32;
         }
         counters.n_past = self.text.tokens.len() as u32;
+        counters.n_decodes = CONTROL.n_decodes();
         is_prompt
     }
 
@@ -354,7 +360,11 @@ fn slots(sequences: &mut [Sequence]) -> Vec<Slot<'_>> {
 
 /// The refusal of a request for which there is no sequence.
 pub(crate) fn busy() -> Failure {
-    backend::fail(FailureKind::Busy, "as many generations run as may".to_owned(), "wait for one, or cancel one")
+    backend::fail(
+        FailureKind::Busy,
+        "the most generations that may run are running".to_owned(),
+        "wait for one, or cancel one",
+    )
 }
 
 fn reason(decoded: Decoded) -> String {

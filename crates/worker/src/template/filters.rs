@@ -135,7 +135,7 @@ fn int(value: &Value, values: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let default = || arguments.get("default").unwrap_or_else(|| Value::from(0));
     let base = arguments.integer("base")?.unwrap_or(10);
     match value.kind() {
-        ValueKind::Undefined => Err(wrong("an undefined value is no number")),
+        ValueKind::Undefined => Err(wrong("an undefined value is not a number")),
         ValueKind::Bool => Ok(Value::from(i64::from(value.is_true()))),
         ValueKind::Number if value.is_integer() => Ok(value.clone()),
         ValueKind::Number => Ok(truncated(f64::try_from(value.clone())?).unwrap_or_else(default)),
@@ -193,7 +193,7 @@ fn real(text: &str) -> Option<f64> {
 fn float(value: &Value, values: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let arguments = Arguments::of(values, &["default"])?;
     let number = match value.kind() {
-        ValueKind::Undefined => return Err(wrong("an undefined value is no number")),
+        ValueKind::Undefined => return Err(wrong("an undefined value is not a number")),
         ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
         ValueKind::Number => Some(f64::try_from(value.clone())?),
         ValueKind::String => real(value.as_str().unwrap_or_default()),

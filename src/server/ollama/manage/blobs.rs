@@ -43,14 +43,14 @@ pub(in crate::server::ollama) async fn has(
     params(("digest" = String, Path, description = "`sha256:` and the hash")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
     responses(
-        (status = 200, description = "It was here"),
+        (status = 200, description = "It exists"),
         (status = 201, description = "The blob is stored"),
-        (status = 400, description = "Its hash is another"),
-        (status = 403, description = "The key is not for this"),
-        (status = 408, description = "It took too long to come"),
-        (status = 413, description = "It is too long"),
-        (status = 429, description = "Others are being received"),
-        (status = 503, description = "There is no room for it"),
+        (status = 400, description = "The hash does not match"),
+        (status = 403, description = "The key does not have the scope"),
+        (status = 408, description = "The upload was too slow"),
+        (status = 413, description = "The upload is too large"),
+        (status = 429, description = "Too many uploads at once"),
+        (status = 503, description = "There is not enough space on the disk"),
     )
 )]
 pub(in crate::server::ollama) async fn put(

@@ -68,10 +68,10 @@ pub(in crate::server::ollama) struct Request {
     tag = "ollama",
     request_body = Request,
     responses(
-        (status = 200, description = "What is done, in lines, or that it is done"),
-        (status = 400, description = "A field is wrong"),
-        (status = 403, description = "The key is not for this"),
-        (status = 404, description = "There is no model to make it of"),
+        (status = 200, description = "Progress as JSON lines, or the final status"),
+        (status = 400, description = "Invalid field"),
+        (status = 403, description = "The key does not have the scope"),
+        (status = 404, description = "The base model was not found"),
     )
 )]
 pub(in crate::server::ollama) async fn create(incoming: Incoming<Request>) -> Result<Response> {
@@ -92,7 +92,7 @@ pub(in crate::server::ollama) async fn create(incoming: Incoming<Request>) -> Re
     if let Some(path) = taken.await?
         && !shared.blobs.as_ref().is_some_and(|blobs| blobs.is_made(&path))
     {
-        return Err(ApiError::field("model", "is the name of a model already"));
+        return Err(ApiError::field("model", "is already the name of a model"));
     }
     let own = request.settings()?;
     match (request.from, request.files) {

@@ -37,10 +37,10 @@ pub(in crate::server::ollama) struct Copy {
     tag = "ollama",
     request_body = Copy,
     responses(
-        (status = 200, description = "It has the name"),
-        (status = 400, description = "A field is wrong, or the name is a model's"),
-        (status = 403, description = "The key is not for this"),
-        (status = 404, description = "There is no such model"),
+        (status = 200, description = "The model has the name"),
+        (status = 400, description = "Invalid field, or the name belongs to a model"),
+        (status = 403, description = "The key does not have the scope"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(in crate::server::ollama) async fn copy(incoming: Incoming<Copy>) -> Result<StatusCode> {
@@ -66,7 +66,7 @@ pub(super) async fn set(handle: &Handle, field: &str, name: &str, alias: Alias) 
     let wanted = name.clone();
     let is_model = handle.read(move |domain| alias::resolve(domain, &wanted).is_ok_and(|found| found.alias.is_none()));
     if is_model.await? {
-        return Err(ApiError::field(field, "is the name of a model already"));
+        return Err(ApiError::field(field, "is already the name of a model"));
     }
     let set = handle.command(What::SetAlias { name, alias: Box::new(alias) }).await;
     set.map(drop).map_err(|refused| match refused.cause {
@@ -94,9 +94,9 @@ pub(in crate::server::ollama) struct Delete {
     responses(
         (status = 200, description = "The model is deleted"),
         (status = 400, description = "It can't be deleted"),
-        (status = 403, description = "The key is not for this"),
-        (status = 404, description = "There is no such model"),
-        (status = 429, description = "It is being used, or another one is being deleted"),
+        (status = 403, description = "The key does not have the scope"),
+        (status = 404, description = "Model not found"),
+        (status = 429, description = "It is in use, or another one is being deleted"),
     )
 )]
 pub(in crate::server::ollama) async fn delete(incoming: Incoming<Delete>) -> Result<StatusCode> {

@@ -36,10 +36,10 @@ pub(in crate::server::ollama) struct Request {
     tag = "ollama",
     request_body = Request,
     responses(
-        (status = 200, description = "How far it is, in lines, or that it is done"),
-        (status = 400, description = "A field is wrong"),
-        (status = 403, description = "The key is not for this"),
-        (status = 404, description = "There is no such model"),
+        (status = 200, description = "Progress as JSON lines, or the final status"),
+        (status = 400, description = "Invalid field"),
+        (status = 403, description = "The key does not have the scope"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(in crate::server::ollama) async fn pull(incoming: Incoming<Request>) -> Result<Response> {
@@ -55,7 +55,7 @@ pub(in crate::server::ollama) async fn pull(incoming: Incoming<Request>) -> Resu
     };
     run(stream.unwrap_or(true), async move |lines| match target {
         Some(target) => fetch(&handle, &lines, &name, &target).await,
-        None => Ok(lines.tell(json!({"status": "this model is here already"})).await?),
+        None => Ok(lines.tell(json!({"status": "this model is already on this machine"})).await?),
     })
     .await
 }

@@ -33,8 +33,8 @@ pub(super) fn read(body: Map<String, Value>) -> Result<Chat> {
     request_body = Request,
     responses(
         (status = 200, description = "The answer, or a stream of its chunks"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {

@@ -134,7 +134,7 @@ enum InRole {
 
 /// What is said.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of parts")]
+#[serde(untagged, expecting = "must be a string or a list of parts")]
 #[schema(as = ChatContent)]
 enum Content {
     Text(String),
@@ -274,7 +274,7 @@ impl Request {
 
 fn tools(tools: Vec<InTool>) -> Result<Vec<Tool>> {
     if tools.len() > limits::TOOLS {
-        return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
+        return Err(ApiError::field("tools", format!("must be at most {} tools", limits::TOOLS)));
     }
     let read = |(place, tool): (usize, InTool)| {
         if tool.r#type.is_some_and(|kind| kind != "function") {
@@ -310,7 +310,10 @@ impl InMessage {
         };
         let calls = self.tool_calls.unwrap_or_default();
         if !calls.is_empty() && role != Role::Assistant {
-            return Err(ApiError::field(format!("messages[{place}].tool_calls"), "are an assistant's alone"));
+            return Err(ApiError::field(
+                format!("messages[{place}].tool_calls"),
+                "may only be in messages of the assistant",
+            ));
         }
         let parts = match self.content {
             None if role == Role::Assistant => Vec::new(),

@@ -22,8 +22,8 @@ use domain::ask::Api;
     request_body = Request,
     responses(
         (status = 200, description = "The response, or a stream of its events"),
-        (status = 400, description = "A field is wrong"),
-        (status = 404, description = "There is no such model"),
+        (status = 400, description = "Invalid field"),
+        (status = 404, description = "Model not found"),
     )
 )]
 pub(super) async fn create(incoming: Incoming<Request>) -> Result<Response> {

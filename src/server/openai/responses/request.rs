@@ -53,7 +53,7 @@ pub(in crate::server::openai) struct Request {
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of items")]
+#[serde(untagged, expecting = "must be a string or a list of items")]
 #[schema(as = ResponsesInput)]
 enum Input {
     Text(String),
@@ -75,7 +75,7 @@ struct Item {
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "must be a text or a list of parts")]
+#[serde(untagged, expecting = "must be a string or a list of parts")]
 #[schema(as = ResponsesContent)]
 enum Content {
     Text(String),
@@ -153,12 +153,14 @@ impl Request {
 
     pub(super) fn read(self) -> Result<Generation> {
         if self.previous_response_id.is_some_and(|id| !id.is_empty()) {
-            let message =
-                "is not supported: nothing is kept of earlier responses; give the whole conversation as `input`";
+            let message = "is not supported: earlier responses are not stored; send the whole conversation as `input`";
             return Err(ApiError::field("previous_response_id", message));
         }
         if self.background == Some(true) {
-            return Err(ApiError::field("background", "is not supported: answers are not written in the background"));
+            return Err(ApiError::field(
+                "background",
+                "is not supported: responses are not generated in the background",
+            ));
         }
         let system = self.instructions.filter(|text| !text.is_empty());
         let mut messages: Vec<Message> = system.map(|text| Message::new(Role::System, text)).into_iter().collect();
@@ -213,7 +215,7 @@ fn format(format: Option<TextFormat>) -> Result<Option<Form>> {
 /// The functions among the tools: what a server would run, such as a search, is not there, and clients offer it unasked.
 fn tools(tools: Vec<Value>) -> Result<Vec<Tool>> {
     if tools.len() > limits::TOOLS {
-        return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
+        return Err(ApiError::field("tools", format!("must be at most {} tools", limits::TOOLS)));
     }
     let functions = tools.into_iter().enumerate().filter(|(_, tool)| tool["type"] == "function");
     let read = |(place, tool): (usize, Value)| {

@@ -19,9 +19,10 @@ pub(super) const HISTORY: &[Binding] = &[
     bind(Action::Choose, &["enter"], choose, history::choose),
     bind(Action::Open, &["o"], |state| when(is_answer(state), "read"), history::open),
     bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_history),
-    bind(Action::DeleteSelected, &["d"], |state| when(has_records(state), "delete"), history::delete),
+    bind(Action::Mark, &["space"], |state| when(has_records(state), "mark"), history::mark),
+    bind(Action::DeleteSelected, &["d"], delete, history::delete),
     bind(Action::Reveal, &["B"], reveal, history::reveal),
-    bind(Action::Back, &["esc"], |state| when(!state.ui.history.filter.is_empty(), "show all"), history::back),
+    bind(Action::Back, &["esc"], back, history::back),
 ];
 
 pub(super) const HISTORY_FILTER: &[Binding] = &[
@@ -30,8 +31,9 @@ pub(super) const HISTORY_FILTER: &[Binding] = &[
 ];
 
 pub(super) const SUITES: &[Binding] = &[
-    bind(Action::Choose, &["enter"], |state| when(state.ui.suites.entry().is_some(), "run"), suite::run_selected),
-    bind(Action::Back, &["esc"], |_| shown("back"), suite::back),
+    bind(Action::Choose, &["enter"], run, suite::run_selected),
+    bind(Action::Mark, &["space"], |state| when(state.ui.suites.entry().is_some(), "mark"), suite::mark),
+    bind(Action::Back, &["esc"], leave, suite::back),
 ];
 
 pub(super) const SUITE_RUN: &[Binding] = &[
@@ -52,6 +54,33 @@ fn keep_disturbed(state: &State) -> Hint {
 
 fn tab(state: &State, tab: BenchTab, label: &'static str) -> Hint {
     shown(if state.ui.bench_tab == tab { "benches" } else { label })
+}
+
+/// Esc in the history.
+fn back(state: &State) -> Hint {
+    let history = &state.ui.history;
+    if history.filter.is_empty() { when(!history.marks.is_empty(), "unmark") } else { shown("show all") }
+}
+
+/// Esc in the list of suites.
+fn leave(state: &State) -> Hint {
+    shown(if state.ui.suites.marks.is_empty() { "back" } else { "unmark" })
+}
+
+fn delete(state: &State) -> Hint {
+    counted(state.ui.history.marks.len(), has_records(state), "delete")
+}
+
+fn run(state: &State) -> Hint {
+    counted(state.ui.suites.marks.len(), state.ui.suites.entry().is_some(), "run")
+}
+
+/// What is done to the marked rows, where there are any, else to the selected one.
+fn counted(n_marked: usize, can: bool, label: &'static str) -> Hint {
+    match n_marked {
+        0 => when(can, label),
+        count => Hint::Counted(label, count),
+    }
 }
 
 /// Whether the selected record is an answer, which a chat goes on from.

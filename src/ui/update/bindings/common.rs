@@ -1,7 +1,7 @@
 //! What many modes have in common.
 
 use super::{Binding, HIDDEN, Hint, bind, shown, when};
-use crate::ui::update::{machine, race, screen, selection};
+use crate::ui::update::{list, machine, screen, selection};
 use crate::ui::{Action, Mode, Screen, State};
 
 /// Up and down.
@@ -37,7 +37,7 @@ pub(super) const COMMON: &[Binding] = &[
         .anywhere(),
     bind(Action::MoreThreads, &[">"], |state| when(is_machine(state), "more threads"), machine::more_threads)
         .anywhere(),
-    bind(Action::UnmarkAll, &[], HIDDEN, race::unmark_all).anywhere(),
+    bind(Action::UnmarkAll, &[], HIDDEN, list::unmark_all).anywhere(),
     bind(Action::Messages, &["m"], HIDDEN, screen::messages).anywhere(),
     bind(Action::Suspend, &["ctrl-z"], HIDDEN, screen::suspend).anywhere(),
     bind(Action::DismissNotices, &[], HIDDEN, screen::dismiss_notices).anywhere(),

@@ -12,7 +12,7 @@ use crate::ui::{Action, Screen, SessionTab, State};
 pub(super) const TABLE: &[Binding] = &[
     bind(Action::Back, &["esc"], back, session::back),
     bind(Action::Choose, &["enter"], |state| when(has_session(state) && !has_failed(state), "chat"), session::choose),
-    bind(Action::New, &["n"], |_| shown("new"), |client| screen::show(client, Screen::Library)),
+    bind(Action::New, &["n"], new, |client| screen::show(client, Screen::Library)),
     bind(Action::Mark, &["space"], |state| when(has_session(state), "mark"), race::mark),
     bind(Action::RaceMarked, &["R"], race_marked, race::race_marked).anywhere(),
     bind(Action::Stop, &["x"], stop, session::stop).anywhere(),
@@ -41,7 +41,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::PauseGraphs, &["p"], pause, graphs::pause).anywhere(),
     bind(Action::Restart, &["r"], restart, session::restart).anywhere(),
     bind(Action::Configure, &["c"], |state| when(has_session(state), "settings"), session::configure),
-    bind(Action::Earlier, &["[", "shift-left"], |_| shown("cursor"), |client| graphs::move_cursor(client, -1))
+    bind(Action::Earlier, &["[", "shift-left"], |_| shown("read graphs"), |client| graphs::move_cursor(client, -1))
         .anywhere(),
     bind(Action::Later, &["]", "shift-right"], HIDDEN, |client| graphs::move_cursor(client, 1)).anywhere(),
     bind(Action::Split, &["|"], split, graphs::split).anywhere(),
@@ -55,6 +55,10 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Cancel, &["ctrl-x"], HIDDEN, session::cancel).anywhere(),
     bind(Action::Clear, &["ctrl-l"], |state| when(has_turns(state), "new chat"), session::clear).anywhere(),
 ];
+
+fn new(state: &State) -> Hint {
+    shown(if state.domain.sessions.is_empty() { "start a model" } else { "new" })
+}
 
 /// The ends of the list: here `g` generates an answer again.
 pub(super) const ENDS: &[Binding] = &[
@@ -172,7 +176,7 @@ fn n_rows(state: &State) -> usize {
 /// The graphs' cursor goes first.
 fn back(state: &State) -> Hint {
     match state.ui.machine.cursor {
-        Some(_) => Hint::First("now"),
+        Some(_) => Hint::First("back to now"),
         None if is_busy(state) => Hint::First("cancel"),
         None if state.ui.fleet.is_zoomed => shown("table"),
         None if !state.ui.fleet.filter.is_empty() => shown("show all"),
@@ -193,7 +197,7 @@ pub(super) fn race_marked(state: &State) -> Hint {
 
 fn back_from_prompt(state: &State) -> Hint {
     match state.ui.machine.cursor {
-        Some(_) => shown("now"),
+        Some(_) => shown("back to now"),
         None if state.ui.fleet.editing.is_some() => Hint::First("keep the prompt"),
         None if is_busy(state) => Hint::First("cancel"),
         None => shown("to the table"),

@@ -28,9 +28,9 @@ pub(super) const GRAPHS: &[Binding] = &[
     bind(Action::PauseGraphs, &["p"], fleet::pause, graphs::pause),
     bind(Action::ZoomOut, &["-"], |_| shown("zoom out"), |client| graphs::zoom(client, 1)),
     bind(Action::ZoomIn, &["+", "="], |_| shown("zoom in"), |client| graphs::zoom(client, -1)),
-    bind(Action::Earlier, &["left", "h", "["], |_| shown("cursor"), |client| graphs::move_cursor(client, -1)),
+    bind(Action::Earlier, &["left", "h", "["], |_| shown("read graphs"), |client| graphs::move_cursor(client, -1)),
     bind(Action::Later, &["right", "l", "]"], HIDDEN, |client| graphs::move_cursor(client, 1)),
-    bind(Action::Back, &["esc"], |state| when(state.ui.machine.cursor.is_some(), "now"), graphs::back),
+    bind(Action::Back, &["esc"], |state| when(state.ui.machine.cursor.is_some(), "back to now"), graphs::back),
     bind(Action::Split, &["|"], fleet::split, graphs::split),
     bind(Action::ExportGraphs, &["E"], |_| shown("export"), graphs::export),
 ];

@@ -182,7 +182,7 @@ fn a_conversation_whose_model_is_gone_can_be_read() {
     let mut program = Program::sampled(2, MEMORY);
     let mut conversation = Conversation::default();
     conversation.model.id = Some("gone".into());
-    program.state.ui.chats.wanted = Some(crate::ui::Wanted::Continue(None));
+    program.state.ui.chats.wanted = [crate::ui::Wanted::Continue(None)].into();
     program.happens(Event::History(HistoryEvent::Conversation(Some(Box::new(conversation)))));
     let overlay = program.state.ui.overlay.as_ref();
     assert!(matches!(overlay, Some(Overlay::Record { view: RecordView::Conversation(_), .. })), "{overlay:?}");

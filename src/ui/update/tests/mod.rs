@@ -8,6 +8,7 @@ mod draft;
 mod energy;
 mod foreign;
 mod hub;
+mod marks;
 mod measure;
 mod mouse;
 mod perplexity;

@@ -92,3 +92,30 @@ fn nothing_is_reached_through_a_dialog() {
     point(&mut palette, Gesture::Click, row_of(List::Palette, 1)).unwrap();
     assert!(matches!(palette.ui.overlay, Some(Overlay::Palette { chosen: 1, .. })));
 }
+
+#[test]
+fn a_click_selects_a_conversation_and_buttons_answer_questions() {
+    let mut state = fixture::scene("chats").unwrap();
+    point(&mut state, Gesture::Click, row_of(List::Chats, 2)).unwrap();
+    assert_eq!((state.ui.chats.chosen, state.mode()), (2, Mode::Chats));
+    point(&mut state, Gesture::Click, button(Action::DeleteSelected)).unwrap();
+    assert_eq!(state.mode(), Mode::Confirm);
+    point(&mut state, Gesture::Click, button(Action::No)).unwrap();
+    assert_eq!(state.mode(), Mode::Chats);
+    point(&mut state, Gesture::Click, button(Action::Filter)).unwrap();
+    assert_eq!(state.mode(), Mode::ChatFilter);
+    point(&mut state, Gesture::Click, row_of(List::Chats, 0)).unwrap();
+    assert_eq!((state.ui.chats.chosen, state.mode()), (0, Mode::Chats));
+}
+
+#[test]
+fn a_click_goes_to_each_row_of_a_form() {
+    let mut state = fixture::scene("form-live").unwrap();
+    let Some(Overlay::Form(form)) = &state.ui.overlay else { panic!("no form") };
+    let last = form.fields().len() - 1;
+    for _ in 0..2 {
+        point(&mut state, Gesture::Wheel(9), |target, _| matches!(target, Target::Rows { list: List::Fields, .. }));
+    }
+    point(&mut state, Gesture::Click, row_of(List::Fields, last)).unwrap();
+    assert!(matches!(&state.ui.overlay, Some(Overlay::Form(form)) if form.chosen == last));
+}

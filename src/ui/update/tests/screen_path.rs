@@ -27,7 +27,7 @@ fn press(program: &mut Program, size: (u16, u16), words: &str) -> Vec<Effect> {
     let key = text[..place].split_whitespace().next_back().unwrap_or_default();
     let chord: crate::ui::chord::Chord = match key {
         "↓" => "down".parse().unwrap(),
-        key => key.parse().unwrap_or_else(|error| panic!("`{key}` before `{words}` is no key: {error}\n{text}")),
+        key => key.parse().unwrap_or_else(|error| panic!("`{key}` before `{words}` is not a key: {error}\n{text}")),
     };
     let event = Keymap::default().resolve(&program.state, chord.event());
     program.happens(event.unwrap_or_else(|| panic!("`{key}` does nothing:\n{text}")))

@@ -195,7 +195,7 @@ pub fn text(race: &Race, divergence: Option<&Divergence>) -> String {
         return format!("{same}\n");
     };
     let bytes = counted(divergence.n_bytes, "byte");
-    let mut text = format!("The columns part after {bytes}: {:?}\n", visible(&divergence.before));
+    let mut text = format!("The columns diverge after {bytes}: {:?}\n", visible(&divergence.before));
     text.push_str(aligned(divergence));
     if !divergence.together {
         text.push_str(APART);
@@ -223,7 +223,7 @@ fn aligned(divergence: &Divergence) -> &'static str {
     if !divergence.same_vocabulary {
         "Their vocabularies differ, so they are aligned on bytes."
     } else if divergence.n_bytes == 0 {
-        "They part at the first token."
+        "They diverge at the first token."
     } else if divergence.same_tokens {
         "All cut the text before into the same tokens."
     } else {

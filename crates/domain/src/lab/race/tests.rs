@@ -203,12 +203,12 @@ fn where_columns_part_is_kept_and_reported() {
     assert!(!text.contains("two"), "the names of a blind race may be hidden later: {text}");
     for page in [html(&race), crate::record::report::html(&kept)] {
         assert!(page.contains("--concurrent --lockstep"), "it can be run again: {page}");
-        assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
+        assert!(page.contains("Where they diverge") && page.contains("two: token 1 is “ whale”"), "{page}");
     }
     let blind = html(&Race { blind: true, vote: None, ..race.clone() });
     assert!(blind.contains("model B: token 1 is") && !blind.contains("two"), "{blind}");
     race.lockstep = false;
-    assert!(race.record(1).body.race().unwrap().divergence.is_none() && !html(&race).contains("Where they part"));
+    assert!(race.record(1).body.race().unwrap().divergence.is_none() && !html(&race).contains("Where they diverge"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Check {
         }
         let Some(name) = NAMES.into_iter().find(|name| has(name)) else {
             let unknown = table.keys().next().map_or_else(|| "an empty check".to_owned(), |name| format!("`{name}`"));
-            return Err(format!("{unknown} is no check; there are {}", NAMES.join(", ")));
+            return Err(format!("{unknown} is not a check; there are {}", NAMES.join(", ")));
         };
         let mut table = table;
         let value = table.remove(name).unwrap_or(Value::Boolean(false));
@@ -125,7 +125,7 @@ impl Check {
             Self::Number { value, tolerance } => match last_number(answer) {
                 Some(number) if (number - value).abs() <= *tolerance + f64::EPSILON * value.abs() => None,
                 Some(number) => Some(format!("it says {number}, not {value}")),
-                None => Some(format!("it has no number, where {value} was wanted")),
+                None => Some(format!("it has no number, where {value} was expected")),
             },
             Self::Words { min, max } => {
                 let count = answer.split_whitespace().count();
@@ -171,7 +171,7 @@ fn words(table: &Table) -> Result<Check, String> {
 pub(super) fn schema(value: Value) -> Result<Arc<Schema>, String> {
     let text = match value {
         Value::String(text) => text,
-        value => serde_json::to_string(&value).map_err(|error| format!("the schema is no JSON: {error}"))?,
+        value => serde_json::to_string(&value).map_err(|error| format!("the schema is not JSON: {error}"))?,
     };
     Schema::parse(&text).map(Arc::new).map_err(|problem| format!("the schema can't be used: {problem}"))
 }

@@ -120,7 +120,7 @@ impl Results {
         }
     }
 
-    /// For the history: the document, and what it takes to read it and to run it again. `at` is now, milliseconds since
+    /// For the history: the document, and what it takes to read it and To run it again. `at` is now, milliseconds since
     /// 1970.
     pub fn record(&self, at: i64) -> Record {
         let prompts = self.suite.suite.prompts.iter();

@@ -66,14 +66,14 @@ fn what_is_wrong_is_told_with_its_line() {
     for (check, reason) in [
         ("{ regex = \"(\" }", "unclosed group"),
         ("{ regex = \"a{1000}{1000}{1000}\" }", "size limit"),
-        ("{ contain = \"a\" }", "`contain` is no check; there are contains, lacks"),
-        ("{ }", "an empty check is no check"),
+        ("{ contain = \"a\" }", "`contain` is not a check; there are contains, lacks"),
+        ("{ }", "an empty check is not a check"),
         ("{ exact = 7 }", "`exact` needs a text"),
         ("{ exact = \"a\", contains = \"b\" }", "does not go with"),
         ("{ number = \"a\" }", "need a number"),
         ("{ number = 1, tolerance = -1 }", "not negative"),
         ("{ min_words = 3, max_words = 2 }", "no answer has"),
-        ("{ json_schema = \"{\" }", "no JSON"),
+        ("{ json_schema = \"{\" }", "not JSON"),
         ("{ json_schema = { type = \"whale\" } }", "the schema can't be used: #/type"),
         ("{ json_schema = 7 }", "a JSON schema is an object"),
     ] {

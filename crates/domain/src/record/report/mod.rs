@@ -40,7 +40,7 @@ pub fn html(record: &Record) -> String {
         // A race has drawn its speeds.
         @if matches!(record.body, Body::Run(_) | Body::Bench(_)) { (speeds(&record.figures)) }
         (machine(&record.samples))
-        @if let Some(command) = command(record) { (panel("to run it again", &command)) }
+        @if let Some(command) = command(record) { (panel("To run it again", &command)) }
         details {
             summary { "the record as JSON" }
             pre { (record.body.to_json_pretty().unwrap_or_default()) }
@@ -144,7 +144,7 @@ fn machine(samples: &[Reading]) -> Markup {
     .collect();
     html! {
         @if !plots.is_empty() {
-            h2 { "The machine meanwhile" }
+            h2 { "The machine during the run" }
             div.grid { @for plot in plots { (plot) } }
         }
     }

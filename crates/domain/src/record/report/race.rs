@@ -85,9 +85,9 @@ pub(crate) fn failure(column: &RaceColumn) -> Option<String> {
 fn divergence_panel(divergence: &DivergenceRecord, columns: &[RaceColumn]) -> Markup {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     html! {
-        h2 { "Where they part" }
+        h2 { "Where they diverge" }
         (muted(&divergence.said))
-        (panel("the end of what all have in common", &visible(&divergence.before)))
+        (panel("the end of the common text", &visible(&divergence.before)))
         div.grid {
             @for (column, step) in columns.iter().zip(&divergence.columns) {
                 @let title = step_title(column, step);

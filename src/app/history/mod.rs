@@ -3,6 +3,8 @@
 //! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history. A record is
 //! a draft on the disk until the history has it, so whatever locks or fills the history, the next start adds the record.
 
+mod command;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -10,14 +12,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub(super) use self::command::HistoryCommand;
+use self::command::grant;
 use crate::history::drafts::{self, Drafts};
 pub use crate::history::{ExportError, Format, History, HistoryError};
 use crate::library::Env;
 use crate::ui;
 use domain::Effect;
-use domain::conversation::{Conversation, ConversationKey};
 use domain::event::HistoryEvent;
-use domain::record::{Filter, Latest, Page, Record};
+use domain::record::{Latest, Record};
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
 const MAX_WAITING: usize = 256;
@@ -27,54 +30,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// How long the program waits for the history when it ends.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-
-/// What the history is asked.
-#[derive(Debug)]
-pub(super) enum HistoryCommand {
-    /// Keep a record; for each of its figures the earlier ones are told. `draft` is what it was while it was made.
-    Keep { ask: u64, record: Box<Record>, draft: Option<u64> },
-    /// Write down what there is of a record so far.
-    Draft { draft: u64, record: Box<Record> },
-    /// A draft that nothing will come of.
-    Discard { draft: u64 },
-    /// Tell what was measured last of each model.
-    Measured,
-    /// Tell all votes.
-    Votes,
-    /// Tell a page of the list.
-    List { generation: u64, filter: Filter, page: Page },
-    /// Give a whole record.
-    Get(i64),
-    /// Delete a record.
-    Delete(i64),
-    /// Tell the names of a blind race.
-    Reveal(i64),
-    /// Keep a conversation as it stands.
-    PutConversation(Box<Conversation>),
-    /// Give a conversation a name, or take it.
-    NameConversation { key: ConversationKey, name: Option<String> },
-    /// Delete a conversation.
-    DeleteConversation(ConversationKey),
-    /// Tell the conversations that have these words.
-    Conversations { generation: u64, words: Vec<String>, rows: usize },
-    /// Give a whole conversation.
-    Conversation(ConversationKey),
-}
-
-impl HistoryCommand {
-    /// Whether it waits where the history is locked.
-    fn is_kept(&self) -> bool {
-        matches!(self, Self::Keep { .. } | Self::PutConversation(_))
-    }
-
-    /// The question that a record comes with.
-    fn ask(&self) -> Option<u64> {
-        match self {
-            Self::Keep { ask, .. } => Some(*ask),
-            _ => None,
-        }
-    }
-}
 
 /// Where the history is; `None` on a system that tells no folder for data.
 pub fn place() -> Option<PathBuf> {
@@ -142,9 +97,9 @@ impl HistoryWriter {
             // The next version of a draft comes soon.
             Ok(()) | Err(TrySendError::Full(HistoryCommand::Draft { .. })) => return,
             Err(TrySendError::Full(command)) => {
-                (command, "the history is locked for too long: what comes now is not kept")
+                (command, "the history has been locked for too long: new records are not kept")
             }
-            Err(TrySendError::Disconnected(command)) => (command, "the history has ended: what comes now is not kept"),
+            Err(TrySendError::Disconnected(command)) => (command, "the history has stopped: new records are not kept"),
         };
         let _ = self.answers.send(refused(command.ask(), reason.to_owned()));
     }
@@ -293,7 +248,7 @@ impl HistoryThread {
         }
         let drafts = self.drafts.as_ref().and_then(|drafts| drafts.as_ref().ok());
         let Some(history) = &mut self.history else {
-            return self.say(refused(ask, "this system tells no folder for data: there is no history".to_owned()));
+            return self.say(refused(ask, "no data folder is known on this system: there is no history".to_owned()));
         };
         if let HistoryCommand::Keep { ask, record, draft } = &command {
             return match keep(history, *ask, record, draft.zip(drafts)) {
@@ -403,50 +358,6 @@ fn keep(
     Ok(HistoryEvent::Saved { ask, id, earlier })
 }
 
-fn grant(history: &mut History, command: &HistoryCommand) -> Result<HistoryEvent, HistoryError> {
-    Ok(match command {
-        HistoryCommand::Measured => HistoryEvent::Measured(history.measured()?),
-        HistoryCommand::Votes => HistoryEvent::Votes(history.votes()?),
-        HistoryCommand::List { generation, filter, page } => {
-            let entries = history.list(filter, *page)?;
-            let more = entries.len() + history.n_damaged() >= page.rows;
-            HistoryEvent::Listed { generation: *generation, entries, more }
-        }
-        HistoryCommand::Get(id) => HistoryEvent::Record(history.get(*id)?.map(Box::new)),
-        HistoryCommand::Reveal(id) => {
-            history.reveal(*id)?;
-            HistoryEvent::Revealed(*id)
-        }
-        HistoryCommand::Delete(id) => {
-            let vote = history.vote(*id)?;
-            history.delete(&[*id])?;
-            HistoryEvent::Deleted { id: *id, vote }
-        }
-        HistoryCommand::PutConversation(conversation) => {
-            history.put_conversation(conversation)?;
-            HistoryEvent::ConversationsChanged
-        }
-        HistoryCommand::NameConversation { key, name } => {
-            history.name_conversation(*key, name.as_deref())?;
-            HistoryEvent::ConversationsChanged
-        }
-        HistoryCommand::DeleteConversation(key) => {
-            history.delete_conversation(*key)?;
-            HistoryEvent::ConversationsChanged
-        }
-        HistoryCommand::Conversations { generation, words, rows } => {
-            let entries = history.conversations(words, *rows)?;
-            let more = entries.len() >= *rows;
-            HistoryEvent::Conversations { generation: *generation, entries, more }
-        }
-        HistoryCommand::Conversation(key) => HistoryEvent::Conversation(history.conversation(*key)?.map(Box::new)),
-        // Not the history's: `HistoryThread::take` has done them.
-        HistoryCommand::Keep { .. } | HistoryCommand::Draft { .. } | HistoryCommand::Discard { .. } => {
-            HistoryEvent::Recovered(0)
-        }
-    })
-}
-
 /// Why a wish is not granted.
 fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
     match ask {
@@ -464,6 +375,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use domain::record::{Filter, Page};
 
     fn record(title: &str) -> Box<Record> {
         Box::new(Record::new(1, title.to_owned(), domain::record::Body::Run(Box::default())))
