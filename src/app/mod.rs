@@ -138,7 +138,8 @@ pub struct App {
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
     machines: machines::Links,
-    remotes: remotes::Remotes,
+    /// Tells the tasks that ask engines which of them anybody wants to know of.
+    wanted_remotes: watch::Sender<crate::engine::remote::Wanted>,
     asides: mpsc::Receiver<ui::Event>,
     aside_sender: mpsc::Sender<ui::Event>,
     history_writer: history::HistoryWriter,
@@ -231,7 +232,7 @@ impl App {
             clipboard: None,
             external_edit: None,
             machines: machines::Links::new(),
-            remotes: remotes::Remotes::default(),
+            wanted_remotes: watch::Sender::default(),
             asides,
             aside_sender,
             clock,

@@ -2,22 +2,16 @@
 
 pub use crate::engine::remote::{find, find_blocking};
 
-use tokio::sync::watch;
-
 use super::App;
 use crate::engine::remote::{self, Wanted};
 use domain::event::LibraryEvent;
 use domain::session::Session;
 
-/// Tells the tasks that ask engines which of them anybody wants to know of.
-#[derive(Debug, Default)]
-pub(super) struct Remotes(watch::Sender<Wanted>);
-
 impl App {
     /// Ask the engines what they have, and go on asking. Needs the runtime.
     pub fn watch_remotes(&mut self) {
         let (settings, events) = (self.state.domain.settings.clone(), self.library_sender.clone());
-        tokio::spawn(remote::watch(settings, self.remotes.0.subscribe(), events));
+        tokio::spawn(remote::watch(settings, self.wanted_remotes.subscribe(), events));
     }
 
     /// Say which engines are to be asked how much they do: those with a session, and all while a dashboard is there.
@@ -29,7 +23,7 @@ impl App {
             engines: sessions.clone().filter_map(remote).collect(),
             busy: sessions.filter(|session| session.is_busy()).filter_map(remote).collect(),
         };
-        self.remotes.0.send_if_modified(|known| {
+        self.wanted_remotes.send_if_modified(|known| {
             let is_new = *known != wanted;
             *known = wanted;
             is_new
