@@ -18,7 +18,7 @@ use super::{Exit, Measures, SessionOptions};
 use crate::app::front::Front;
 use crate::app::terminal_width;
 use domain::command::What;
-use domain::lab::bench::{Bench as State, LanePhase, MAX_REPETITIONS, MAX_TOKENS, Plan};
+use domain::lab::bench::{Bench as State, EntryPhase, MAX_REPETITIONS, MAX_TOKENS, Plan};
 use domain::model::Model;
 use domain::settings::MAX_PARALLEL;
 
@@ -176,14 +176,14 @@ pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
 fn line(bench: &State) -> String {
     let (done, wanted) = bench.progress();
     let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
-        || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
-            Some(lane) if lane.waiting_job().is_some() => format!("{} waits for its job", lane.model.name),
-            Some(lane) => format!("loading {}", lane.model.name),
+        || match bench.entries.iter().find(|entry| matches!(entry.phase, EntryPhase::Loading(_))) {
+            Some(entry) if entry.waiting_job().is_some() => format!("{} waits for its job", entry.model.name),
+            Some(entry) => format!("loading {}", entry.model.name),
             None if bench.cooling.is_some() => "cooling down".to_owned(),
             None => "waiting for the sensors".to_owned(),
         },
         |row| {
-            let name = bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str());
+            let name = bench.entries.get(row.entry).map_or("", |entry| entry.model.name.as_str());
             format!("{} of {name}", row.cell.label())
         },
     );

@@ -25,9 +25,9 @@ impl JobLines {
 
     fn news(&mut self, domain: &Domain) -> Vec<String> {
         let sessions = domain.sessions.iter().filter_map(|session| Some((session.worker.0, session.waiting_job()?)));
-        let lanes = domain.bench.lanes.iter().filter_map(|lane| Some((lane.worker.0, lane.waiting_job()?)));
+        let entries = domain.bench.entries.iter().filter_map(|entry| Some((entry.worker.0, entry.waiting_job()?)));
         let mut news = Vec::new();
-        for (worker, job) in sessions.chain(lanes) {
+        for (worker, job) in sessions.chain(entries) {
             let line = pending(job);
             if self.0.get(&worker) != Some(&line) {
                 news.push(gguf::clean(&line, MAX_LINE));

@@ -145,7 +145,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
     }
     let divergence = race.divergence(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, divergence.as_ref(), has_asked);
-    let is_whole = race.lanes.iter().all(core::Column::has_finished);
+    let is_whole = race.columns.iter().all(core::Column::has_finished);
     let exit = if interrupted {
         Exit::Interrupted
     } else if is_whole {
@@ -159,14 +159,14 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Res
 /// Show the answers under their letters and ask which is best; whether anybody could be asked. Without a terminal nobody
 /// can, and an empty line leaves it open.
 async fn ask_vote(arguments: &Race, app: &mut Front) -> bool {
-    let n_answers = |race: &core::Race| race.lanes.iter().filter(|lane| lane.answer.is_some()).count();
+    let n_answers = |race: &core::Race| race.columns.iter().filter(|column| column.answer.is_some()).count();
     let Some(race) = app.state().domain.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else {
         return false;
     };
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() || arguments.prompt.is_none() {
         return false;
     }
-    let n_columns = race.lanes.len();
+    let n_columns = race.columns.len();
     let _ = write!(io::stderr(), "\n{}", export::answers(&export::document(race)));
     let last = core::letter(n_columns.saturating_sub(1));
     loop {
@@ -219,9 +219,9 @@ fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -
 /// Say which column does what, once for each step.
 fn tell(app: &Front, told: &mut Vec<Option<&'static str>>) {
     let Some(race) = &app.state().domain.race else { return };
-    told.resize(race.lanes.len(), None);
-    for (place, lane) in race.lanes.iter().enumerate() {
-        let word = match &lane.stage {
+    told.resize(race.columns.len(), None);
+    for (place, column) in race.columns.iter().enumerate() {
+        let word = match &column.stage {
             Stage::Waiting | Stage::Unloading => continue,
             Stage::Starting => "is being loaded",
             Stage::Answering => "answers",
@@ -231,7 +231,7 @@ fn tell(app: &Front, told: &mut Vec<Option<&'static str>>) {
         if told[place] != Some(word) {
             told[place] = Some(word);
             let name = race.name(place);
-            match export::shown_error(race, lane) {
+            match export::shown_error(race, column) {
                 Some(ColumnError { reason, hint }) => {
                     print_error(&format!("{name} {word}: {reason}"), hint.as_deref());
                 }

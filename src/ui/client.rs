@@ -66,7 +66,7 @@ impl State {
 
     /// How many columns show.
     pub fn race_n_columns(&self) -> usize {
-        self.race().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+        self.race().map_or(self.ui.race.entries.len(), |race| race.columns.len())
     }
 
     /// What the selected column answered, once it has.
@@ -156,7 +156,7 @@ impl<'a> Client<'a> {
 
     /// How many columns show.
     pub(super) fn race_n_columns(&self) -> usize {
-        self.race().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+        self.race().map_or(self.ui.race.entries.len(), |race| race.columns.len())
     }
 
     /// The race that shows: the one that runs or the last one, unless the next one is being put together.
@@ -201,14 +201,14 @@ impl Ui {
     fn race_entry(&self, domain: &Domain, place: usize) -> Option<Entry> {
         match self.race(domain) {
             Some(race) => {
-                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+                race.columns.get(place).map(|column| Entry { model: column.model.clone(), settings: column.settings })
             }
             None => self.race.entries.get(place).cloned(),
         }
     }
 
     fn race_answer<'a>(&self, domain: &'a Domain) -> Option<&'a str> {
-        let answer = self.race(domain)?.lanes.get(self.race.chosen)?.answer.as_ref()?;
+        let answer = self.race(domain)?.columns.get(self.race.chosen)?.answer.as_ref()?;
         Some(answer.text.trim()).filter(|text| !text.is_empty())
     }
 }

@@ -8,7 +8,7 @@ use wire::DeviceKind;
 use crate::cli::failure;
 use crate::cli::table::{self, Column};
 use domain::figure::{Graded, UNKNOWN};
-use domain::lab::bench::{Bench, Lane, LanePhase, Row};
+use domain::lab::bench::{Bench, BenchEntry, EntryPhase, Row};
 use domain::lab::statistics::Change;
 use domain::units::{counted, digits};
 
@@ -54,7 +54,7 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
     let engine =
         row.engine_first_token().map(|own| format!(" ({} engine)", digits(own.mean * 1e3))).unwrap_or_default();
     [
-        gguf::clean(lane(bench, row).map_or("", |lane| lane.model.name.as_str()), 200),
+        gguf::clean(entry(bench, row).map_or("", |entry| entry.model.name.as_str()), 200),
         row.cell.label(),
         row.cell.batch.to_string(),
         match (rate, row.disturbed_rate()) {
@@ -75,8 +75,8 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
     ]
 }
 
-fn lane<'a>(bench: &'a Bench, row: &Row) -> Option<&'a Lane> {
-    bench.lanes.get(row.lane)
+fn entry<'a>(bench: &'a Bench, row: &Row) -> Option<&'a BenchEntry> {
+    bench.entries.get(row.entry)
 }
 
 /// What a table leaves out: failures, and repetitions that do not count.
@@ -86,14 +86,14 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
         let _ = writeln!(err, "waited {seconds:.0} s between repetitions for the machine to cool down");
     }
     // A model that could not be measured at all is named once.
-    for lane in &bench.lanes {
-        if let LanePhase::Failed(reason) = &lane.phase {
-            let _ = failure::write(err, &format!("{}: {reason}", lane.model.name), None);
+    for entry in &bench.entries {
+        if let EntryPhase::Failed(reason) = &entry.phase {
+            let _ = failure::write(err, &format!("{}: {reason}", entry.model.name), None);
         }
     }
     for row in &bench.rows {
-        let name = lane(bench, row).map_or("", |lane| lane.model.name.as_str());
-        let is_told = lane(bench, row).is_some_and(|lane| matches!(lane.phase, LanePhase::Failed(_)));
+        let name = entry(bench, row).map_or("", |entry| entry.model.name.as_str());
+        let is_told = entry(bench, row).is_some_and(|entry| matches!(entry.phase, EntryPhase::Failed(_)));
         if let Some(reason) = row.failed.as_ref().filter(|_| !is_told) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
@@ -137,7 +137,7 @@ pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
         let (rate, cell) = (row.rate(), row.cell);
         let latencies = row.latencies([0.5, 0.9, 0.99]);
         let joules = row.joules();
-        let id = lane(bench, row).map_or("", |lane| lane.model.id.as_str());
+        let id = entry(bench, row).map_or("", |entry| entry.model.id.as_str());
         let cells = [
             id.to_owned(),
             cell.label(),
@@ -146,7 +146,7 @@ pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
             cell.depth.to_string(),
             cell.parallel.to_string(),
             cell.batch.to_string(),
-            lane(bench, row).map_or(0, |lane| lane.threads).to_string(),
+            entry(bench, row).map_or(0, |entry| entry.threads).to_string(),
             number(rate.map(|rate| rate.mean)),
             number(rate.and_then(|rate| rate.half_width())),
             number(rate.and_then(|rate| rate.deviation)),
@@ -173,8 +173,8 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
     let text = |name: &str| settings.get(name).unwrap_or_default();
     let rows = bench.rows.iter().filter(|row| !row.repetitions.is_empty());
     rows.map(|row| {
-        let lane = lane(bench, row);
-        let summary = lane.and_then(|lane| lane.model.summary.as_ref());
+        let entry = entry(bench, row);
+        let summary = entry.and_then(|entry| entry.model.summary.as_ref());
         let times: Vec<u64> = row.repetitions.iter().map(|one| (one.seconds * 1e9).round() as u64).collect();
         let rates: Vec<f64> = row.repetitions.iter().map(|one| one.rate).collect();
         let seconds: Vec<f64> = row.repetitions.iter().map(|one| one.seconds).collect();
@@ -185,23 +185,23 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
         };
         let kind = [
             summary.and_then(|summary| summary.architecture.clone()),
-            lane.and_then(|lane| lane.model.quant().map(str::to_owned)),
+            entry.and_then(|entry| entry.model.quant().map(str::to_owned)),
         ];
         json!({
-            "build_commit": lane.map_or("unknown", |lane| lane.engine.split(',').next().unwrap_or("unknown")),
+            "build_commit": entry.map_or("unknown", |entry| entry.engine.split(',').next().unwrap_or("unknown")),
             "build_number": 0,
-            "cpu_info": lane.map(|lane| lane.device_names(|kind| kind == DeviceKind::Cpu)),
-            "gpu_info": lane.map(|lane| {
-                lane.device_names(|kind| matches!(kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu))
+            "cpu_info": entry.map(|entry| entry.device_names(|kind| kind == DeviceKind::Cpu)),
+            "gpu_info": entry.map(|entry| {
+                entry.device_names(|kind| matches!(kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu))
             }),
-            "backends": lane.map_or_else(|| "CPU".to_owned(), Lane::backends),
-            "model_filename": lane.and_then(|lane| lane.model.path_text()),
+            "backends": entry.map_or_else(|| "CPU".to_owned(), BenchEntry::backends),
+            "model_filename": entry.and_then(|entry| entry.model.path_text()),
             "model_type": kind.into_iter().flatten().collect::<Vec<_>>().join(" "),
-            "model_size": lane.map(|lane| lane.model.size),
+            "model_size": entry.map(|entry| entry.model.size),
             "model_n_params": summary.map(|summary| summary.parameters),
             "n_batch": row.cell.batch,
             "n_ubatch": settings.ubatch.min(row.cell.batch),
-            "n_threads": lane.map(|lane| lane.threads),
+            "n_threads": entry.map(|entry| entry.threads),
             "cpu_mask": "0x0",
             "cpu_strict": false,
             "poll": 50,

@@ -51,7 +51,7 @@ fn head(canvas: &Canvas<'_>, state: &State, run: &PerplexityRun, said: String) -
     let name = |place: usize, entry: Option<&domain::lab::race::Entry>| {
         let names = domain::lab::race::names(&state.ui.race.entries);
         let known = match state.race() {
-            Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
+            Some(race) => race.columns.get(place).map(|column| column.name.clone()),
             None => names.get(place).cloned(),
         };
         let name = known.or_else(|| Some(entry?.model.name.clone())).unwrap_or_default();

@@ -49,18 +49,18 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
 }
 
 /// A column of a race; returns how far its text can be scrolled.
-pub(crate) fn lane(
+pub(crate) fn column(
     canvas: &mut Canvas<'_>,
     area: Rect,
     (state, race): (&State, &Race),
     place: usize,
     columns: &mut Columns,
 ) -> usize {
-    let Some(lane) = race.lanes.get(place) else { return 0 };
+    let Some(column) = race.columns.get(place) else { return 0 };
     let inside = pane(canvas, area, place, &title(race, place), place == state.ui.race.chosen);
     let has_rule = inside.height >= FIGURES + 4;
     let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
-    let rows = answer(canvas, state, race, (place, lane), usize::from(body.width), columns);
+    let rows = answer(canvas, state, race, (place, column), usize::from(body.width), columns);
     let room = usize::from(body.height);
     let limit = rows.len().saturating_sub(room);
     let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
@@ -74,7 +74,7 @@ pub(crate) fn lane(
     if has_rule {
         canvas.horizontal(foot.x, foot.y, foot.width, Meaning::Border);
     }
-    figures(canvas, below(foot, u16::from(has_rule)), state, race, lane);
+    figures(canvas, below(foot, u16::from(has_rule)), state, race, column);
     limit
 }
 
@@ -83,16 +83,16 @@ fn answer(
     canvas: &Canvas<'_>,
     state: &State,
     race: &Race,
-    (place, lane): (usize, &Column),
+    (place, column): (usize, &Column),
     columns: usize,
     laid: &mut Columns,
 ) -> Vec<Spans<'static>> {
     let mut rows: Vec<Spans<'static>> = Vec::new();
-    let turn = lane.turn(&state.domain);
+    let turn = column.turn(&state.domain);
     if let Some(turn) = turn {
-        let grows = lane.stage == Stage::Answering;
+        let grows = column.stage == Stage::Answering;
         if !turn.reasoning.trim().is_empty() {
-            let count = lane.figures(&state.domain).map_or(0, |figures| figures.counters.n_reasoning);
+            let count = column.figures(&state.domain).map_or(0, |figures| figures.counters.n_reasoning);
             let word = if grows && turn.text.is_empty() { "thinking," } else { "thought for" };
             let sign = if state.ui.race.unfolded { '▾' } else { '▸' };
             let thought = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
@@ -119,14 +119,14 @@ fn answer(
             }
         }
     }
-    let (sign, meaning) = match &lane.stage {
+    let (sign, meaning) = match &column.stage {
         Stage::Failed { .. } => ("✕ ", Meaning::Bad),
         Stage::Done | Stage::Unloading => ("✕ ", Meaning::Warn),
         _ => ("", Meaning::Reasoning),
     };
-    let status = match export::shown_error(race, lane) {
+    let status = match export::shown_error(race, column) {
         Some(ColumnError { reason, hint }) => Some(hint.map_or(reason.clone(), |hint| format!("{reason}. {hint}"))),
-        None => lane.status(&state.domain),
+        None => column.status(&state.domain),
     };
     if let Some(status) = status {
         let status = text::clean(&format!("{sign}{status}")).into_owned();
@@ -141,8 +141,8 @@ fn answer(
 const WITH_NETWORK: u16 = 46;
 
 /// The figures of a column: times and rates, tokens, energy and memory. A blind race shows none that tell the model.
-fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Column) {
-    let figures = lane.figures(&state.domain);
+fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, column: &Column) {
+    let figures = column.figures(&state.domain);
     let counters = figures.map(|figures| figures.counters).unwrap_or_default();
     let value = |known: bool, text: String| if known { text } else { "—".to_owned() };
     let thinking = if counters.n_reasoning > 0 {
@@ -171,12 +171,12 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
     // What is paid for an answer takes the place of memory that nobody here has.
-    if let Some(cost) = figures.and_then(|figures| domain::cost::cost(&lane.model, figures)) {
+    if let Some(cost) = figures.and_then(|figures| domain::cost::cost(&column.model, figures)) {
         let cost = format!("{} {}", digits(cost), state.domain.settings.energy.currency);
         pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("cost ", cost, "")]);
         return;
     }
-    let memory = or_dash(lane.memory().or_else(|| lane.live(&state.domain).and_then(super::session_table::memory)));
+    let memory = or_dash(column.memory().or_else(|| column.live(&state.domain).and_then(super::session_table::memory)));
     pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }
 
@@ -463,14 +463,14 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// The vote: a row for each column, and one for a tie.
 pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
     let Some(race) = state.race() else { return };
-    let rows = race.lanes.len() as u16 + 1;
+    let rows = race.columns.len() as u16 + 1;
     let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
-    for place in 0..=race.lanes.len() {
+    for place in 0..=race.columns.len() {
         let line = row(inside, place as u16);
         if line.height == 0 {
             break;
         }
-        match race.lanes.get(place) {
+        match race.columns.get(place) {
             Some(column) => {
                 let meaning = if column.answer.is_some() { Meaning::Text } else { Meaning::Muted };
                 let spans = [canvas.span(series(place), "■ "), canvas.span(meaning, title(race, place))];

@@ -20,7 +20,7 @@ use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{Action, Mode};
 use crate::ui::{BenchTab, State};
 use domain::figure::Graded;
-use domain::lab::bench::{Bench, LanePhase, Phase, Row, TestCase};
+use domain::lab::bench::{Bench, EntryPhase, Phase, Row, TestCase};
 use domain::lab::statistics::Change;
 use domain::units::{counted, digits, or_dash, span, tokens};
 
@@ -106,13 +106,13 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     let bench = &state.domain.bench;
     let (done, wanted) = bench.progress();
     let n_disturbed: usize = bench.rows.iter().map(|row| row.disturbed.len()).sum();
-    let loading = bench.lanes.iter().find_map(|lane| match lane.phase {
-        LanePhase::Loading(fraction) => Some((lane, fraction)),
+    let loading = bench.entries.iter().find_map(|entry| match entry.phase {
+        EntryPhase::Loading(fraction) => Some((entry, fraction)),
         _ => None,
     });
     let text = match bench.phase {
         Phase::Running => match (loading, &bench.trial) {
-            (Some((lane, fraction)), _) => format!("loading {} {:.0}%", lane.model.name, fraction * 100.0),
+            (Some((entry, fraction)), _) => format!("loading {} {:.0}%", entry.model.name, fraction * 100.0),
             (None, _) if bench.cooling.is_some() => "waiting for the machine to cool down".to_owned(),
             (None, Some(trial)) => match bench.rows.get(trial.row) {
                 Some(row) => format!("measuring {} of {}", row.cell.label(), name(bench, row)),
@@ -157,7 +157,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
 }
 
 fn name<'a>(bench: &'a Bench, row: &Row) -> &'a str {
-    bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str())
+    bench.entries.get(row.entry).map_or("", |entry| entry.model.name.as_str())
 }
 
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, index: usize, row: &'a Row) -> TableRow<'a> {
@@ -170,8 +170,8 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, index: usize, row: &'a Row) -> 
     let rate = row.rate();
     let latencies = row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)));
     let runs = bench.trial.as_ref().is_some_and(|trial| trial.row == index);
-    let id = bench.lanes.get(row.lane).map_or("", |lane| lane.model.id.as_str());
-    let quant = bench.lanes.get(row.lane).and_then(|lane| lane.model.quant()).map(str::to_owned);
+    let id = bench.entries.get(row.entry).map_or("", |entry| entry.model.id.as_str());
+    let quant = bench.entries.get(row.entry).and_then(|entry| entry.model.quant()).map(str::to_owned);
     let cells = vec![
         marked(canvas, state, id, canvas.span(Meaning::Text, name(bench, row).to_owned())),
         dash(quant),
@@ -281,7 +281,7 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
 /// nothing to draw.
 fn by_depth(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, chosen: &Row) -> u16 {
     let same = |row: &&Row| {
-        row.lane == chosen.lane && TestCase { depth: 0, ..row.cell } == TestCase { depth: 0, ..chosen.cell }
+        row.entry == chosen.entry && TestCase { depth: 0, ..row.cell } == TestCase { depth: 0, ..chosen.cell }
     };
     let rates: Vec<(u32, f64)> =
         bench.rows.iter().filter(same).filter_map(|row| Some((row.cell.depth, row.rate()?.mean))).collect();

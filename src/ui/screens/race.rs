@@ -101,7 +101,7 @@ fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
     let order = race.map_or(races.order, |race| race.order);
     let blind = race.map_or(races.blind, |race| race.blind);
     let settings: Vec<_> = match race {
-        Some(race) => race.lanes.iter().map(|lane| lane.settings).collect(),
+        Some(race) => race.columns.iter().map(|column| column.settings).collect(),
         None => races.entries.iter().map(|entry| entry.settings).collect(),
     };
     let mut terms = vec![canvas.span(Meaning::Accent, order.words())];
@@ -137,7 +137,9 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         let column = first + index;
         canvas.hit(place, Target::Column(column));
         match state.race() {
-            Some(race) => limit = limit.max(panel::lane(canvas, place, (state, race), column, &mut view_state.columns)),
+            Some(race) => {
+                limit = limit.max(panel::column(canvas, place, (state, race), column, &mut view_state.columns))
+            }
             None => panel::entry(canvas, place, state, column),
         }
     }

@@ -7,7 +7,7 @@ use crate::ui::State;
 use crate::ui::{BenchTab, HistoryList, Screen};
 use domain::energy::{EnergyAccount, Timer};
 use domain::figure::{Grade, Graded};
-use domain::lab::bench::{Bench, Disturbance, Lane, LanePhase, Phase, Plan, Repetition, Row, TestCase};
+use domain::lab::bench::{Bench, BenchEntry, Disturbance, EntryPhase, Phase, Plan, Repetition, Row, TestCase};
 use domain::record::{Entry, Kind, Measured};
 use domain::session::WorkerId;
 use domain::units::Bytes;
@@ -23,7 +23,7 @@ pub(super) fn empty() -> State {
 pub(super) fn done() -> State {
     let mut state = empty();
     let models: Vec<_> = state.domain.library.models.iter().take(2).cloned().collect();
-    let lane = |model| Lane {
+    let entry = |model| BenchEntry {
         job: None,
         model,
         worker: WorkerId(1),
@@ -31,7 +31,7 @@ pub(super) fn done() -> State {
         engine: "llama.cpp".to_owned(),
         devices: Vec::new(),
         needed: Bytes(0),
-        phase: LanePhase::Done,
+        phase: EntryPhase::Done,
         group: 0,
         threads: 8,
         driver: String::new(),
@@ -49,8 +49,8 @@ pub(super) fn done() -> State {
         ttft_us: None,
         engine_ttft_us: None,
     };
-    let row = |lane: usize, cell: TestCase, rate: f64, before: Option<f64>| Row {
-        lane,
+    let row = |entry: usize, cell: TestCase, rate: f64, before: Option<f64>| Row {
+        entry,
         cell,
         repetitions: [-0.01, 0.0, 0.004, -0.002, 0.008].map(|by| repetition(rate * (1.0 + by))).to_vec(),
         steps: if cell.n_generate > 0 {
@@ -95,7 +95,7 @@ pub(super) fn done() -> State {
     }
     state.domain.bench = Bench {
         plan: Plan { depths: vec![0, 4096], parallel: vec![1, 4], ..Plan::default() },
-        lanes: models.into_iter().map(lane).collect(),
+        entries: models.into_iter().map(entry).collect(),
         rows,
         phase: Phase::Done,
         ..Bench::default()

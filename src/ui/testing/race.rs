@@ -50,12 +50,12 @@ pub(super) fn ready() -> State {
     state
 }
 
-fn answered(lane: &mut Column, text: &str, reasoning: &str, rate: u32, joules: f64) {
+fn answered(column: &mut Column, text: &str, reasoning: &str, rate: u32, joules: f64) {
     let mut answer = turn(Role::Assistant, text);
     reasoning.clone_into(&mut answer.reasoning);
     answer.figures = Some(figures(rate, if reasoning.is_empty() { 0 } else { 40 }, rate, joules));
-    lane.answer = Some(answer);
-    lane.stage = Stage::Done;
+    column.answer = Some(answer);
+    column.stage = Stage::Done;
 }
 
 /// A race whose columns are a finished one, one that thought first, one that died, and one that can't be told.
@@ -66,22 +66,22 @@ pub(super) fn over() -> State {
     let models: Vec<_> = names.iter().filter_map(|name| model(&state, name)).collect();
     let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, SessionSettings::default())).collect();
     let names = race::names(&entries);
-    let mut lanes: Vec<Column> =
+    let mut columns: Vec<Column> =
         entries.iter().cloned().zip(names).map(|(entry, name)| Column::new(entry, name)).collect();
-    for (place, lane) in lanes.iter_mut().enumerate() {
-        lane.loaded = state.domain.sessions.first().and_then(|session| session.loaded.clone());
+    for (place, column) in columns.iter_mut().enumerate() {
+        column.loaded = state.domain.sessions.first().and_then(|session| session.loaded.clone());
         match place {
-            0 => answered(lane, ANSWER, "", 43, 168.0),
-            1 => answered(lane, OTHER, "The user wants two sentences. RAPL, then.", 96, 118.0),
+            0 => answered(column, ANSWER, "", 43, 168.0),
+            1 => answered(column, OTHER, "The user wants two sentences. RAPL, then.", 96, 118.0),
             2 => {
-                answered(lane, "RAPL is a programming language that is", "", 310, 9.0);
-                if let Some(answer) = &mut lane.answer {
+                answered(column, "RAPL is a programming language that is", "", 310, 9.0);
+                if let Some(answer) = &mut column.answer {
                     answer.end = Some(End::Finished(Finish::Length));
                 }
             }
             _ => {
-                lane.answer = Some(Turn { end: Some(End::failed("")), ..turn(Role::Assistant, "RAPL sta") });
-                lane.stage = Stage::Failed { reason: "worker killed by signal 9".to_owned(), hint: None };
+                column.answer = Some(Turn { end: Some(End::failed("")), ..turn(Role::Assistant, "RAPL sta") });
+                column.stage = Stage::Failed { reason: "worker killed by signal 9".to_owned(), hint: None };
             }
         }
     }
@@ -101,7 +101,7 @@ pub(super) fn over() -> State {
         awaits_shuffle: false,
         draw: 0,
         is_cancelled: false,
-        lanes,
+        columns,
         vote: None,
         draft: Draft::new(1),
     }));
@@ -115,13 +115,13 @@ pub(super) fn running() -> State {
     let Some(race) = &mut domain.race else { return state };
     race.order = Order::Together;
     state.ui.race.scroll = None;
-    for (place, lane) in race.lanes.iter_mut().enumerate() {
-        lane.answer = None;
+    for (place, column) in race.columns.iter_mut().enumerate() {
+        column.answer = None;
         let session = SessionId(place as u64 + 1);
-        lane.session.id = Some(session);
+        column.session.id = Some(session);
         let asked = domain.sessions.iter().find(|known| known.id == session);
-        lane.session.request = asked.and_then(|session| Some(session.newest()?.id));
-        lane.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
+        column.session.request = asked.and_then(|session| Some(session.newest()?.id));
+        column.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
     }
     state
 }
@@ -131,7 +131,7 @@ pub(super) fn blind() -> State {
     let mut state = over();
     if let Some(race) = &mut state.domain.race {
         race.blind = true;
-        for figures in race.lanes.iter_mut().filter_map(|lane| lane.answer.as_mut()?.figures.as_mut()) {
+        for figures in race.columns.iter_mut().filter_map(|column| column.answer.as_mut()?.figures.as_mut()) {
             figures.energy = Figure::unknown("energy counters may only be read by root");
             figures.counters = Counters { n_generated: 61, ..figures.counters };
         }

@@ -48,8 +48,8 @@ pub(super) fn fold(client: &mut Client<'_>) -> Vec<Effect> {
 
 /// Copy the selected column's answer.
 pub(super) fn copy(client: &mut Client<'_>) -> Vec<Effect> {
-    let lane = client.race().and_then(|race| race.lanes.get(client.ui.race.chosen));
-    match lane.and_then(|lane| lane.turn(client.domain)).filter(|turn| !turn.text.is_empty()) {
+    let column = client.race().and_then(|race| race.columns.get(client.ui.race.chosen));
+    match column.and_then(|column| column.turn(client.domain)).filter(|turn| !turn.text.is_empty()) {
         Some(turn) => return vec![Effect::Copy(turn.text.clone())],
         None => client.notify("there is no answer to copy yet", true),
     }
@@ -168,8 +168,8 @@ fn change(client: &mut Client<'_>) {
 
 /// The columns of the last race.
 fn entries_of_last(client: &Client<'_>) -> Vec<Entry> {
-    let lanes = client.domain.race.iter().flat_map(|race| &race.lanes);
-    lanes.map(|lane| Entry { model: lane.model.clone(), settings: lane.settings }).collect()
+    let columns = client.domain.race.iter().flat_map(|race| &race.columns);
+    columns.map(|column| Entry { model: column.model.clone(), settings: column.settings }).collect()
 }
 
 /// Remove the selected column.
@@ -235,7 +235,7 @@ pub(super) fn race_marked(client: &mut Client<'_>) -> Vec<Effect> {
     }
     // What is marked otherwise than in the last race is the next one.
     let is_other = |race: &Race| {
-        let raced = race.lanes.iter().map(|lane| &lane.model.id);
+        let raced = race.columns.iter().map(|column| &column.model.id);
         let mut marked: Vec<_> = client.ui.race.entries.iter().map(|entry| &entry.model.id).collect();
         marked.sort_unstable();
         let mut raced: Vec<_> = raced.collect();
@@ -409,7 +409,7 @@ fn compare(client: &mut Client<'_>) {
     }
     let Some(race) = client.race() else { return };
     let text = |place: usize| {
-        let turn = race.lanes.get(place).and_then(|lane| lane.turn(client.domain));
+        let turn = race.columns.get(place).and_then(|column| column.turn(client.domain));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
     };
     client.ui.race.diff = Some(diff::diff(&text(client.ui.race.chosen), &text(client.ui.race.other)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AdmissionError, MemoryEstimate};
-use crate::lab::bench::Lane;
+use crate::lab::bench::BenchEntry;
 use crate::machine::Sample;
 use crate::session::{Phase, Session, SessionId};
 use crate::state::Domain;
@@ -67,12 +67,12 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
     if domain.bench.phase == crate::lab::bench::Phase::Running && domain.bench.plan.settings.on.is_here() {
-        let is_here = |lane: &&Lane| lane.is_loaded() && lane.model.machine.is_none();
-        for lane in domain.bench.lanes.iter().filter(is_here) {
-            let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
+        let is_here = |entry: &&BenchEntry| entry.is_loaded() && entry.model.machine.is_none();
+        for entry in domain.bench.entries.iter().filter(is_here) {
+            let held = sample.processes.iter().find(|process| Some(process.pid) == entry.pid);
             let held = held.map_or(Bytes(0), |process| process.anonymous);
-            promised = promised + lane.needed.saturating_sub(held);
-            planned = planned + lane.needed;
+            promised = promised + entry.needed.saturating_sub(held);
+            planned = planned + entry.needed;
         }
     }
     let others = others(domain);

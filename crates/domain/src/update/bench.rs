@@ -21,7 +21,7 @@ use crate::effect::Effect;
 use crate::energy::{Consumer, EnergyAccount, Shared, Timer};
 use crate::event::WorkerEvent;
 use crate::lab::bench::{
-    Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, is_hot, record,
+    Bench, BenchEntry, COOL_DOWN, EntryPhase, LATE, Phase, Plan, Repetition, Row, Trial, Watch, is_hot, record,
 };
 use crate::machine::driver;
 use crate::model::{Model, Outcome};
@@ -70,7 +70,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
     let (scheduling, apart) = (domain.settings.bench, note.is_some());
-    let lane = |(index, model): (usize, Arc<Model>)| Lane {
+    let entry = |(index, model): (usize, Arc<Model>)| BenchEntry {
         threads: plan.settings.threads.unwrap_or_else(|| domain.thread_limit_on(model.machine.as_deref())),
         driver: domain.sample_on(model.machine.as_deref()).map(driver).unwrap_or_default(),
         model,
@@ -81,14 +81,14 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         job: None,
         needed: here.get(index).copied().unwrap_or_default(),
         phase: match obstacles.get(index).cloned().flatten() {
-            Some(obstacle) => LanePhase::Failed(obstacle),
-            None => LanePhase::Waiting,
+            Some(obstacle) => EntryPhase::Failed(obstacle),
+            None => EntryPhase::Waiting,
         },
         group: if apart { index } else { 0 },
         timer: Timer::default(),
     };
-    let row = |lane: usize, cell| Row {
-        lane,
+    let row = |entry: usize, cell| Row {
+        entry,
         cell,
         repetitions: Vec::new(),
         steps: Vec::new(),
@@ -97,13 +97,13 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         aside: Vec::new(),
         aside_steps: Vec::new(),
         earlier: Vec::new(),
-        failed: obstacles.get(lane).cloned().flatten(),
+        failed: obstacles.get(entry).cloned().flatten(),
     };
     // Cell by cell, so that the models take turns closely.
     let n_models = models.len();
-    let rows = cells.iter().flat_map(|cell| (0..n_models).map(move |lane| row(lane, *cell))).collect();
+    let rows = cells.iter().flat_map(|cell| (0..n_models).map(move |entry| row(entry, *cell))).collect();
     Ok(Bench {
-        lanes: models.into_iter().enumerate().map(lane).collect(),
+        entries: models.into_iter().enumerate().map(entry).collect(),
         rows,
         phase: Phase::Running,
         scheduling,
@@ -116,29 +116,29 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
 
 /// Load the next models that wait; without any the bench has ended.
 fn open_group(domain: &mut Domain) -> Vec<Effect> {
-    let waiting = domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
-    let Some(group) = waiting.map(|lane| lane.group).min() else { return end(domain) };
+    let waiting = domain.bench.entries.iter().filter(|entry| entry.phase == EntryPhase::Waiting);
+    let Some(group) = waiting.map(|entry| entry.group).min() else { return end(domain) };
     let mut effects = Vec::new();
     let scheduling = domain.bench.scheduling;
     // As many as the machines have room for whose devices are named.
     let plan = &domain.bench.plan.settings;
-    let n_layers = domain.bench.lanes.iter().map(|lane| admission::layers(domain, &lane.model, plan));
+    let n_layers = domain.bench.entries.iter().map(|entry| admission::layers(domain, &entry.model, plan));
     let n_layers: Vec<Option<u32>> = n_layers.collect();
     for (index, gpu_layers) in n_layers.into_iter().enumerate() {
-        if domain.bench.lanes[index].group == group {
+        if domain.bench.entries[index].group == group {
             let worker = WorkerId(next_id(domain));
             let bench = &mut domain.bench;
-            let lane = &mut bench.lanes[index];
-            lane.timer.load(domain.now.uptime);
-            lane.worker = worker;
-            lane.phase = LanePhase::Loading(0.0);
+            let entry = &mut bench.entries[index];
+            entry.timer.load(domain.now.uptime);
+            entry.worker = worker;
+            entry.phase = EntryPhase::Loading(0.0);
             let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
             // An engine elsewhere makes no other context for a bench.
-            let unused = if lane.model.remote.is_some() { bench.plan.settings } else { unused };
+            let unused = if entry.model.remote.is_some() { bench.plan.settings } else { unused };
             let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
-            let model = Arc::clone(&lane.model);
-            let load = load(&model, &settings, &domain.settings.rpc, lane.threads);
-            let job = job_request(&model, bench.plan.settings, lane.needed);
+            let model = Arc::clone(&entry.model);
+            let load = load(&model, &settings, &domain.settings.rpc, entry.threads);
+            let job = job_request(&model, bench.plan.settings, entry.needed);
             effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins: false });
         }
     }
@@ -147,33 +147,33 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
 
 /// Take news of a worker, if it is one of the bench's.
 pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(index) = domain.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
+    let Some(index) = domain.bench.entries.iter().position(|entry| entry.worker == worker) else { return Vec::new() };
     let now = domain.now;
     let bench = &mut domain.bench;
-    let lane = &mut bench.lanes[index];
+    let entry = &mut bench.entries[index];
     match event {
         WorkerEvent::Spawned { pid } => {
             // That of another machine says it itself: this is ssh.
-            if lane.model.machine.is_none() {
-                lane.pid = Some(pid);
+            if entry.model.machine.is_none() {
+                entry.pid = Some(pid);
             }
             return vec![watch(domain)];
         }
         WorkerEvent::Logged(_) => {}
-        WorkerEvent::Job(job) => lane.job = Some(job),
+        WorkerEvent::Job(job) => entry.job = Some(job),
         // What was measured so far is of another node.
         WorkerEvent::Requeued { reason } => {
-            lane.timer.end_all(now.uptime);
+            entry.timer.end_all(now.uptime);
             let mut effects = vec![Effect::Stop { worker }];
             effects.extend(lost(domain, index, &reason));
             return effects;
         }
         WorkerEvent::Exited { reason, expected, hint } => {
             let has_died =
-                lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
-            let death = has_died.then(|| (Arc::clone(&lane.model), tries::died(&reason, hint.as_deref())));
-            lane.pid = None;
-            lane.timer.end_all(now.uptime);
+                entry.pid.is_some() && !expected && !matches!(entry.phase, EntryPhase::Done | EntryPhase::Failed(_));
+            let death = has_died.then(|| (Arc::clone(&entry.model), tries::died(&reason, hint.as_deref())));
+            entry.pid = None;
+            entry.timer.end_all(now.uptime);
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(domain)];
             effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
@@ -182,37 +182,37 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
         }
         WorkerEvent::Message(said) => match said {
             Said::Hello(hello) => {
-                lane.engine = hello.engine;
-                lane.devices = hello.devices;
-                if let Some(machine) = lane.model.machine.clone() {
-                    lane.pid = Some(hello.pid);
+                entry.engine = hello.engine;
+                entry.devices = hello.devices;
+                if let Some(machine) = entry.model.machine.clone() {
+                    entry.pid = Some(hello.pid);
                     return vec![super::watch::watch(domain, machine)];
                 }
             }
-            Said::Loading { fraction } if matches!(lane.phase, LanePhase::Loading(_)) => {
-                lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
+            Said::Loading { fraction } if matches!(entry.phase, EntryPhase::Loading(_)) => {
+                entry.phase = EntryPhase::Loading(fraction.clamp(0.0, 1.0));
             }
             // The next sample begins the first repetition.
-            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => {
-                lane.timer.loaded(None, now.uptime);
-                lane.phase = LanePhase::Ready;
+            Said::Loaded(_) if matches!(entry.phase, EntryPhase::Loading(_)) => {
+                entry.timer.loaded(None, now.uptime);
+                entry.phase = EntryPhase::Ready;
             }
             Said::Measured(measured) => {
-                lane.timer.end_all(now.uptime);
+                entry.timer.end_all(now.uptime);
                 if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
                     trial.ended = Some((measured, now));
                 }
-                let model = Arc::clone(&lane.model);
+                let model = Arc::clone(&entry.model);
                 return tries::remember(domain, &model, Outcome::Ran).into_iter().collect();
             }
             Said::Failed(failure) => {
-                lane.timer.end_all(now.uptime);
+                entry.timer.end_all(now.uptime);
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else {
-                    let model = Arc::clone(&lane.model);
+                    let model = Arc::clone(&entry.model);
                     // One that says so and goes on would run for nobody.
-                    let mut effects = vec![Effect::Stop { worker: lane.worker }];
+                    let mut effects = vec![Effect::Stop { worker: entry.worker }];
                     effects.extend(lost(domain, index, &reason));
                     effects.extend(tries::remember(domain, &model, Outcome::Refused(reason)));
                     return effects;
@@ -231,15 +231,15 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
 /// A worker is gone: its rows end here, the others go on.
 fn lost(domain: &mut Domain, index: usize, reason: &str) -> Vec<Effect> {
     let bench = &mut domain.bench;
-    if !bench.is_running() || matches!(bench.lanes[index].phase, LanePhase::Done | LanePhase::Failed(_)) {
+    if !bench.is_running() || matches!(bench.entries[index].phase, EntryPhase::Done | EntryPhase::Failed(_)) {
         return Vec::new();
     }
-    bench.lanes[index].phase = LanePhase::Failed(reason.to_owned());
+    bench.entries[index].phase = EntryPhase::Failed(reason.to_owned());
     let plan = bench.plan.clone();
-    for row in bench.rows.iter_mut().filter(|row| row.lane == index && !row.is_done(&plan)) {
+    for row in bench.rows.iter_mut().filter(|row| row.entry == index && !row.is_done(&plan)) {
         row.failed = Some(reason.to_owned());
     }
-    if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].lane == index) {
+    if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].entry == index) {
         bench.trial = None;
     }
     if bench.trial.is_none() { go_on(domain) } else { Vec::new() }
@@ -260,8 +260,8 @@ pub(super) fn sampled(domain: &mut Domain, machine: Option<&str>) -> Vec<Effect>
     let Some(sample) = sample else { return Vec::new() };
     // Some GPUs tell of themselves from the second sample on.
     let told = driver(sample);
-    let there = bench.lanes.iter_mut().filter(|lane| lane.model.machine.as_deref() == machine);
-    there.for_each(|lane| lane.driver.clone_from(&told));
+    let there = bench.entries.iter_mut().filter(|entry| entry.model.machine.as_deref() == machine);
+    there.for_each(|entry| entry.driver.clone_from(&told));
     // One whose sensors are silent is not waited for.
     let is_read = |name: Option<&str>| {
         name.is_none_or(|name| machines.iter().any(|there| there.name == name && there.sample.is_some()))
@@ -345,7 +345,7 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         return Vec::new();
     }
     // Those that belong together begin together, so that loading spoils no figure.
-    if bench.lanes.iter().any(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
+    if bench.entries.iter().any(|entry| matches!(entry.phase, EntryPhase::Loading(_))) {
         return Vec::new();
     }
     let Some(index) = bench.next_row() else {
@@ -353,15 +353,15 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         effects.extend(open_group(domain));
         return effects;
     };
-    let machine = bench.rows.get(index).and_then(|row| bench.lanes.get(row.lane)?.model.machine.clone());
+    let machine = bench.rows.get(index).and_then(|row| bench.entries.get(row.entry)?.model.machine.clone());
     let n_throttled = domain.sample_on(machine.as_deref()).and_then(|sample| sample.limits.n_throttled);
     let id = next_id(domain);
     let now = domain.now;
     let bench = &mut domain.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
-    let lane = &mut bench.lanes[row.lane];
-    lane.timer.begin(id, now.uptime);
+    let entry = &mut bench.entries[row.entry];
+    entry.timer.begin(id, now.uptime);
     row.tries += 1;
     let cell = row.cell;
     let measure = Measure {
@@ -377,29 +377,29 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
     bench.trial = Some(Trial {
         row: index,
         id,
-        watch: Watch::new(now, lane.pid, n_throttled),
+        watch: Watch::new(now, entry.pid, n_throttled),
         energy_account: EnergyAccount::default(),
         ended: None,
     });
-    vec![Effect::Send { worker: lane.worker, request: Request::Measure(measure) }]
+    vec![Effect::Send { worker: entry.worker, request: Request::Measure(measure) }]
 }
 
 /// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
 pub(super) fn consumers(bench: &mut Bench, machine: Option<&str>, now: Duration) -> Vec<Consumer> {
     let elsewhere = !bench.plan.settings.on.is_here();
-    let lane = |lane: &mut Lane| {
-        let done = lane.timer.take(now);
-        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
-        let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
+    let entry = |entry: &mut BenchEntry| {
+        let done = entry.timer.take(now);
+        let is_there = entry.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
+        let (session, is_loaded) = (SessionId(entry.worker.0), entry.phase == EntryPhase::Ready);
         // What it takes elsewhere, no meter of this machine has measured.
-        (is_there && !elsewhere && lane.model.remote.is_none()).then_some(Consumer {
+        (is_there && !elsewhere && entry.model.remote.is_none()).then_some(Consumer {
             session,
-            pid: lane.pid,
+            pid: entry.pid,
             is_loaded,
             done,
         })
     };
-    bench.lanes.iter_mut().filter(|lane| lane.model.machine.as_deref() == machine).filter_map(lane).collect()
+    bench.entries.iter_mut().filter(|entry| entry.model.machine.as_deref() == machine).filter_map(entry).collect()
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
@@ -419,7 +419,8 @@ pub(super) fn charge(domain: &mut Domain, machine: Option<&str>, consumer: &Cons
             }
         }
     }
-    let model = bench.lanes.iter().find(|lane| lane.worker.0 == consumer.session.0).map(|lane| lane.model.id.clone());
+    let model =
+        bench.entries.iter().find(|entry| entry.worker.0 == consumer.session.0).map(|entry| entry.model.id.clone());
     if let Some(model) = model.filter(|_| shared.standby.0 > 0.0)
         && let Some(attribution) = domain.attribution_on(machine)
     {
@@ -429,11 +430,11 @@ pub(super) fn charge(domain: &mut Domain, machine: Option<&str>, consumer: &Cons
 
 /// Stop the workers that have nothing more to do.
 fn close_group(domain: &mut Domain) -> Vec<Effect> {
-    let ready = domain.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
+    let ready = domain.bench.entries.iter_mut().filter(|entry| entry.phase == EntryPhase::Ready);
     ready
-        .map(|lane| {
-            lane.phase = LanePhase::Done;
-            Effect::Stop { worker: lane.worker }
+        .map(|entry| {
+            entry.phase = EntryPhase::Done;
+            Effect::Stop { worker: entry.worker }
         })
         .collect()
 }
@@ -441,12 +442,12 @@ fn close_group(domain: &mut Domain) -> Vec<Effect> {
 /// All is measured: keep it, and compare.
 fn end(domain: &mut Domain) -> Vec<Effect> {
     for row in &domain.bench.rows {
-        let (Some(lane), Some(rate)) = (domain.bench.lanes.get(row.lane), row.rate()) else { continue };
+        let (Some(entry), Some(rate)) = (domain.bench.entries.get(row.entry), row.rate()) else { continue };
         // The plainest speed is the one that a list shows.
         if row.cell.n_generate > 0 && row.cell.depth == 0 && row.cell.parallel == 1 {
-            domain.library.measured.insert(lane.model.id.clone(), rate.mean);
+            domain.library.measured.insert(entry.model.id.clone(), rate.mean);
             if let Some(joules) = row.joules() {
-                domain.library.measured_joules.insert(lane.model.id.clone(), joules);
+                domain.library.measured_joules.insert(entry.model.id.clone(), joules);
             }
         }
     }
@@ -487,13 +488,13 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     bench.phase = Phase::Cancelled;
     bench.trial = None;
     let mut effects = Vec::new();
-    for lane in &mut bench.lanes {
-        lane.timer.end_all(domain.now.uptime);
-        if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
+    for entry in &mut bench.entries {
+        entry.timer.end_all(domain.now.uptime);
+        if matches!(entry.phase, EntryPhase::Ready | EntryPhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
-            effects.push(Effect::Stop { worker: lane.worker });
+            effects.push(Effect::Stop { worker: entry.worker });
         }
-        lane.phase = LanePhase::Done;
+        entry.phase = EntryPhase::Done;
     }
     effects
 }

@@ -274,7 +274,7 @@ fn a_races_answer_is_not_replaced_while_its_energy_is_awaited() {
     let records = all.iter().filter(|effect| matches!(effect, Effect::SaveRecord { .. })).count();
     assert_eq!(records, 1);
     let race = machine.race.as_ref().unwrap();
-    assert_eq!(race.lanes[0].answer.as_ref().map(|turn| turn.text.as_str()), Some("because"));
+    assert_eq!(race.columns[0].answer.as_ref().map(|turn| turn.text.as_str()), Some("because"));
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub(super) fn memory_shortfall_of(domain: &Domain, missing: &[&Entry]) -> Option
 fn begin(domain: &mut Domain, order: RaceOrder) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = take(domain);
-    job::forget(domain, old.iter().flat_map(|race| &race.lanes).map(|lane| &lane.session));
+    job::forget(domain, old.iter().flat_map(|race| &race.columns).map(|column| &column.session));
     let RaceOrder { entries, order, prompt, system, stop, lockstep, blind } = order;
     let names = race::names(&entries);
     let id = next_id(domain);
@@ -114,7 +114,7 @@ fn begin(domain: &mut Domain, order: RaceOrder) -> Vec<Effect> {
         awaits_shuffle: blind,
         draw: 0,
         is_cancelled: false,
-        lanes: entries.into_iter().zip(names).map(|(entry, name)| Column::new(entry, name)).collect(),
+        columns: entries.into_iter().zip(names).map(|(entry, name)| Column::new(entry, name)).collect(),
         vote: None,
         draft: Draft::new(id),
     };
@@ -135,8 +135,8 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     let Some(race) = domain.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
     race.is_cancelled = true;
     race.awaits_shuffle = false;
-    let answering = race.lanes.iter().filter(|lane| lane.stage == Stage::Answering);
-    let asked: Vec<JobSession> = answering.map(|lane| lane.session.clone()).collect();
+    let answering = race.columns.iter().filter(|column| column.stage == Stage::Answering);
+    let asked: Vec<JobSession> = answering.map(|column| column.session.clone()).collect();
     asked.iter().flat_map(|session| job::cancel(domain, session)).collect()
 }
 
@@ -148,7 +148,7 @@ pub(super) fn vote(domain: &mut Domain, winner: Option<usize>) -> Result<Vec<Eff
     }
     let at = domain.now;
     let Some(race) = &mut domain.race else { return Ok(Vec::new()) };
-    let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
+    let voted: Vec<usize> = (0..race.columns.len()).filter(|place| race.columns[*place].answer.is_some()).collect();
     if winner.is_some_and(|winner| !voted.contains(&winner)) {
         return Err(Refused::new(Cause::Invalid, "this column has no answer"));
     }
@@ -157,7 +157,7 @@ pub(super) fn vote(domain: &mut Domain, winner: Option<usize>) -> Result<Vec<Eff
     let vote = Vote {
         race: race.id,
         at,
-        models: voted.iter().map(|place| race.lanes[*place].contender()).collect(),
+        models: voted.iter().map(|place| race.columns[*place].contender()).collect(),
         winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
         blind: race.blind,
     };

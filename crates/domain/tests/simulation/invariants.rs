@@ -227,8 +227,8 @@ impl Invariants {
             answer.is_running &= running.contains(id);
         }
         self.running = running;
-        let lanes = domain.race.iter().flat_map(|race| &race.lanes).filter_map(|lane| lane.answer.as_ref());
-        for turn in domain.sessions.iter().flat_map(|session| &session.turns).chain(lanes) {
+        let columns = domain.race.iter().flat_map(|race| &race.columns).filter_map(|column| column.answer.as_ref());
+        for turn in domain.sessions.iter().flat_map(|session| &session.turns).chain(columns) {
             if let Some(figures) = &turn.figures
                 && let Some(answer) = self.answers.get(&figures.request.0)
             {
@@ -242,7 +242,7 @@ impl Invariants {
         let live = self.spawned.iter().filter(|worker| !self.exited.contains(worker));
         for worker in live.filter(|worker| !self.stopped.contains(worker)) {
             let session = domain.session_of(*worker).filter(|session| session.is_live());
-            let is_benched = domain.bench.lanes.iter().any(|lane| lane.worker == *worker && lane.is_loaded());
+            let is_benched = domain.bench.entries.iter().any(|entry| entry.worker == *worker && entry.is_loaded());
             assert!(session.is_some() || is_benched, "{worker:?} runs for nobody");
         }
     }
@@ -253,7 +253,7 @@ impl Invariants {
             let waits = !matches!(session.phase, Phase::Ready | Phase::Failed { .. });
             assert!(!waits, "{} waits for ever: {:?}", session.name, session.phase);
         }
-        assert!(!domain.is_racing(), "the race waits for ever: {:?}", domain.race.as_ref().map(|race| &race.lanes));
+        assert!(!domain.is_racing(), "the race waits for ever: {:?}", domain.race.as_ref().map(|race| &race.columns));
         assert!(!domain.bench.is_running(), "the bench waits for ever: {:?}", domain.bench);
         let suite = domain.suite.as_ref().filter(|run| !run.is_over());
         assert!(suite.is_none(), "the suite waits for ever: {suite:?}");

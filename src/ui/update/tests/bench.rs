@@ -10,7 +10,7 @@ use crate::ui::Screen;
 use domain::admission::free_memory;
 use domain::command::What;
 use domain::event::{HistoryEvent, WorkerEvent};
-use domain::lab::bench::{Disturbance, LanePhase, Phase, Plan, document};
+use domain::lab::bench::{Disturbance, EntryPhase, Phase, Plan, document};
 use domain::lab::statistics::Change;
 use domain::machine::{Core, Process, Sample, Temperature};
 use domain::record::Measured;
@@ -192,7 +192,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
     let bench = &program.state.domain.bench;
     assert_eq!(bench.rows[0].failed.as_deref(), Some("killed by signal 9"));
     assert_eq!(bench.rows[1].repetitions.len(), 2);
-    assert!(matches!(bench.lanes[0].phase, LanePhase::Failed(_)));
+    assert!(matches!(bench.entries[0].phase, EntryPhase::Failed(_)));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn marked_models_are_benched() {
     program.act(Action::Mark);
     program.act(Action::BenchModel);
     let marked: Vec<_> = program.state.ui.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
-    let benched: Vec<_> = program.state.domain.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
+    let benched: Vec<_> = program.state.domain.bench.entries.iter().map(|entry| entry.model.id.clone()).collect();
     assert_eq!((marked.len(), &benched), (2, &marked));
 }
 
@@ -281,8 +281,8 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     program.happens(event);
     let before = free_memory(&program.state.domain).unwrap();
     start(&mut program, plan(&["alpha", "beta"], 1));
-    for lane in &mut program.state.domain.bench.lanes {
-        lane.needed = Bytes(1_000_000_000);
+    for entry in &mut program.state.domain.bench.entries {
+        entry.needed = Bytes(1_000_000_000);
     }
     let needed = Bytes(2_000_000_000);
     let event = sample(&program, 0.0, 0);
@@ -303,7 +303,7 @@ fn backends_are_what_the_worker_has() {
     };
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 1));
-    let lane = &mut program.state.domain.bench.lanes[0];
+    let entry = &mut program.state.domain.bench.entries[0];
     for (devices, backends) in [
         (vec![], "CPU"),
         (vec![device("CPU", DeviceKind::Cpu)], "CPU"),
@@ -317,10 +317,10 @@ fn backends_are_what_the_worker_has() {
             "CUDA,Vulkan",
         ),
     ] {
-        lane.devices = devices;
-        assert_eq!(lane.backends(), backends);
+        entry.devices = devices;
+        assert_eq!(entry.backends(), backends);
     }
-    assert_eq!(lane.device_names(|kind| kind == DeviceKind::Gpu).matches("long name").count(), 3);
+    assert_eq!(entry.device_names(|kind| kind == DeviceKind::Gpu).matches("long name").count(), 3);
 }
 
 /// A bench works: what it draws is no idle power, and a token is told with its share of that.

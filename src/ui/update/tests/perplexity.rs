@@ -86,7 +86,7 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
     }
     // It stays so for another column, and a column that has no output leaves the prompt.
     assert_eq!(text(&program.act(Action::NextTab)), "why?\n\nso");
-    program.state.domain.race.as_mut().unwrap().lanes[0].answer = None;
+    program.state.domain.race.as_mut().unwrap().columns[0].answer = None;
     assert_eq!(text(&program.act(Action::NextTab)), "why?");
     program.act(Action::NextTab);
     program.act(Action::KlHeatmap);
@@ -120,12 +120,12 @@ fn what_can_not_be_weighed_is_said() {
     };
     assert!(said(&mut program).contains("vote first"));
     program.state.domain.race.as_mut().unwrap().vote = Some(None);
-    let lane = &mut program.state.domain.race.as_mut().unwrap().lanes[0];
-    let mut model = (*lane.model).clone();
+    let column = &mut program.state.domain.race.as_mut().unwrap().columns[0];
+    let mut model = (*column.model).clone();
     let bytes = gguf::testing::Builder::tiny_llama().build();
     model.summary = Some(gguf::Header::read(&bytes[..]).unwrap().summary());
-    lane.model = model.into();
+    column.model = model.into();
     assert!(said(&mut program).contains("different vocabularies"));
-    program.state.domain.race.as_mut().unwrap().lanes.truncate(1);
+    program.state.domain.race.as_mut().unwrap().columns.truncate(1);
     assert!(said(&mut program).contains("two columns"));
 }

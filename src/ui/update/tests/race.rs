@@ -47,29 +47,29 @@ fn stages(program: &Program) -> Vec<&'static str> {
         Stage::Done => "done",
         Stage::Failed { .. } => "failed",
     };
-    race.lanes.iter().map(|lane| word(&lane.stage)).collect()
+    race.columns.iter().map(|column| word(&column.stage)).collect()
 }
 
-fn worker(program: &Program, lane: usize) -> WorkerId {
+fn worker(program: &Program, column: usize) -> WorkerId {
     let race = program.state.domain.race.as_ref().unwrap();
-    program.state.domain.session(race.lanes[lane].session.id.unwrap()).unwrap().worker
+    program.state.domain.session(race.columns[column].session.id.unwrap()).unwrap().worker
 }
 
-pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
-    let worker = worker(program, lane);
+pub(super) fn load(program: &mut Program, column: usize) -> Vec<Effect> {
+    let worker = worker(program, column);
     program.happens(Event::Worker(worker, WorkerEvent::Message(loaded())))
 }
 
-fn generation(program: &Program, lane: usize) -> u64 {
+fn generation(program: &Program, column: usize) -> u64 {
     let race = program.state.domain.race.as_ref().unwrap();
-    race.lanes[lane].session.request.expect("the column answers").0
+    race.columns[column].session.request.expect("the column answers").0
 }
 
-pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
-    let (worker, id) = (worker(program, lane), generation(program, lane));
+pub(super) fn answer(program: &mut Program, column: usize, text: &str) -> Vec<Effect> {
+    let (worker, id) = (worker(program, column), generation(program, column));
     let counters = Counters {
         n_generated: text.len() as u32,
-        ttft_us: Some(1000 * (lane as u64 + 1)),
+        ttft_us: Some(1000 * (column as u64 + 1)),
         generation_us: 500,
         ..Counters::default()
     };
@@ -144,16 +144,16 @@ fn what_ends_is_kept_once_and_so_is_the_vote() {
         let mut program = program(&["alpha", "beta"], order, true);
         program.happens(Event::Random(7));
         let mut records = Vec::new();
-        for lane in 0..2 {
-            load(&mut program, lane);
-            if order == Order::Together && lane == 0 {
+        for column in 0..2 {
+            load(&mut program, column);
+            if order == Order::Together && column == 0 {
                 continue;
             }
-            let lanes = if order == Order::Together { 0..2 } else { lane..lane + 1 };
-            for lane in lanes {
-                records.extend(kept(answer(&mut program, lane, "because it is so, and so it was ever since")));
+            let columns = if order == Order::Together { 0..2 } else { column..column + 1 };
+            for column in columns {
+                records.extend(kept(answer(&mut program, column, "because it is so, and so it was ever since")));
                 if order == Order::InTurn {
-                    let worker = worker(&program, lane);
+                    let worker = worker(&program, column);
                     records.extend(kept(exit(&mut program, worker, true)));
                 }
             }
@@ -185,8 +185,8 @@ fn at_once_all_are_asked_when_the_last_is_loaded() {
     assert_eq!(stages(&program), ["starting"; 3]);
     load(&mut program, 1);
     assert_eq!(stages(&program), ["answering"; 3]);
-    for lane in 0..3 {
-        answer(&mut program, lane, "x");
+    for column in 0..3 {
+        answer(&mut program, column, "x");
     }
     assert_eq!(stages(&program), ["done"; 3]);
     assert_eq!(program.state.domain.sessions.len(), 3, "what is loaded stays for the next race");
@@ -210,8 +210,8 @@ fn a_column_that_dies_says_so_and_the_race_goes_on() {
         answer(&mut program, 1, "so");
         let race = program.state.domain.race.as_ref().unwrap();
         let reason = "killed by signal 9".to_owned();
-        assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
-        assert!(race.lanes[1].has_finished());
+        assert_eq!(race.columns[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
+        assert!(race.columns[1].has_finished());
         assert_eq!(race.winners().first, [1]);
     }
 }
@@ -240,13 +240,13 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         exit(&mut program, first, true);
         assert_eq!(stages(&program), ["failed", "starting"]);
         let race = program.state.domain.race.as_ref().unwrap();
-        let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
+        let Stage::Failed { reason: said, hint: Some(hint) } = &race.columns[0].stage else { panic!("{race:?}") };
         assert_eq!(*said, reason);
         assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
         load(&mut program, 1);
         answer(&mut program, 1, "so");
         let race = program.state.domain.race.as_ref().unwrap();
-        assert!(race.lanes[1].has_finished(), "the other column goes on");
+        assert!(race.columns[1].has_finished(), "the other column goes on");
     }
 }
 
@@ -360,16 +360,16 @@ proptest! {
     ) {
         let order = if is_together { Order::Together } else { Order::InTurn };
         let mut program = program(&["alpha", "beta", "alpha"], order, blind);
-        for (what, lane) in steps {
+        for (what, column) in steps {
             let race = program.state.domain.race.as_ref();
-            let id = race.and_then(|race| race.lanes[lane].session.id).filter(|id| program.state.domain.session(*id).is_some());
+            let id = race.and_then(|race| race.columns[column].session.id).filter(|id| program.state.domain.session(*id).is_some());
             match (what, id) {
-                (0, _) => { program.happens(Event::Random(lane as u64)); }
-                (1, Some(_)) => { load(&mut program, lane); }
-                (2, Some(id)) if program.state.domain.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
+                (0, _) => { program.happens(Event::Random(column as u64)); }
+                (1, Some(_)) => { load(&mut program, column); }
+                (2, Some(id)) if program.state.domain.session(id).unwrap().is_busy() => { answer(&mut program, column, "x"); }
                 (3, Some(id)) => {
                     let stops = program.state.domain.session(id).unwrap().phase == Phase::Stopping;
-                    let gone = worker(&program, lane);
+                    let gone = worker(&program, column);
                     exit(&mut program, gone, stops);
                 }
                 (4, _) => { program.act(Action::Cancel); }
@@ -446,8 +446,8 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
         }
         assert_eq!(stages(&program), ["leaving", "waiting"]);
         let race = program.state.domain.race.as_ref().unwrap();
-        assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
-        assert!(race.lanes[0].measured.is_some());
+        assert_eq!(race.columns[0].ended().unwrap().is_settled, !is_late);
+        assert!(race.columns[0].measured.is_some());
     }
 }
 
@@ -476,16 +476,16 @@ fn lockstep() -> Program {
 
 /// Which columns may draw how many tokens more.
 fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
-    let lane = |of: &WorkerId| (0..2).find(|lane| worker(program, *lane) == *of);
+    let column = |of: &WorkerId| (0..2).find(|column| worker(program, *column) == *of);
     let tell = |effect: &Effect| match effect {
-        Effect::Send { worker, request: Request::Continue { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
+        Effect::Send { worker, request: Request::Continue { n_tokens, .. } } => Some((column(worker)?, *n_tokens)),
         _ => None,
     };
     effects.iter().filter_map(tell).collect()
 }
 
-fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
-    let (worker, id) = (worker(program, lane), generation(program, lane));
+fn tell(program: &mut Program, column: usize, token: &str) -> Vec<(usize, u32)> {
+    let (worker, id) = (worker(program, column), generation(program, column));
     let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
     let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
     let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
@@ -512,8 +512,8 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     assert!(program.state.domain.is_racing());
     let effects = program.act(Action::Continue);
     assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
-    let finish = |program: &mut Program, lane| {
-        let (worker, id) = (worker(program, lane), generation(program, lane));
+    let finish = |program: &mut Program, column| {
+        let (worker, id) = (worker(program, column), generation(program, column));
         let said = Said::Finished { id, finish: Finish::Stop, counters: Counters::default() };
         program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
     };

@@ -122,16 +122,16 @@ impl Plan {
     }
 }
 
-impl Lane {
+impl BenchEntry {
     /// Its job, while it waits for it.
     pub fn waiting_job(&self) -> Option<&crate::session::Job> {
-        self.job.as_ref().filter(|job| matches!(self.phase, LanePhase::Loading(_)) && job.why_waiting().is_some())
+        self.job.as_ref().filter(|job| matches!(self.phase, EntryPhase::Loading(_)) && job.why_waiting().is_some())
     }
 }
 
 /// A model while it is measured.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Lane {
+pub struct BenchEntry {
     /// Which.
     pub model: Arc<Model>,
     /// Its worker.
@@ -145,8 +145,8 @@ pub struct Lane {
     /// Memory that it takes at most.
     pub needed: Bytes,
     /// Where it is.
-    pub phase: LanePhase,
-    /// Which lanes are loaded together.
+    pub phase: EntryPhase,
+    /// Which entries are loaded together.
     pub group: usize,
     /// The job that its worker runs in, where it runs elsewhere.
     pub job: Option<crate::session::Job>,
@@ -158,10 +158,10 @@ pub struct Lane {
     pub timer: Timer,
 }
 
-impl Lane {
+impl BenchEntry {
     /// Whether its worker holds memory, or is about to.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.phase, LanePhase::Loading(_) | LanePhase::Ready)
+        matches!(self.phase, EntryPhase::Loading(_) | EntryPhase::Ready)
     }
 
     /// The backends of llama.cpp that can compute for it, as llama-bench names them: `CPU` alone, or all others.
@@ -183,9 +183,9 @@ impl Lane {
     }
 }
 
-/// Where a lane is in its life.
+/// Where a entry is in its life.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub enum LanePhase {
+pub enum EntryPhase {
     /// Its group's turn has not come.
     Waiting,
     /// The process starts and reads the weights: 0 to 1.
@@ -201,8 +201,8 @@ pub enum LanePhase {
 /// One cell of one model.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Row {
-    /// Index of its lane.
-    pub lane: usize,
+    /// Index of its entry.
+    pub entry: usize,
     /// What is measured.
     pub cell: TestCase,
     /// What counts.
@@ -354,7 +354,7 @@ pub struct Bench {
     /// What is measured.
     pub plan: Plan,
     /// Its models.
-    pub lanes: Vec<Lane>,
+    pub entries: Vec<BenchEntry>,
     /// Its cells, for each model.
     pub rows: Vec<Row>,
     /// Where it is.
@@ -383,13 +383,13 @@ impl Bench {
 
     /// Threads that all models have; `None` where their machines have different ones.
     pub fn threads(&self) -> Option<u32> {
-        let first = self.lanes.first()?.threads;
-        self.lanes.iter().all(|lane| lane.threads == first).then_some(first)
+        let first = self.entries.first()?.threads;
+        self.entries.iter().all(|entry| entry.threads == first).then_some(first)
     }
 
     /// The machines that it ran on: processor, GPUs and system of each.
     pub fn machines(&self) -> String {
-        let mut all: Vec<&str> = self.lanes.iter().map(|lane| lane.driver.as_str()).collect();
+        let mut all: Vec<&str> = self.entries.iter().map(|entry| entry.driver.as_str()).collect();
         all.sort_unstable();
         all.dedup();
         all.join("; ")
@@ -398,7 +398,7 @@ impl Bench {
     /// The machine of the repetition that runs, or of the one that comes next; `None` is this one.
     pub fn at_work(&self) -> Option<&str> {
         let row = self.trial.as_ref().map(|trial| trial.row).or_else(|| self.next_row())?;
-        self.lanes.get(self.rows.get(row)?.lane)?.model.machine.as_deref()
+        self.entries.get(self.rows.get(row)?.entry)?.model.machine.as_deref()
     }
 
     /// How its workers run, in one clause: what figures of another program must have alike to be compared.
@@ -407,8 +407,11 @@ impl Bench {
         let count = |threads: u32| if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
         let threads = self.threads().map_or_else(
             || {
-                let mut by_machine: Vec<String> =
-                    self.lanes.iter().map(|lane| format!("{} on {}", count(lane.threads), lane.model.on())).collect();
+                let mut by_machine: Vec<String> = self
+                    .entries
+                    .iter()
+                    .map(|entry| format!("{} on {}", count(entry.threads), entry.model.on()))
+                    .collect();
                 by_machine.dedup();
                 by_machine.join(", ")
             },
@@ -427,14 +430,15 @@ impl Bench {
 
     /// Workers that are to be watched.
     pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lanes.iter().filter(|lane| lane.model.machine.is_none()).filter_map(|lane| lane.pid)
+        self.entries.iter().filter(|entry| entry.model.machine.is_none()).filter_map(|entry| entry.pid)
     }
 
     /// The row that is measured next: of those that wait and whose model is ready, the one that was tried least, so that
     /// models and cells take turns.
     pub fn next_row(&self) -> Option<usize> {
         let open = self.rows.iter().enumerate().filter(|(_, row)| {
-            !row.is_done(&self.plan) && self.lanes.get(row.lane).is_some_and(|lane| lane.phase == LanePhase::Ready)
+            !row.is_done(&self.plan)
+                && self.entries.get(row.entry).is_some_and(|entry| entry.phase == EntryPhase::Ready)
         });
         open.min_by_key(|(_, row)| row.tries).map(|(index, _)| index)
     }

@@ -22,7 +22,7 @@ pub fn record(bench: &Bench, at: i64) -> Record {
     let title = format!("{} · {}", cells.join(", "), counted(bench.plan.repetitions as usize, "repetition"));
     let body = BenchRecord { document: document(bench), ..BenchRecord::default() };
     Record {
-        models: bench.lanes.iter().map(|lane| lane.model.id.clone()).collect(),
+        models: bench.entries.iter().map(|entry| entry.model.id.clone()).collect(),
         figures: bench.rows.iter().filter_map(|row| measured(bench, row)).collect(),
         ..Record::new(at, title, Body::Bench(Box::new(body)))
     }
@@ -42,18 +42,18 @@ fn measured(bench: &Bench, row: &Row) -> Option<Measured> {
 
 /// Under which circumstances a row was measured.
 fn series(bench: &Bench, row: &Row) -> Series {
-    let lane = bench.lanes.get(row.lane);
-    let (model, engine) = lane.map_or_else(Default::default, |lane| {
-        ((lane.model.id.clone(), record::file_hash(&lane.model)), lane.engine.clone())
+    let entry = bench.entries.get(row.entry);
+    let (model, engine) = entry.map_or_else(Default::default, |entry| {
+        ((entry.model.id.clone(), record::file_hash(&entry.model)), entry.engine.clone())
     });
-    let threads = lane.map_or(0, |lane| lane.threads);
+    let threads = entry.map_or(0, |entry| entry.threads);
     // What the cell says itself stands there once.
     let settings = SessionSettings { context: 0, batch: row.cell.batch, ..bench.plan.settings };
     Series {
         model: model.0,
         hash: model.1,
         build: format!("taffrail {} · {engine}", env!("CARGO_PKG_VERSION")),
-        driver: lane.map(|lane| lane.driver.clone()).unwrap_or_default(),
+        driver: entry.map(|entry| entry.driver.clone()).unwrap_or_default(),
         settings: format!(
             "{} · {} nice={}",
             row.cell.key(),
@@ -88,9 +88,9 @@ pub fn document(bench: &Bench) -> BenchDocument {
 }
 
 fn document_row(bench: &Bench, row: &Row) -> BenchRow {
-    let lane = bench.lanes.get(row.lane);
+    let entry = bench.entries.get(row.entry);
     let rate = row.rate();
-    let energy = match lane.and_then(|lane| lane.model.remote.as_ref()) {
+    let energy = match entry.and_then(|entry| entry.model.remote.as_ref()) {
         // No meter saw it.
         Some(remote) => remote.energy(rate.map_or(0.0, |rate| 1.0 / rate.mean)).map(|joules| elsewhere(joules.0)),
         None => row.per_token(false),
@@ -109,8 +109,8 @@ fn document_row(bench: &Bench, row: &Row) -> BenchRow {
         n: Some(earlier.n),
     };
     BenchRow {
-        model: lane.map(|lane| lane.model.id.clone()),
-        name: lane.map(|lane| lane.model.name.clone()),
+        model: entry.map(|entry| entry.model.id.clone()),
+        name: entry.map(|entry| entry.model.name.clone()),
         test: row.cell.label(),
         cell: Some(row.cell),
         tokens_per_second: rate.map(|rate| rate.mean),

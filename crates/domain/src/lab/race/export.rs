@@ -32,67 +32,67 @@ pub(super) fn complete(race: &Race) -> RaceDocument {
         stop: race.stop.clone(),
         order: race.order,
         blind: race.blind,
-        columns: race.lanes.iter().enumerate().map(|(place, lane)| column(race.name(place), lane)).collect(),
+        columns: race.columns.iter().enumerate().map(|(place, column)| race_column(race.name(place), column)).collect(),
         winners: Some(WinnerNames::of(&race.winners(), |place| race.name(place))),
         vote: race.vote.map(|vote| VoteResult { winner: vote.map(|place| race.name(place)), tie: vote.is_none() }),
         ..RaceDocument::default()
     }
 }
 
-fn column(name: String, lane: &Column) -> RaceColumn {
-    let figures = lane.ended();
+fn race_column(name: String, column: &Column) -> RaceColumn {
+    let figures = column.ended();
     let counters = figures.map(|figures| figures.counters);
-    let answer = lane.answer.as_ref();
+    let answer = column.answer.as_ref();
     let finish = answer.and_then(|turn| match turn.end.as_ref()? {
         End::Finished(finish) => Some(*finish),
         End::Failed { .. } => None,
     });
     RaceColumn {
         name,
-        model: Some(ModelRef::of(&lane.model)),
+        model: Some(ModelRef::of(&column.model)),
         settings: Some(ColumnSettings {
-            context: Some(lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx))
+            context: Some(column.loaded.as_ref().map_or(column.settings.context, |loaded| loaded.n_ctx))
                 .filter(|n_ctx| *n_ctx > 0),
-            max_tokens: lane.settings.max_tokens,
-            sampling: figures.map_or(lane.settings.sampling, |figures| figures.sampling),
+            max_tokens: column.settings.max_tokens,
+            sampling: figures.map_or(column.settings.sampling, |figures| figures.sampling),
         }),
         text: answer.map(|turn| turn.text.clone()),
         reasoning: answer.map(|turn| turn.reasoning.clone()),
         finish: finish.map(Finished::of),
         stopped_at_stop_text: matches!(finish, Some(wire::Finish::StopText(_))),
-        error: error(lane),
+        error: error(column),
         tokens: TokenCounts {
             prompt: counters.map(|counters| counters.n_prompt),
             cached: None,
             generated: counters.map(|counters| counters.n_generated),
             reasoning: counters.map(|counters| counters.n_reasoning),
         },
-        load_ms: lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
+        load_ms: column.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
         ttft_ms: counters.and_then(|counters| counters.ttft_us).map(|micros| micros as f64 / 1e3),
         ttft_engine_ms: counters.and_then(|counters| counters.engine_ttft_us).map(|micros| micros as f64 / 1e3),
-        cost: figures.and_then(|figures| crate::cost::cost(&lane.model, figures)),
+        cost: figures.and_then(|figures| crate::cost::cost(&column.model, figures)),
         prompt_tokens_per_second: counters.and_then(|counters| counters.prompt_rate()),
         generation_tokens_per_second: counters.and_then(|counters| counters.generation_rate()),
-        memory: lane.memory(),
+        memory: column.memory(),
         energy: figures.map(energy),
-        options: Some(record::options(&lane.settings)),
+        options: Some(record::options(&column.settings)),
     }
 }
 
-fn error(lane: &Column) -> Option<ColumnError> {
-    match &lane.stage {
+fn error(column: &Column) -> Option<ColumnError> {
+    match &column.stage {
         Stage::Failed { reason, hint } => Some(ColumnError { reason: reason.clone(), hint: hint.clone() }),
         _ => None,
     }
 }
 
 /// Why a column failed, as it may be shown now.
-pub fn shown_error(race: &Race, lane: &Column) -> Option<ColumnError> {
-    let error = error(lane)?;
+pub fn shown_error(race: &Race, column: &Column) -> Option<ColumnError> {
+    let error = error(column)?;
     if !race.hides_names() {
         return Some(error);
     }
-    let columns: Vec<RaceColumn> = race.lanes.iter().map(|lane| column(lane.name.clone(), lane)).collect();
+    let columns: Vec<RaceColumn> = race.columns.iter().map(|column| race_column(column.name.clone(), column)).collect();
     Some(error.without_names(&columns))
 }
 
@@ -154,12 +154,12 @@ pub fn markdown(race: &Race) -> String {
     if let Some(vote) = vote(&document) {
         let _ = write!(text, "\n{}\n", gguf::clean(&vote, MAX_NAME));
     }
-    for (place, lane) in race.lanes.iter().enumerate() {
+    for (place, column) in race.columns.iter().enumerate() {
         let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
         if let Some(failure) = document.columns.get(place).and_then(failure) {
             let _ = write!(text, "Failed: {}\n\n", gguf::clean(&failure, MAX_NAME));
         }
-        if let Some(turn) = &lane.answer {
+        if let Some(turn) = &column.answer {
             if !turn.reasoning.trim().is_empty() {
                 let _ = write!(text, "Reasoning:\n\n{}\n", fenced(&turn.reasoning));
             }

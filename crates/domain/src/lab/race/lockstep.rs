@@ -94,20 +94,20 @@ pub fn divergence(columns: &[&[Token]]) -> Option<Divergence> {
 impl Race {
     /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
     pub fn divergence(&self, domain: &Domain) -> Option<Divergence> {
-        self.divergence_of(|lane| lane.turn(domain))
+        self.divergence_of(|column| column.turn(domain))
     }
 
     fn divergence_of<'a>(&'a self, turn: impl Fn(&'a Column) -> Option<&'a Turn>) -> Option<Divergence> {
         let tokens: Vec<&[wire::Token]> =
-            self.lanes.iter().map(|lane| turn(lane).map_or(&[][..], |turn| &turn.tokens)).collect();
-        let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
+            self.columns.iter().map(|column| turn(column).map_or(&[][..], |turn| &turn.tokens)).collect();
+        let same_vocabulary = self.columns.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
         let together = self.order == Order::Together;
         divergence(&tokens).map(|divergence| Divergence { same_vocabulary, together, ..divergence })
     }
 
     /// Where the answers that have ended part, as a record keeps it; `None` for a race that was in no lockstep.
     pub(super) fn kept_divergence(&self) -> Option<DivergenceRecord> {
-        let divergence = self.divergence_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
+        let divergence = self.divergence_of(|column| column.answer.as_ref()).filter(|_| self.lockstep);
         divergence.map(|divergence| kept(&divergence))
     }
 }
@@ -189,7 +189,8 @@ pub fn said(divergence: &Divergence) -> String {
 /// For a terminal.
 pub fn text(race: &Race, divergence: Option<&Divergence>) -> String {
     let Some(divergence) = divergence else {
-        let n_told = race.lanes.iter().filter(|lane| lane.answer.as_ref().is_some_and(|turn| !turn.tokens.is_empty()));
+        let n_told =
+            race.columns.iter().filter(|column| column.answer.as_ref().is_some_and(|turn| !turn.tokens.is_empty()));
         let same =
             if n_told.count() < 2 { "Fewer than two columns reported a token." } else { "The columns are identical." };
         return format!("{same}\n");

@@ -126,7 +126,7 @@ pub struct Race {
     /// The user has ended it.
     pub is_cancelled: bool,
     /// The columns, as they show.
-    pub lanes: Vec<Column>,
+    pub columns: Vec<Column>,
     /// The vote: the best column, or none of them.
     #[serde(with = "crate::portable::nested")]
     pub vote: Option<Option<usize>>,
@@ -246,7 +246,7 @@ pub fn vote_obstacle(race: Option<&Race>) -> Option<&'static str> {
     match race {
         Some(race) if race.is_running() => Some("wait for all answers before you vote"),
         Some(race) if race.vote.is_some() => Some("you have voted on this race"),
-        Some(race) if race.lanes.iter().filter(|lane| lane.answer.is_some()).count() >= MIN_COLUMNS => None,
+        Some(race) if race.columns.iter().filter(|column| column.answer.is_some()).count() >= MIN_COLUMNS => None,
         _ => Some("there are no two answers to vote on"),
     }
 }
@@ -254,7 +254,7 @@ pub fn vote_obstacle(race: Option<&Race>) -> Option<&'static str> {
 impl Race {
     /// Whether columns are still to answer.
     pub fn is_running(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.is_over())
+        self.columns.iter().any(|column| !column.is_over())
     }
 
     /// Whether names are hidden now.
@@ -265,8 +265,8 @@ impl Race {
     /// The name of a column as it may be shown now.
     pub fn name(&self, place: usize) -> String {
         let letter = letter(place);
-        match self.lanes.get(place) {
-            Some(lane) if !self.hides_names() => lane.name.clone(),
+        match self.columns.get(place) {
+            Some(column) if !self.hides_names() => column.name.clone(),
             _ => format!("model {letter}"),
         }
     }
@@ -274,7 +274,7 @@ impl Race {
     /// Put the columns in an order that `seed` determines.
     pub(crate) fn shuffle(&mut self, seed: u64) {
         self.draw = seed;
-        self.lanes.shuffle(&mut Pcg64Mcg::seed_from_u64(seed));
+        self.columns.shuffle(&mut Pcg64Mcg::seed_from_u64(seed));
         self.awaits_shuffle = false;
     }
 }

@@ -9,15 +9,15 @@ impl Race {
     /// The race as a record, with a figure for each column whose speed none of the others disturbed. `at` is now,
     /// milliseconds since 1970.
     pub fn record(&self, at: i64) -> Record {
-        let figures = self.lanes.iter().filter_map(|lane| lane.measured.clone()).collect();
+        let figures = self.columns.iter().filter_map(|column| column.measured.clone()).collect();
         Record { figures, ..self.kept(at, Body::Race(Box::new(self.race_record()))) }
     }
 
     /// The race as a record, with the answers as far as they have come.
     pub fn draft_record(&self, domain: &Domain, at: i64) -> Record {
         let mut race = self.clone();
-        for (lane, running) in race.lanes.iter_mut().zip(&self.lanes) {
-            lane.answer = running.turn(domain).cloned();
+        for (column, running) in race.columns.iter_mut().zip(&self.columns) {
+            column.answer = running.turn(domain).cloned();
         }
         let body = Body::Race(Box::new(RaceRecord { interrupted: true, ..race.race_record() }));
         Record { body, ..race.record(at) }
@@ -25,7 +25,7 @@ impl Race {
 
     /// Bytes of all answers so far.
     pub(crate) fn n_bytes(&self, domain: &Domain) -> usize {
-        self.lanes.iter().filter_map(|lane| lane.turn(domain)).map(Turn::n_bytes).sum()
+        self.columns.iter().filter_map(|column| column.turn(domain)).map(Turn::n_bytes).sum()
     }
 
     /// The vote as a record: the race with its winner.
@@ -43,9 +43,9 @@ impl Race {
 
     fn kept(&self, at: i64, body: Body) -> Record {
         let mut models: Vec<String> = Vec::new();
-        for lane in &self.lanes {
-            if !models.contains(&lane.model.id) {
-                models.push(lane.model.id.clone());
+        for column in &self.columns {
+            if !models.contains(&column.model.id) {
+                models.push(column.model.id.clone());
             }
         }
         let seal = self.blind.then(|| format!("{}-{:x}", self.at.unix, self.draw));

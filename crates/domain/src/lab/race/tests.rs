@@ -64,7 +64,7 @@ proptest! {
     fn a_shuffle_loses_no_column(seed: u64) {
         let mut race = race("p", "t");
         race.shuffle(seed);
-        let mut names: Vec<_> = race.lanes.iter().map(|lane| lane.name.clone()).collect();
+        let mut names: Vec<_> = race.columns.iter().map(|column| column.name.clone()).collect();
         names.sort();
         prop_assert_eq!(names, ["<b>one</b>", "two"]);
     }
@@ -136,9 +136,9 @@ fn ratings_follow_the_votes() {
 }
 
 fn race(prompt: &str, text: &str) -> Race {
-    let mut lanes: Vec<Column> =
+    let mut columns: Vec<Column> =
         ["<b>one</b>", "two"].map(|name| Column::new(entry(name, |_| ()), name.to_owned())).to_vec();
-    for lane in &mut lanes {
+    for column in &mut columns {
         let turn = Turn {
             reasoning: text.to_owned(),
             end: Some(End::Finished(Finish::Stop)),
@@ -148,8 +148,8 @@ fn race(prompt: &str, text: &str) -> Race {
             }),
             ..Turn::new(wire::Role::Assistant, text.to_owned())
         };
-        lane.answer = Some(turn);
-        lane.stage = Stage::Done;
+        column.answer = Some(turn);
+        column.stage = Stage::Done;
     }
     let at = Moment { unix: 1_764_034_200, ..Moment::default() };
     Race {
@@ -165,7 +165,7 @@ fn race(prompt: &str, text: &str) -> Race {
         awaits_shuffle: false,
         draw: 0,
         is_cancelled: false,
-        lanes,
+        columns,
         vote: Some(Some(0)),
         draft: Draft::new(1),
     }
@@ -191,10 +191,10 @@ fn what_is_hostile_stays_text_in_a_document() {
 #[test]
 fn where_columns_part_is_kept_and_reported() {
     let mut race = Race { lockstep: true, order: Order::Together, ..race("p", "t") };
-    for (lane, text) in race.lanes.iter_mut().zip([" sea", " whale"]) {
+    for (column, text) in race.columns.iter_mut().zip([" sea", " whale"]) {
         let top_logprobs = vec![wire::TopLogprob { bytes: text.as_bytes().to_vec(), probability: 0.25 }];
         let token = wire::Token { bytes: text.as_bytes().to_vec(), top_logprobs };
-        lane.answer.as_mut().unwrap().tokens = vec![token];
+        column.answer.as_mut().unwrap().tokens = vec![token];
     }
     let kept = race.record(1);
     let divergence = kept.body.race().unwrap().divergence.as_ref().unwrap();
@@ -231,7 +231,7 @@ fn joules_per_token_are_those_of_generation_alone() {
     let counters = wire::Counters { n_generated: 5, ..wire::Counters::default() };
     let figures = Figures { counters, energy, ..Figures::default() };
     assert_eq!(per_token(&figures).value(), None);
-    race.lanes[0].answer.as_mut().unwrap().figures = Some(figures);
+    race.columns[0].answer.as_mut().unwrap().figures = Some(figures);
     let energy = document(&race).columns[0].energy.clone().unwrap();
     assert_eq!((energy.joules, energy.joules_per_token), (Some(10.0), None));
     assert_eq!(energy.joules_per_token_of.as_deref(), Some("generation"));
@@ -241,7 +241,7 @@ fn joules_per_token_are_those_of_generation_alone() {
 /// A race whose answers were charged so much, of which a part was shared with others.
 fn charged(joules: [f64; 2], shared: f64, is_modelled: bool) -> Race {
     let mut race = race("p", "t");
-    for (lane, joules) in race.lanes.iter_mut().zip(joules) {
+    for (column, joules) in race.columns.iter_mut().zip(joules) {
         let charge = EnergyEntry {
             part: MeteredPart::Cpu,
             meter: "package-0".to_owned(),
@@ -261,7 +261,7 @@ fn charged(joules: [f64; 2], shared: f64, is_modelled: bool) -> Race {
             ..EnergyAccount::default()
         };
         let energy = Figure::measured(Joules(joules), "test");
-        let turn = lane.answer.as_mut().unwrap();
+        let turn = column.answer.as_mut().unwrap();
         turn.figures = Some(Figures { energy_account, energy, ..Figures::default() });
     }
     race
@@ -288,9 +288,9 @@ fn energy_has_a_winner_beyond_what_it_may_be_off() {
 fn a_reason_that_names_a_model_is_hidden_until_the_vote() {
     let mut race = Race { blind: true, vote: None, ..race("p", "t") };
     let failed = |reason: &str| Stage::Failed { reason: reason.to_owned(), hint: None };
-    race.lanes[0].stage = failed("two needs more memory than there is");
-    race.lanes[1].stage = failed("out of memory");
-    let reason = |race: &Race, place: usize| export::shown_error(race, &race.lanes[place]).unwrap().reason;
+    race.columns[0].stage = failed("two needs more memory than there is");
+    race.columns[1].stage = failed("out of memory");
+    let reason = |race: &Race, place: usize| export::shown_error(race, &race.columns[place]).unwrap().reason;
     assert_eq!(reason(&race, 0), "it failed; the reason names a model and is shown after the vote");
     assert_eq!(reason(&race, 1), "out of memory");
     let text = markdown(&race) + &html(&race) + &serde_json::to_string(&document(&race)).unwrap();
@@ -327,7 +327,7 @@ fn a_price_stands_beside_the_energy_where_there_is_one() {
     let remote = |price| Some(Box::new(Remote { price, watts: Some(100.0), ..Remote::default() }));
     let priced = remote(Price { input: Some(1.0), output: Some(10.0) });
     let mut race = race("p", "t");
-    for (lane, remote) in race.lanes.iter_mut().zip([priced, None]) {
+    for (column, remote) in race.columns.iter_mut().zip([priced, None]) {
         let energy = remote.as_ref().map_or_else(|| Figure::unknown("no sensor"), |remote| remote.energy(2.0));
         let counters = wire::Counters {
             n_prompt: 100,
@@ -338,8 +338,8 @@ fn a_price_stands_beside_the_energy_where_there_is_one() {
             generation_us: 1_500_000,
             ..wire::Counters::default()
         };
-        lane.model = Arc::new(Model { remote, ..model("a") });
-        lane.answer.as_mut().unwrap().figures = Some(Figures { counters, energy, ..Figures::default() });
+        column.model = Arc::new(Model { remote, ..model("a") });
+        column.answer.as_mut().unwrap().figures = Some(Figures { counters, energy, ..Figures::default() });
     }
     let mut document = document(&race);
     let [first, second] = &document.columns[..] else { panic!("{document:?}") };

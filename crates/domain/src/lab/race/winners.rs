@@ -57,11 +57,12 @@ fn unmetered(ended: &[(usize, &Figures)]) -> Option<String> {
 impl Race {
     /// Who won what among the columns that came to an end.
     pub fn winners(&self) -> Winners {
-        let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.has_finished());
-        let ended: Vec<(usize, &Figures)> = lanes.filter_map(|(place, lane)| Some((place, lane.ended()?))).collect();
+        let columns = self.columns.iter().enumerate().filter(|(_, column)| column.has_finished());
+        let ended: Vec<(usize, &Figures)> =
+            columns.filter_map(|(place, column)| Some((place, column.ended()?))).collect();
         Winners {
             // One without figures has finished as well, and is not alike.
-            n_finished: self.lanes.iter().filter(|lane| lane.has_finished()).count(),
+            n_finished: self.columns.iter().filter(|column| column.has_finished()).count(),
             ..decide(&ended)
         }
     }

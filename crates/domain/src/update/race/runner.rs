@@ -30,7 +30,7 @@ pub(in crate::update) fn advance(domain: &mut Domain) -> Vec<Effect> {
     // Without a reading of the memory nothing is admitted.
     if race.is_running() && !race.awaits_shuffle && domain.machine.sample.is_some() {
         effects.extend(enter_all(domain, &mut race));
-        for place in 0..race.lanes.len() {
+        for place in 0..race.columns.len() {
             effects.extend(step(domain, &mut race, place));
         }
         // Where one has ended, the next one's turn has come.
@@ -58,16 +58,16 @@ pub(in crate::update) fn advance(domain: &mut Domain) -> Vec<Effect> {
 /// The next step of columns that are decoded together: once each has told what it was allowed, those that are behind may
 /// go on, until they part. One that failed takes no part.
 fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
-    let has_started = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
+    let has_started = race.columns.iter().all(|column| !matches!(column.stage, Stage::Waiting | Stage::Starting));
     let places: Vec<usize> =
-        (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
+        (0..race.columns.len()).filter(|place| !matches!(race.columns[*place].stage, Stage::Failed { .. })).collect();
     let told = |place: &usize| {
-        let lane = &race.lanes[*place];
-        (lane.turn(domain).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
+        let column = &race.columns[*place];
+        (column.turn(domain).map_or(&[][..], |turn| &turn.tokens), column.stage != Stage::Answering)
     };
     let columns: Vec<_> = places.iter().map(told).collect();
     let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
-        !ended && tokens.len() < race.lanes[*place].credits
+        !ended && tokens.len() < race.columns[*place].credits
     };
     if !has_started || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
         return Vec::new();
@@ -82,7 +82,7 @@ fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
             Vec::new()
         }
         Next::Draw(drawing) => {
-            drawing.into_iter().filter_map(|index| allow(domain, &mut race.lanes[places[index]], 1)).collect()
+            drawing.into_iter().filter_map(|index| allow(domain, &mut race.columns[places[index]], 1)).collect()
         }
     }
 }
@@ -90,28 +90,28 @@ fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
 /// Let the columns go on, each for itself.
 pub(super) fn release(domain: &Domain, race: &mut Race) -> Vec<Effect> {
     race.pace = DecodeMode::Free;
-    race.lanes.iter_mut().filter_map(|lane| allow(domain, lane, u32::MAX)).collect()
+    race.columns.iter_mut().filter_map(|column| allow(domain, column, u32::MAX)).collect()
 }
 
 /// Let a column that answers draw so many tokens more.
-fn allow(domain: &Domain, lane: &mut Column, n_tokens: u32) -> Option<Effect> {
-    let session = lane.live(domain)?;
-    let request = session.request(lane.session.request?).filter(|request| request.is_running())?;
+fn allow(domain: &Domain, column: &mut Column, n_tokens: u32) -> Option<Effect> {
+    let session = column.live(domain)?;
+    let request = session.request(column.session.request?).filter(|request| request.is_running())?;
     let (worker, id) = (session.worker, request.id.0);
-    lane.credits = lane.credits.saturating_add(n_tokens as usize);
+    column.credits = column.credits.saturating_add(n_tokens as usize);
     Some(Effect::Send { worker, request: wire::Request::Continue { id, n_tokens } })
 }
 
 /// Columns whose turn it is get their session.
 fn enter_all(domain: &mut Domain, race: &mut Race) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for place in 0..race.lanes.len() {
-        if race.lanes[place].stage != Stage::Waiting {
+    for place in 0..race.columns.len() {
+        if race.columns[place].stage != Stage::Waiting {
             continue;
         }
         if race.is_cancelled {
-            race.lanes[place].fail("the race was cancelled", None);
-        } else if race.order == Order::Together || race.lanes[..place].iter().all(Column::is_over) {
+            race.columns[place].fail("the race was cancelled", None);
+        } else if race.order == Order::Together || race.columns[..place].iter().all(Column::is_over) {
             effects.extend(enter(domain, race, place));
         }
     }
@@ -123,38 +123,40 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.id.and_then(|id| domain.session(id))) {
-                (Stage::Waiting, _) => false,
-                (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
-                _ => true,
+            || race.columns.iter().all(|column| {
+                match (&column.stage, column.session.id.and_then(|id| domain.session(id))) {
+                    (Stage::Waiting, _) => false,
+                    (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
+                    _ => true,
+                }
             })
     };
     let may_ask = all_are_ready();
-    let lane = &mut race.lanes[place];
-    match lane.stage {
-        Stage::Starting => match job::readiness(domain, &lane.session) {
+    let column = &mut race.columns[place];
+    match column.stage {
+        Stage::Starting => match job::readiness(domain, &column.session) {
             Readiness::Ready if race.is_cancelled => {
-                lane.fail("the race was cancelled", None);
+                column.fail("the race was cancelled", None);
                 effects.extend(leave(domain, race, place));
             }
             Readiness::Ready if may_ask => effects.extend(ask(domain, race, place)),
-            Readiness::Lost(reason, hint) => lane.fail(&reason, hint),
+            Readiness::Lost(reason, hint) => column.fail(&reason, hint),
             _ => {}
         },
         Stage::Answering => {
-            let Some(answered) = job::take_answer(domain, &lane.session) else { return effects };
+            let Some(answered) = job::take_answer(domain, &column.session) else { return effects };
             // Columns that run at once share the machine: their speeds tell nothing about a model.
-            lane.measured = answered.measured.filter(|_| race.order == Order::InTurn);
-            lane.stage = Stage::Done;
-            lane.answer = answered.request.map(|request| request.answer);
-            match lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
-                Some(End::Failed { reason, hint }) => lane.fail(&reason, hint),
-                None if answered.is_lost => lane.fail("its session was stopped", None),
+            column.measured = answered.measured.filter(|_| race.order == Order::InTurn);
+            column.stage = Stage::Done;
+            column.answer = answered.request.map(|request| request.answer);
+            match column.answer.as_ref().and_then(|turn| turn.end.clone()) {
+                Some(End::Failed { reason, hint }) => column.fail(&reason, hint),
+                None if answered.is_lost => column.fail("its session was stopped", None),
                 _ => {}
             }
             effects.extend(leave(domain, race, place));
         }
-        Stage::Unloading if job::has_left(domain, &lane.session) => lane.stage = Stage::Done,
+        Stage::Unloading if job::has_left(domain, &column.session) => column.stage = Stage::Done,
         _ => {}
     }
     effects
@@ -162,41 +164,41 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
 
 /// Ask a column whose session is ready.
 fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
-    let lane = &mut race.lanes[place];
-    let session = lane.session.id.and_then(|id| domain.session(id));
-    lane.loaded = session.and_then(|session| session.loaded.clone());
+    let column = &mut race.columns[place];
+    let session = column.session.id.and_then(|id| domain.session(id));
+    column.loaded = session.and_then(|session| session.loaded.clone());
     let ask = Ask {
-        max_tokens: lane.settings.max_tokens,
-        sampling: lane.settings.sampling,
+        max_tokens: column.settings.max_tokens,
+        sampling: column.settings.sampling,
         n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
         logit_bias: Vec::new(),
         credits: (race.pace == DecodeMode::Together).then_some(0),
     };
     let prompt = Prompt::from(messages(race.system.as_deref(), &race.prompt));
     let question = Question { client: Client::Race, prompt, ask, form: None, stop: race.stop.clone() };
-    lane.stage = Stage::Answering;
+    column.stage = Stage::Answering;
     // What is left of an earlier prompt would flatter the figures of this one.
-    let cleared = job::clear_cache(domain, &lane.session);
-    cleared.into_iter().chain(job::ask(domain, &mut lane.session, question)).collect()
+    let cleared = job::clear_cache(domain, &column.session);
+    cleared.into_iter().chain(job::ask(domain, &mut column.session, question)).collect()
 }
 
 /// Find or start a column's session.
 fn enter(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
-    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session.id).collect();
-    let lane = &mut race.lanes[place];
-    let entry = Entry { model: lane.model.clone(), settings: lane.settings };
-    lane.stage = Stage::Starting;
+    let taken: Vec<SessionId> = race.columns.iter().filter_map(|column| column.session.id).collect();
+    let column = &mut race.columns[place];
+    let entry = Entry { model: column.model.clone(), settings: column.settings };
+    column.stage = Stage::Starting;
     match job::enter(domain, &entry, &taken, Force::No) {
         Ok((session, effects)) => {
-            lane.session = session;
+            column.session = session;
             effects
         }
         Err(Refused { cause: Cause::Memory(refusal), .. }) => {
-            lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
+            column.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
             Vec::new()
         }
         Err(Refused { reason, hint, .. }) => {
-            lane.fail(&reason, hint);
+            column.fail(&reason, hint);
             Vec::new()
         }
     }
@@ -207,10 +209,10 @@ fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     if race.order == Order::Together {
         return Vec::new();
     }
-    let lane = &mut race.lanes[place];
-    let effects = job::leave(domain, &lane.session);
-    if lane.stage == Stage::Done && !effects.is_empty() {
-        lane.stage = Stage::Unloading;
+    let column = &mut race.columns[place];
+    let effects = job::leave(domain, &column.session);
+    if column.stage == Stage::Done && !effects.is_empty() {
+        column.stage = Stage::Unloading;
     }
     effects
 }
