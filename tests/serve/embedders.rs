@@ -95,7 +95,7 @@ fn they_answer_nothing_else_and_say_so() {
         body["model"] = json!(NAME);
         let reply = server.post(path, &body);
         assert_eq!(reply.status, 400, "{path}: {}", reply.text);
-        assert!(reply.text.contains("a model for embeddings"), "{path}: {}", reply.text);
+        assert!(reply.text.contains("embedding"), "{path}: {}", reply.text);
         let error = &reply.json()["error"];
         let message = error.as_str().or_else(|| error["message"].as_str());
         assert!(message.is_some_and(|message| message.contains("can't chat")), "{path}: {}", reply.text);

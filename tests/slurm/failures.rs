@@ -85,7 +85,7 @@ fn a_job_that_is_put_back_too_often_is_given_up() {
     });
     served.until(&cluster, "a session that is ready again", |session| session["state"] == "ready");
     assert!(cluster.output("scontrol", &["requeue", &job]).status.success());
-    dashboard.see("it lost its node 2 times");
+    dashboard.see("it lost its node 2 ti");
     cluster.until("no job", |cluster| cluster.jobs().is_empty());
     dashboard.close();
 }

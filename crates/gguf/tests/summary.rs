@@ -494,7 +494,7 @@ fn what_is_odd() {
         ),
         (
             tiny().tensor("output.weight", &[32, 64], TensorType::I32),
-            "tensor 21 (output.weight) has the type I32, which no weights have",
+            "tensor 21 (output.weight) has the type I32, which weights never have",
         ),
         (tiny().big_endian(), "its bytes are in the other order: llama.cpp refuses it on this processor"),
         (tiny().tensor("blk.7.x", &[1], TensorType::F32), "block_count is 2, but there are tensors of 8 blocks"),

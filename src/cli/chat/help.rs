@@ -24,7 +24,7 @@ Use \"\"\" to begin and end a text of several lines. Ctrl-C cancels an answer.";
 pub(super) const HELP_SHOW: &str = "\
   /show info             the model, its context and memory
   /show license          the license that the model declares
-  /show modelfile        what `ollama create` would make it from, as it is set here
+  /show modelfile        what `ollama create` would make it from, as set here
   /show parameters       the settings in force
   /show system           the system prompt
   /show template         the model's chat template

@@ -8,7 +8,8 @@ use domain::session::JobArray;
 use tokio::sync::Mutex as Turn;
 use tokio::time::sleep;
 
-use super::cluster::{Held, cancel};
+use super::folder::Held;
+use super::tool::cancel;
 use crate::engine::start_error::StartError;
 
 /// How long a task waits for its worker's session. They start together; one that never does was stopped before.
@@ -77,8 +78,8 @@ mod tests {
     use domain::settings::SessionSettings;
     use domain::units::Bytes;
 
-    use super::super::folder::{Folder, Record};
     use super::*;
+    use crate::engine::slurm::folder::{Folder, Record};
 
     #[tokio::test]
     async fn an_array_is_submitted_once_and_each_worker_has_a_task_of_its_own() {

@@ -7,7 +7,7 @@ use domain::session::{JobId, JobRequest};
 use domain::settings;
 
 use super::arrays::Arrays;
-use super::folder::{self, Folder, OUTPUT, Record, SCRIPT};
+use super::folder::{self, Folder, Held, OUTPUT, Record, SCRIPT};
 use super::queue::{self, Queue};
 use super::resources::{self, Resources};
 use super::tool;
@@ -28,9 +28,6 @@ pub struct Cluster {
     /// Job arrays whose tasks are handed out.
     arrays: Arrays,
 }
-
-/// A job with its folder, as whoever looks after it has it.
-pub(super) type Held = (Folder, Record);
 
 impl Cluster {
     /// Jobs are submitted like this, and meet this machine in `root`.
@@ -126,7 +123,7 @@ impl Cluster {
             (record.job, record.task) = (Some(job), (n_jobs > 1).then_some(task));
             if let Err(error) = folder.write(&record) {
                 // One that could not be found again is not left alone.
-                cancel(JobId { job, task: None }).await;
+                tool::cancel(JobId { job, task: None }).await;
                 return Err(failed(error));
             }
             held.push((folder, record.clone()));
@@ -222,13 +219,6 @@ async fn adopt(
         }
     }
     (held, None)
-}
-
-/// Cancel a job, a task or an array; one that has ended needs nothing more.
-pub(super) async fn cancel(id: JobId) {
-    if let Err(error) = tool::run("scancel", [id.to_string()]).await {
-        tracing::warn!(job = %id, ?error, "a job could not be cancelled");
-    }
 }
 
 /// Remove what is left of jobs that have ended and that nobody came back for.

@@ -90,6 +90,9 @@ pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// A job with its folder, as whoever looks after it has it.
+pub(super) type Held = (Folder, Record);
+
 /// The folder of one job, as long as somebody looks after it.
 #[derive(Debug)]
 pub(super) struct Folder {

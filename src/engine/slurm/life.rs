@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::cluster::{Cluster, cancel};
+use super::cluster::Cluster;
 use super::folder::{Folder, Listening, Record};
 use super::link;
 use super::pump::{PIPE, pump};
 use super::queue::{self, Queue, Row, State};
-use super::tool;
+use super::tool::{self, cancel};
 use crate::engine::command::{Command, News};
 use crate::engine::supervise::{Asked, Ended, converse};
 

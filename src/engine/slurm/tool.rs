@@ -5,6 +5,7 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use domain::session::JobId;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -128,6 +129,13 @@ fn said(name: &str, errors: &str) -> String {
     let lines: Vec<String> = errors.lines().map(clean).filter(|line| !line.is_empty()).collect();
     let text = if lines.is_empty() { format!("{name} failed and said nothing") } else { lines.join("; ") };
     gguf::clean(&text, MAX_ERROR)
+}
+
+/// Cancel a job, a task or an array; one that has ended needs nothing more.
+pub(super) async fn cancel(id: JobId) {
+    if let Err(error) = run("scancel", [id.to_string()]).await {
+        tracing::warn!(job = %id, ?error, "a job could not be cancelled");
+    }
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         canvas.hit(place, Target::Column(column));
         match state.race() {
             Some(race) => {
-                limit = limit.max(panel::column(canvas, place, (state, race), column, &mut view_state.columns))
+                limit = limit.max(panel::column(canvas, place, (state, race), column, &mut view_state.columns));
             }
             None => panel::entry(canvas, place, state, column),
         }

@@ -73,7 +73,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ("{ number = \"a\" }", "need a number"),
         ("{ number = 1, tolerance = -1 }", "not negative"),
         ("{ min_words = 3, max_words = 2 }", "no answer has"),
-        ("{ json_schema = \"{\" }", "not JSON"),
+        ("{ json_schema = \"{\" }", "no JSON"),
         ("{ json_schema = { type = \"whale\" } }", "the schema can't be used: #/type"),
         ("{ json_schema = 7 }", "a JSON schema is an object"),
     ] {
