@@ -43,7 +43,7 @@ pub(super) const HELP_KEYS: &str = "\
   Ctrl-D                 end";
 
 const SET: &str = "\
-  /set system TEXT       system prompt, over several lines with \"\"\"; none removes it
+  /set system TEXT       system prompt, \"\"\" for several lines; none removes it
   /set parameter NAME VALUE
                          a setting, such as `temperature 0.2`
   /set think | nothink   whether the model reasons first
