@@ -68,7 +68,7 @@ fn each_kind_gives_vectors_by_its_files_pooling_and_no_answers() {
 
         let failure = worker.answer(&raw(9, "call me", 4)).end.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Request, "{name}");
-        assert!(failure.message.contains("a model for embeddings"), "{name}: {failure:?}");
+        assert!(failure.message.contains("an embedding model"), "{name}: {failure:?}");
     }
 }
 

@@ -112,8 +112,8 @@ fn long_inputs_are_read_in_chunks_and_too_long_ones_are_cut_or_refused() {
         ("too long", embed(vec![text("a"), Input::Tokens(tokens)], false), FailureKind::PromptTooLong, "input 1 has"),
         ("none", embed(Vec::new(), true), FailureKind::Request, "there are 0 inputs"),
         ("too many", embed(vec![text("a"); MAX_INPUTS + 1], true), FailureKind::Request, "there are 65 inputs"),
-        ("no token", embed(vec![Input::Tokens(vec![1, -1])], true), FailureKind::Request, "-1 is no token"),
-        ("beyond", embed(vec![Input::Tokens(vec![i32::MAX])], true), FailureKind::Request, "is no token"),
+        ("no token", embed(vec![Input::Tokens(vec![1, -1])], true), FailureKind::Request, "-1 is not a token"),
+        ("beyond", embed(vec![Input::Tokens(vec![i32::MAX])], true), FailureKind::Request, "is not a token"),
         ("no tokens", embed(vec![Input::Tokens(Vec::new())], true), FailureKind::Request, "input 0 is empty"),
         (
             "text",
@@ -121,7 +121,7 @@ fn long_inputs_are_read_in_chunks_and_too_long_ones_are_cut_or_refused() {
             FailureKind::Request,
             "the text has 2097153 bytes",
         ),
-        ("text of no token", QueryJob::Detokenize { tokens: vec![1 << 30] }, FailureKind::Request, "is no token"),
+        ("text of no token", QueryJob::Detokenize { tokens: vec![1 << 30] }, FailureKind::Request, "is not a token"),
     ] {
         let failure = worker.query(job).unwrap_err();
         assert_eq!(failure.kind, kind, "{name}: {failure:?}");

@@ -190,7 +190,7 @@ fn whatever_answers_on_a_port_is_told_apart_in_time() {
     let theirs = |text: &str| ProbeError::Version { theirs: text.parse().unwrap(), ours };
     for (answers, stays, expected) in [
         (&[PAGE] as &[&[u8]], false, "it is a web server"),
-        (&[b"", b""], false, "ended the connection"),
+        (&[b"", b""], false, "closed the connection"),
         (&[b"", OLD], true, &*theirs("1.0.0").to_string()),
         (&[b"", LONG], true, "18446744073709551615 bytes as its version"),
         (&[TERMINAL], false, "SSH-2.0-OpenSSH_9.2"),

@@ -163,11 +163,11 @@ fn what_can_not_be_called_is_refused() {
         let failure = worker.answer(&Generate { id, ..generate }).end.unwrap_err();
         assert!(failure.message.contains(said), "{said}: {failure:?}");
     };
-    check(asked(1, ToolChoice::Named("steer".into()), 5), "none of the name steer");
+    check(asked(1, ToolChoice::Named("steer".into()), 5), "no tool named steer");
     check(with(asked(1, ToolChoice::Required, 5), |chat| chat.tools.clear()), "there is none");
-    check(with(asked(1, ToolChoice::Auto, 5), with_parameters("{")), "no JSON schema");
+    check(with(asked(1, ToolChoice::Auto, 5), with_parameters("{")), "not a JSON schema");
     check(with(asked(1, ToolChoice::Auto, 5), |chat| chat.tools = vec![tools()[0].clone(); 1000]), "are the most");
-    check(with(asked(1, ToolChoice::Auto, 5), |chat| chat.template_options = Some("[".into())), "no JSON object");
+    check(with(asked(1, ToolChoice::Auto, 5), |chat| chat.template_options = Some("[".into())), "not a JSON object");
     let deep = format!("{}{}", r#"{"type":"object","properties":{"a":"#.repeat(5_000), "}}".repeat(5_000));
     let deep = with(asked(1, ToolChoice::Required, 5), with_parameters(&deep));
     assert!(worker.answer(&Generate { id: 77, ..deep }).end.is_err());
