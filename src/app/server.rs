@@ -124,7 +124,7 @@ pub async fn run(
     app.publisher.close(reason).await;
     app.forget_running();
     // The socket is this server's until its workers have ended: the next one needs their memory.
-    let lost = Box::pin(app.shut_down()).await;
+    let lost = app.shut_down().await;
     drop(service);
     Ok(lost)
 }
