@@ -265,7 +265,7 @@ fn events() {
                 ttft_us: Some(8),
                 engine_ttft_us: None,
             }),
-            r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
+            r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2],"generation_us":3,"ttft_us":8,"engine_ttft_us":null}"#,
         ),
         (
             Event::Pong { nonce: 1, n_decodes: 2, n_steps: Some(3) },
