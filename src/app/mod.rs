@@ -132,7 +132,7 @@ pub struct App {
     clock: Clock,
     /// taffrail's own data folder, if there is a place for one.
     data: Option<PathBuf>,
-    engine: Engine,
+    engine: Box<Engine>,
     news: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
@@ -220,7 +220,7 @@ impl App {
             state.domain.update(clock.now(), Event::KnownBandwidth(bandwidth));
         }
         Self {
-            engine: cluster::engine(program, &state.domain.settings, news_sender),
+            engine: Box::new(cluster::engine(program, &state.domain.settings, news_sender)),
             state,
             is_server: false,
             publisher: socket::Publisher::default(),

@@ -8,7 +8,7 @@ use crate::ui::fleet_view::{FIELDS, FleetField};
 use crate::ui::theme::Meaning;
 use domain::engine_metrics::{EngineMetrics, EngineSilence};
 use domain::filter::{self, Filter};
-use domain::units::span;
+use domain::units::{counted, span};
 
 /// What is older than this says so, in seconds: engines are asked every other second.
 const NEW: u64 = 10;
@@ -39,12 +39,33 @@ fn engines(state: &State) -> Vec<&EngineMetrics> {
     state.domain.engines.iter().filter(|engine| filter.fits(&Engine(engine))).collect()
 }
 
-/// Rows of the fleet that they take: a head and one for each.
+/// Rows of the fleet that they take: a head and one for each, or one for all where there is little room.
 pub(crate) fn rows(state: &State, most: u16) -> u16 {
     match engines(state).len() {
         0 => 0,
+        _ if most < LEAST => most.min(1),
         n => (n as u16 + 1).min(most),
     }
+}
+
+/// Rows from which on they are a list.
+const LEAST: u16 = 3;
+
+/// The busiest of them, in one row.
+fn busiest(canvas: &mut Canvas<'_>, area: Rect, engines: &[&EngineMetrics]) {
+    let n_running =
+        |engine: &&&EngineMetrics| engine.answer.as_ref().ok().map(|reading| reading.n_running.unwrap_or(0));
+    let Some(engine) = engines.iter().max_by_key(n_running) else { return };
+    let more = match engines.len() {
+        1 => String::new(),
+        n => format!("  and {}", counted(n - 1, "more engine")),
+    };
+    let spans = [
+        canvas.span(Meaning::Muted, "Engine "),
+        canvas.span(Meaning::Text, format!("{}  {}", engine.engine, engine.line())),
+        canvas.span(Meaning::Muted, more),
+    ];
+    canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &spans);
 }
 
 /// Draw them.
@@ -54,8 +75,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     canvas.claim("engines", area);
     let width = area.width.saturating_sub(1);
-    canvas.say(area.x + 1, area.y, width, "Engines of other programs", Meaning::Muted);
     let engines = engines(state);
+    if area.height == 1 {
+        return busiest(canvas, area, &engines);
+    }
+    canvas.say(area.x + 1, area.y, width, "Engines of other programs", Meaning::Muted);
     let columns = engines.iter().map(|engine| engine.engine.chars().count()).max().unwrap_or(0);
     let room = usize::from(area.height) - 1;
     let n_shown = if engines.len() > room { room.saturating_sub(1) } else { room };
