@@ -1,4 +1,4 @@
-//! Engines of other programs: asked now and then what they have, and how much they do while somebody wants to know.
+//! Engines of other programs: asked now and then what they have, and how much they do while someone wants to know.
 
 pub use crate::engine::remote::{find, find_blocking};
 

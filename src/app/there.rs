@@ -49,7 +49,7 @@ impl App {
         }
     }
 
-    /// Whether one of the machines that are connected to has not told of itself and may still.
+    /// Whether one of the machines that are connected to has not reported yet and may still.
     fn waits_for_machines(&self) -> bool {
         let mut used = self.machines.names().filter_map(|name| self.state.domain.remote(name));
         used.any(|machine| {

@@ -68,7 +68,7 @@ async fn ask(servers: Vec<RpcServer>) -> Vec<(Result<RpcStatus, ProbeError>, Rpc
 /// Wait until one of the servers has not answered for so long; gives what is said of it, and what could be done. A machine that
 /// hangs, or whose network is gone, ends no connection, and llama.cpp would wait for it for ever.
 ///
-/// Only servers of taffrail are asked: another one serves a single client, and answers nobody else meanwhile.
+/// Only servers of taffrail are asked: another one serves a single client, and answers no one else meanwhile.
 pub(super) async fn watch(servers: &[RpcServer], patience: Duration) -> (String, String) {
     let mut asks = interval(ASK.min(patience));
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -102,19 +102,26 @@ fn rounds(threads: u32, size: u64) -> io::Result<Rounds> {
         readers.into_iter().map(|reader| reader.join().map_err(|_panic| io::Error::other("a reader ended"))).collect()
     });
     let read = read?;
-    let bytes = (words * 8 * read.len()) as f64;
-    let best = (0..READERS.len() * ROUNDS as usize)
-        .filter_map(|round| {
-            let spans = read.iter().filter_map(|read| read.spans.get(round));
-            let (begin, end) = spans.copied().reduce(|(begin, end), next| (begin.min(next.0), end.max(next.1)))?;
-            Some(bytes / end.saturating_duration_since(begin).as_secs_f64())
-        })
-        .fold(0.0, f64::max);
+    let best = best_rate(&read, (words * 8) as u64);
     if best <= 0.0 || !best.is_finite() {
         return Err(io::Error::other("the clock did not move"));
     }
     let waited = read.iter().map(|read| read.waited).fold(0.0, f64::max);
     Ok(Rounds { bytes_per_second: best, waited })
+}
+
+/// The best round's bytes per second, where each thread read so many bytes in each round: all bytes over the time from the
+/// first thread's begin to the last one's end. 0 where no round is whole.
+fn best_rate(read: &[Read], bytes_each: u64) -> f64 {
+    let bytes = bytes_each as f64 * read.len() as f64;
+    let rounds = read.iter().map(|read| read.spans.len()).min().unwrap_or(0);
+    (0..rounds)
+        .filter_map(|round| {
+            let spans = read.iter().filter_map(|read| read.spans.get(round));
+            let (begin, end) = spans.copied().reduce(|(begin, end), next| (begin.min(next.0), end.max(next.1)))?;
+            Some(bytes / end.saturating_duration_since(begin).as_secs_f64())
+        })
+        .fold(0.0, f64::max)
 }
 
 /// What one thread did.
@@ -276,16 +283,26 @@ mod tests {
         }
     }
 
-    /// Threads in excess of the processors read no more than the memory gives.
+    /// Threads that share a core take turns: each is fast while it runs, and together they read no more than one would.
     #[test]
     fn threads_that_share_a_core_add_nothing() {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-        let read = |threads| {
-            let tries = (0..3).map(|_| rounds(threads, 128 << 20).unwrap().bytes_per_second);
-            tries.fold(0.0, f64::max)
+        let start = Instant::now();
+        let read = |rounds: &[(u64, u64)]| {
+            let at = |second| start + Duration::from_secs(second);
+            Read { spans: rounds.iter().map(|(from, to)| (at(*from), at(*to))).collect(), waited: 0.0 }
         };
-        let (one, many) = (read(cores), read(cores * 8));
-        assert!(many < one * 1.6, "{many} of {one}");
+        for (name, threads, expected) in [
+            ("one thread", vec![read(&[(0, 1)])], 100.0),
+            ("two cores at once", vec![read(&[(0, 1)]), read(&[(0, 1)])], 200.0),
+            ("one core in turns", vec![read(&[(0, 1)]), read(&[(1, 2)])], 100.0),
+            ("one begins later", vec![read(&[(0, 2)]), read(&[(1, 3)])], 200.0 / 3.0),
+            ("the best round", vec![read(&[(0, 4), (4, 5)]), read(&[(0, 4), (4, 6)])], 100.0),
+            ("a round that one lacks", vec![read(&[(0, 4), (4, 5)]), read(&[(0, 4)])], 50.0),
+            ("no thread", vec![], 0.0),
+        ] {
+            let found = best_rate(&threads, 100);
+            assert!((found - expected).abs() < 1e-9, "{name}: {found} instead of {expected}");
+        }
     }
 
     #[test]

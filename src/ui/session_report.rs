@@ -182,7 +182,7 @@ fn engine(lines: &mut Lines, domain: &Domain, session: &Session, remote: &Remote
     lines.text("KV cache", told(reading.kv_cache.map(|used| format!("{used} in use"))));
     let rate = |rate: Option<f64>, count: Option<f64>| match (rate, count) {
         (Some(rate), _) => format!("{} tok/s", digits(rate)),
-        // It was asked once, or was started anew.
+        // It was asked once, or was restarted.
         (None, Some(_)) => "—".to_owned(),
         (None, None) => "not reported".to_owned(),
     };

@@ -20,7 +20,7 @@ pub struct SuiteView {
     pub marks: Marks<PathBuf>,
     /// Those that are to run once the one that runs is over.
     pub queue: VecDeque<Arc<SuiteFile>>,
-    /// Whether the next one was asked for and has not begun.
+    /// Whether the next one was asked for and has not started.
     pub(super) is_starting: bool,
     /// Whether one is being picked while the result of another is there.
     pub picks: bool,

@@ -80,7 +80,7 @@ pub struct EngineMetrics {
     pub generation_rate: Option<f64>,
 }
 
-/// Tokens per second between two counts. A count that has fallen is that of an engine which was started anew: how much it did
+/// Tokens per second between two counts. A count that has fallen is that of an engine which was restarted: how much it did
 /// in between is unknown.
 fn rate(before: Option<f64>, now: Option<f64>, after: Option<Duration>) -> Option<f64> {
     let (new, seconds) = (now? - before?, after?.as_secs_f64());

@@ -60,7 +60,7 @@ pub struct Domain {
     pub machine: Machine,
     /// The other machines, in the order of their names.
     pub machines: Vec<RemoteMachine>,
-    /// What the engines of other programs told of themselves of late, in the order of their names.
+    /// What the engines of other programs reported of late, in the order of their names.
     pub engines: Vec<EngineMetrics>,
     /// Where its energy goes.
     pub attribution: Attribution,
@@ -215,7 +215,7 @@ impl Domain {
         machine.sessions.iter().find(|session| session.model == id && session.phase != "failed")
     }
 
-    /// What the engine of another program that runs a session told of itself; `None` where nothing is known, or it runs here.
+    /// What the engine of another program that runs a session reported; `None` where nothing is known, or it runs here.
     pub fn engine_of(&self, session: &Session) -> Option<&EngineMetrics> {
         let remote = session.model.remote.as_ref()?;
         self.engines.iter().find(|engine| engine.engine == remote.engine)

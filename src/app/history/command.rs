@@ -8,7 +8,7 @@ use domain::record::{Filter, Page, Record};
 /// What the history is asked.
 #[derive(Debug)]
 pub(in crate::app) enum HistoryCommand {
-    /// Keep a record; for each of its figures the earlier ones are told. `draft` is what it was while it was made.
+    /// Keep a record; for each of its figures the earlier ones are reported. `draft` is what it was while it was made.
     Keep { ask: u64, record: Box<Record>, draft: Option<u64> },
     /// Write down what there is of a record so far.
     Draft { draft: u64, record: Box<Record> },

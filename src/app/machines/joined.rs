@@ -122,7 +122,7 @@ impl Joined {
                 }
             }
         }
-        // What it still waits for is nobody's any more.
+        // What it still waits for is no one's any more.
         for id in std::mem::take(&mut self.open).into_keys() {
             self.give(&link, (None, What::CancelRequest(id)));
         }
@@ -177,7 +177,7 @@ impl Joined {
                 let hint = Some("start the model there".to_owned());
                 self.fail(Some(id), FailureKind::Request, reason, hint);
             }
-            // The server gives threads, and decides what it caches; its answers wait for nobody's credits.
+            // The server gives threads, and decides what it caches; its answers wait for no one's credits.
             Request::Threads { .. } | Request::ClearCache | Request::Continue { .. } | Request::Shutdown => {}
         }
         None

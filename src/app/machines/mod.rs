@@ -58,7 +58,7 @@ impl Links {
         Self { by_name: BTreeMap::new(), sender, news }
     }
 
-    /// Connect to a machine, and again whenever the connection is lost. It is told of by events; its sensors are read with this
+    /// Connect to a machine, and again whenever the connection is lost. Events report on it; its sensors are read with this
     /// time between two samples.
     pub(super) fn connect(&mut self, name: &str, machine: &Machine, interval: Duration, clock: Clock) {
         if self.by_name.contains_key(name) {

@@ -208,7 +208,7 @@ async fn read(
         }
         let Ok(line) = serde_json::from_slice::<Line>(&line) else { continue };
         if let Some(hello) = line.hello {
-            // Sessions are told in every version.
+            // Sessions are reported in every version.
             if let Some(differs) = hello.difference(name).filter(|_| wants != Wants::Sessions) {
                 return Some(Err(differs));
             }

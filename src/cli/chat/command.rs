@@ -133,7 +133,7 @@ fn quoted(kind: Kind, rest: &str, whole: impl FnOnce(String) -> Line) -> Line {
     }
 }
 
-/// What stands before the quotation marks that close a text, where the line ends with them.
+/// What precedes the quotation marks that close a text, where the line ends with them.
 pub(super) fn closed(line: &str) -> Option<&str> {
     line.trim_end().strip_suffix(QUOTES)
 }

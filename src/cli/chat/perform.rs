@@ -140,7 +140,7 @@ impl Running<'_> {
         });
         match found.await {
             Ok(Ok(model)) => self.change_model(&model).await,
-            // Why there is none was told.
+            // Why there is none was reported.
             Ok(Err(_)) => Ok(()),
             Err(error) => Err(Failure::new(Exit::Failed, error.to_string())),
         }

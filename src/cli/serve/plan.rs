@@ -76,6 +76,10 @@ fn find(domain: &Domain, name: &str) -> Result<(Arc<Model>, SessionSettings), Fa
         let settings = target.alias.map_or(session, |(_, alias)| alias.over(session));
         return Ok((Arc::clone(target.model), settings));
     }
+    // Of engines elsewhere as well, by a part of the name.
+    if let Ok(model) = library::resolve::resolve(&domain.library.models, name) {
+        return Ok((model, session));
+    }
     let found = library::find(name, &domain.settings.library, &library::Env::read());
     let model =
         found.map_err(|error| Failure::new(Exit::NotFound, error.to_string()).or_hint(error.hint().as_deref()))?;

@@ -153,7 +153,7 @@ pub(in crate::cli) struct ModelView<'a> {
     /// `gguf`, `safetensors`, `mlx`, `gptq`, `awq` or `fp8`.
     format: Format,
     files: Vec<FileView<'a>>,
-    /// What stands beside the weights.
+    /// The model card, with the facts read from it.
     card: Option<&'a Card>,
     /// The same model in other places.
     also: Vec<PlaceView<'a>>,

@@ -250,7 +250,7 @@ fn rows(results: &Results, by: Cost) -> Vec<Vec<String>> {
             or_dash(tally.joules.map(|joules| joules.text(""))),
             digits(tally.seconds),
             format!("{:.0}", asked.tokens()),
-            Bytes(tally.memory).to_string(),
+            or_dash(tally.known_memory().map(Bytes)),
         ]
     };
     tallies.iter().zip(&results.answered).enumerate().map(row).collect()

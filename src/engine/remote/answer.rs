@@ -85,7 +85,7 @@ pub(super) async fn answer(
 
 /// Have an engine answer, and give its figures alone.
 pub(super) async fn timed(client: &Client, question: &Question, generate: &Generate) -> Result<Counters, RemoteError> {
-    // Nobody reads along.
+    // No one reads along.
     let (news, _) = mpsc::channel(1);
     let mut answer = Answer::new(generate);
     answer.read(WorkerId(0), client, question, &news).await?;

@@ -127,7 +127,7 @@ impl Engines {
                 let known = Known { client: client.clone(), is_doubtful: false };
                 self.known.insert(access.name.clone(), known);
             }
-            // A key that is refused is read anew.
+            // A key that is refused is read again.
             Err(error) if !access.is_discovered && !matches!(error.status, Some(401 | 403)) => {
                 if let Some(known) = self.known.get_mut(&access.name) {
                     known.is_doubtful = true;
@@ -237,7 +237,7 @@ async fn ask(access: &Access, known: Option<Known>) -> Answer {
                 _ => access.name.clone(),
             };
             let mut client = client.of_kind(kind).named(name);
-            // Nobody else is asked for what he does not have.
+            // No other one is asked for what it does not have.
             client.is_taffrail = matches!(kind, EngineKind::Ollama | EngineKind::LlamaServer) && is_own(&client).await;
             client
         }

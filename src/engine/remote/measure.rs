@@ -159,7 +159,7 @@ fn prompt(measure: Measure, all: &[Counters]) -> Result<Measured, RemoteError> {
     let most = |of: fn(&Counters) -> Option<u64>| all.iter().map(of).collect::<Option<Vec<_>>>()?.into_iter().max();
     let Some(ttft) = most(|one| one.ttft_us) else { return Err(RemoteError::new("it answered nothing")) };
     let own = most(|one| Some(one.prompt_us).filter(|micros| *micros > 0));
-    // The times of several prompts overlap in a way that nobody tells.
+    // The times of several prompts overlap in a way that no one tells.
     let micros = own.filter(|_| all.len() == 1).unwrap_or(ttft);
     Ok(Measured {
         id: measure.id,

@@ -248,7 +248,7 @@ pub(super) fn with_slots(told: EngineReading, slots: Option<Slots>) -> EngineRea
 
 pub(super) fn ollama(ps: &Value) -> EngineReading {
     let models = ps.get("models").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let size = |model: &Value| model.get("size").and_then(Value::as_u64);
+    let size = |model: &Value| model.get("size").and_then(Value::as_u64).filter(|size| *size > 0);
     let memory: Option<Vec<u64>> = models.iter().map(size).collect();
     // What is nothing is left out by some versions.
     let gpu = models.iter().map(|model| model.get("size_vram").and_then(Value::as_u64).unwrap_or(0));

@@ -37,7 +37,7 @@ pub(super) fn read<const N: usize>(text: &str, names: [&str; N]) -> [Option<Seri
     found
 }
 
-/// The labels and what stands behind them. A label's value may hold braces and escaped quotes.
+/// The labels and what follows them. A label's value may hold braces and escaped quotes.
 fn split_labels(text: &str) -> (&str, &str) {
     let Some(rest) = text.strip_prefix('{') else { return ("", text) };
     let (mut is_quoted, mut is_escaped) = (false, false);

@@ -49,7 +49,7 @@ impl Wanted {
     }
 }
 
-/// Ask all engines until nobody listens.
+/// Ask all engines until no one listens.
 pub async fn watch(settings: Settings, wanted: watch::Receiver<Wanted>, news: mpsc::Sender<LibraryEvent>) {
     let mut watcher = Watcher { settings, wanted, news, engines: Engines::default(), pollers: HashMap::new() };
     let mut n_before = 0;

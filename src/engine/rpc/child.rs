@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// How long the end of a process whose connection has ended is waited for.
 const END: Duration = Duration::from_millis(200);
 
-/// How long a process may stand still before its client is let go.
+/// How long a process may stay suspended before its client is let go.
 const STOPPED: Duration = Duration::from_secs(8);
 
 /// The longest line of it that is read, bytes.

@@ -24,7 +24,7 @@ type Shared = Arc<Turn<Option<Submitted>>>;
 
 #[derive(Debug)]
 struct Submitted {
-    /// Tasks that nobody has taken yet.
+    /// Tasks that no one has taken yet.
     left: VecDeque<Held>,
     /// Why there are fewer than workers.
     error: Option<StartError>,
@@ -58,7 +58,7 @@ impl Arrays {
         submitted.left.pop_front().ok_or_else(|| submitted.error.clone().unwrap_or_else(nothing))
     }
 
-    /// Cancel the tasks that nobody has come for.
+    /// Cancel the tasks that no one has come for.
     async fn give_up(&self, id: u64) {
         let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let Some(shared) = shared else { return };

@@ -221,7 +221,7 @@ async fn adopt(
     (held, None)
 }
 
-/// Remove what is left of jobs that have ended and that nobody came back for.
+/// Remove what is left of jobs that have ended and that no one came back for.
 async fn sweep(root: PathBuf, queue: Queue) {
     for (path, record) in folder::all(&root) {
         let Some(id) = record.id() else { continue };

@@ -125,7 +125,7 @@ impl Folder {
         let lock = lock(&path)?.ok_or_else(|| io::Error::other("its lock is taken"))?;
         let folder = Self { path, _lock: lock };
         folder.write(record)?;
-        // The last argument is a folder, or what stands before the number of each task's.
+        // The last argument is a folder, or what precedes the number of each task's.
         let script = b"#!/bin/sh\nexec \"$@\"${SLURM_ARRAY_TASK_ID:+-$SLURM_ARRAY_TASK_ID}\n";
         atomic_file::replace_private(&folder.path.join(SCRIPT), script)?;
         Ok(folder)
@@ -136,7 +136,7 @@ impl Folder {
         atomic_file::replace_private(&self.path.join(JOB), &serde_json::to_vec(record)?)
     }
 
-    /// The folder of a job that nobody looks after and that has ended; `None` where somebody does.
+    /// The folder of a job that no one looks after and that has ended; `None` where someone does.
     pub(super) fn forsaken(path: &Path) -> Option<(Self, Record)> {
         let record = read_record(path).ok()?;
         let lock = lock(path).ok()??;
@@ -204,7 +204,7 @@ pub(super) fn is_old(path: &Path) -> bool {
     changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > OLD))
 }
 
-/// All folders of jobs with their records, somebody's or nobody's.
+/// All folders of jobs with their records, someone's or no one's.
 pub(super) fn all(root: &Path) -> Vec<(PathBuf, Record)> {
     folders(root).filter_map(|path| read_record(&path).ok().map(|record| (path, record))).collect()
 }

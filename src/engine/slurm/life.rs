@@ -32,7 +32,7 @@ const START_LIMIT: Duration = Duration::from_mins(5);
 /// Answers of Slurm that fail in a row, before the job is given up: a controller that restarts takes a minute.
 const MAX_FAILED_POLLS: u32 = 20;
 
-/// How often the connection to a worker may be lost and made again, beside the times that its job was put back into the queue.
+/// How often the connection to a worker may be lost and made again, apart from the times that its job was put back into the queue.
 const MAX_LOST: u32 = 20;
 
 /// Looks into the queue, a second apart, before a connection that is lost while the job runs is called the network's fault: Slurm

@@ -29,7 +29,7 @@ use crate::engine::program::Program;
 use crate::engine::{process, supervise};
 
 /// Connections that prove themselves at once. Where there are more, the oldest is ended: who knows the token needs a moment,
-/// and nobody keeps others out by connections that say nothing.
+/// and no one keeps others out by connections that say nothing.
 const MAX_PROVING: usize = 16;
 
 /// Frames that wait to be written to who is connected, and requests that wait for the worker.

@@ -42,7 +42,7 @@ pub(super) enum State {
     Pending(String),
     /// It has its node.
     Runs,
-    /// It has its node, and stands still there.
+    /// It has its node, and is suspended there.
     Suspended,
     /// It has ended: a state in Slurm's word, with the reason where there is one.
     Ended(String, String),

@@ -245,7 +245,7 @@ fn model_cells<'a>(
         text(known(format!("{:.0}–{:.0} %", low * 100.0, high * 100.0))),
         text(or_dash(tally.joules.map(Graded::brief))),
         text(known(digits(tally.seconds))),
-        text(known(Bytes(tally.memory).to_string())),
+        text(known(or_dash(tally.known_memory().map(Bytes)))),
     ];
     TableRow { cells, instead: None }
 }

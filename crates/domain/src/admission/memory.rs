@@ -129,7 +129,7 @@ pub fn free_memory_on(domain: &Domain, machine: Option<&str>) -> Option<Free> {
     Some(Free { free, available, promised, others, reserve })
 }
 
-/// Whether one more session fits on a machine. Where another one's sensors have not told, its worker will.
+/// Whether one more session fits on a machine. Where another one's sensors have not been read, its worker decides.
 pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) -> Result<(), AdmissionError> {
     let Some(memory) = free_memory_on(domain, machine) else { return Ok(()) };
     let Free { free, available, promised, others, reserve } = memory;

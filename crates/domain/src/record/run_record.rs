@@ -131,7 +131,9 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
 }
 
 fn memory_use(domain: &Domain, session: &Session) -> MemoryUse {
-    let devices = session.loaded.as_ref().map(|loaded| &loaded.ledger.devices);
+    // What an engine elsewhere takes is not reported, and not nothing.
+    let loaded = session.loaded.as_ref().filter(|_| session.model.remote.is_none());
+    let devices = loaded.map(|loaded| &loaded.ledger.devices);
     let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
     MemoryUse {
         weights: sum(|device| device.weights),

@@ -86,7 +86,7 @@ pub enum JobState {
     },
     /// It was given its node, and its worker is not connected yet.
     Starting,
-    /// It has its node, and stands still there until Slurm resumes it.
+    /// It has its node, and is suspended there until Slurm resumes it.
     Suspended,
     /// Its worker is connected.
     Running,

@@ -1,4 +1,4 @@
-//! What is told of a session to those who see it from elsewhere: commands that look, and other machines.
+//! What is reported of a session to those who see it from elsewhere: commands that look, and other machines.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::{Phase, Session};
 use crate::moment::Moment;
 use crate::units::Bytes;
 
-/// What is told of a session. Every version reads it: what a later one adds is passed over, and what an earlier one lacks is
+/// What is reported of a session. Every version reads it: what a later one adds is passed over, and what an earlier one lacks is
 /// unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -34,7 +34,7 @@ pub struct SessionStatus {
 }
 
 impl SessionStatus {
-    /// What is told of a session now.
+    /// What is reported of a session now.
     pub fn of(session: &Session, now: Moment) -> Self {
         let phase = match &session.phase {
             _ if session.is_busy() => "busy",

@@ -18,7 +18,7 @@ pub struct Slurm {
     pub gpus: Option<u32>,
     /// Jobs that a suite spreads its prompts over.
     pub suite_jobs: u32,
-    /// How often a job may be put back into the queue after it has begun; 0 has Slurm put none back.
+    /// How often a job may be put back into the queue after it has started; 0 has Slurm put none back.
     pub max_requeues: u32,
     /// How long a job may wait for its turn, before it is cancelled; `None` waits for as long as it takes.
     pub max_pending: Option<Duration>,

@@ -15,7 +15,7 @@ pub(super) fn on_news(domain: &mut Domain, news: EngineNews) {
     }
 }
 
-/// Drop what is old: nobody asks any more.
+/// Drop what is old: no one asks any more.
 pub(super) fn drop_stale(domain: &mut Domain) {
     let now = domain.now.uptime;
     domain.engines.retain(|engine| now.saturating_sub(engine.at.uptime) < EngineMetrics::STALE);

@@ -201,7 +201,7 @@ pub(super) fn leave(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
     job.id.filter(|_| job.is_own).map_or_else(Vec::new, |id| session::stop_one(domain, id))
 }
 
-/// Whether a job's session, which was stopped, takes no memory for it any more. One that somebody restarted meanwhile is his.
+/// Whether a job's session, which was stopped, takes no memory for it any more. One that was restarted meanwhile keeps its own.
 pub(super) fn has_left(domain: &Domain, job: &JobSession) -> bool {
     let session = job.id.filter(|_| job.is_own).and_then(|id| domain.session(id));
     session.is_none_or(|session| session.phase != Phase::Stopping)

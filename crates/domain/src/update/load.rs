@@ -10,7 +10,7 @@ use crate::settings::{RpcServers, SessionSettings};
 pub(super) fn load(model: &Model, settings: &SessionSettings, servers: &RpcServers, n_threads: u32) -> Load {
     Load {
         path: model.path().cloned().unwrap_or_default(),
-        // An engine elsewhere has a context of its own, and would load its model anew for another one.
+        // An engine elsewhere has a context of its own, and would load its model again for another one.
         n_ctx: if model.remote.is_some() && !settings.is_context_chosen.0 { 0 } else { settings.context },
         n_batch: settings.batch,
         n_ubatch: settings.ubatch.min(settings.batch),

@@ -319,7 +319,7 @@ fn too_long_for_race(session: &Session) -> String {
 }
 
 /// What a worker on another machine counts, with the time to the first token that whoever asks here waits for: the worker's
-/// own, which stands beside it, has no network in it.
+/// own, which is shown next to it, has no network in it.
 fn with_network(request: &Request, counters: wire::Counters, now: Moment) -> wire::Counters {
     let Some(own) = counters.ttft_us else { return counters };
     let known = request.figures.counters.ttft_us;

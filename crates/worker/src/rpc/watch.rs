@@ -1,7 +1,7 @@
 //! The end of the connection to a server, noticed while nothing is asked of it.
 //!
 //! llama.cpp looks at its connection when it computes, and aborts the process if it is gone. A model that waits for its next
-//! prompt would show as ready for as long as nobody asks. So a thread waits for the other end to hang up.
+//! prompt would show as ready for as long as no one asks. So a thread waits for the other end to hang up.
 
 use std::net::SocketAddrV4;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(connections(address).len(), 1);
         let mut known = Vec::new();
         assert!(!has_ended(address, &mut known));
-        // Bytes that nobody has read end it by a reset.
+        // Bytes that no one has read end it by a reset.
         (&client).write_all(b"asked").unwrap();
         drop(server);
         assert!(has_ended(address, &mut known));

@@ -95,7 +95,7 @@ impl Results {
                 joules_range: tally.joules.and_then(Graded::range),
                 seconds_per_answer: Some(tally.seconds),
                 tokens_per_answer: Some(answered.tokens()),
-                memory: Some(tally.memory),
+                memory: tally.known_memory(),
                 answers: answered.answers.clone(),
                 name: tally.name,
             }

@@ -40,6 +40,11 @@ impl Tally {
         if self.n == 0 { 0.0 } else { self.passed as f64 / self.n as f64 }
     }
 
+    /// Bytes in memory; `None` where they are not reported, as by an engine elsewhere.
+    pub fn known_memory(&self) -> Option<u64> {
+        Some(self.memory).filter(|memory| *memory > 0)
+    }
+
     /// What it costs; `None` where that is not known, as of one that has answered nothing.
     pub fn cost(&self, by: Cost) -> Option<f64> {
         if self.n == 0 {
@@ -48,7 +53,7 @@ impl Tally {
         match by {
             Cost::Energy => self.joules.map(|joules| joules.value),
             Cost::Time => Some(self.seconds),
-            Cost::Memory => Some(self.memory as f64),
+            Cost::Memory => self.known_memory().map(|memory| memory as f64),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn needs(domain: &Domain, plan: &Plan, cells: &[TestCase], models: &[
             .map(|memory| memory.free)
             .filter(|_| plan.settings.on.is_here())
     };
-    // What can't be measured keeps nobody from measuring the rest.
+    // What can't be measured keeps no one from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Needed)| match (
         free(needed).filter(|free| needed.here > *free),
         &needed.no_room,
