@@ -9,6 +9,9 @@ use wire::{CacheType, Event, FlashAttention, Generate, Load, Prompt, Request, Sa
 /// How threads wait, as for the peers: with spinning ones the figures are those of whatever else runs.
 pub(crate) const WAIT_POLICY: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 
+/// What a supervisor sets as well.
+const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// A worker without a supervisor.
 pub(crate) struct Worker {
     child: Child,
@@ -20,7 +23,7 @@ impl Worker {
     pub(crate) fn load(load: Load) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
         command.arg("worker").env("GGML_NO_BACKTRACE", "1").stderr(Stdio::null());
-        command.env(WAIT_POLICY.0, WAIT_POLICY.1);
+        command.env(WAIT_POLICY.0, WAIT_POLICY.1).env(HUGE_PAGES.0, HUGE_PAGES.1);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut worker = Self { child, input, output };

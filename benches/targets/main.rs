@@ -30,6 +30,8 @@ mod make_stores;
 #[cfg(unix)]
 mod monitors;
 #[cfg(unix)]
+mod polling;
+#[cfg(unix)]
 mod race;
 #[cfg(unix)]
 #[path = "../../tests/program/real_vocabulary.rs"]
@@ -76,6 +78,7 @@ const GROUPS: &[Group] = &[
     ("attach", true, attach::measure),
     ("monitors", false, monitors::idle),
     ("sampling", false, monitors::sampling),
+    ("polling", false, polling::measure),
     ("keypress", true, terminal::keypress),
     ("race-keypress", true, race::keypress),
     ("race-whole", true, race::whole),

@@ -87,8 +87,8 @@ impl Serving {
                 let _ = reply.send(app.command(what));
             }
             Wanted::Call(Call::Read(read)) => read(&app.state().domain),
-            Wanted::Call(Call::Ask(asked, events, reply)) => {
-                let asked = ask(app, *asked);
+            Wanted::Call(Call::Ask(make, events, reply)) => {
+                let asked = make(&app.state().domain).and_then(|asked| ask(app, asked));
                 if let Ok(request) = &asked {
                     self.follow(*request, events);
                 }

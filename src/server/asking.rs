@@ -1,10 +1,10 @@
 //! From a model's name and what is to be generated to an answer.
 
-use domain::alias;
 use domain::ask::{Api, Asker, Generation, Priority};
 use domain::command::Refused;
 use domain::keep_alive::KeepAlive;
 use domain::settings::{Chosen, SessionSettings};
+use domain::{Domain, alias};
 
 use super::energy::Wanted;
 use super::error::Result;
@@ -40,7 +40,7 @@ impl Shared {
     pub(super) async fn ask(&self, served: &Served, generation: Generation, asking: &Asking) -> Result<Answer> {
         let (name, asking) = (served.name.clone(), asking.clone());
         let meter = Meter::new(&self.handle, asking.energy);
-        let ask = self.handle.read(move |domain| {
+        let make = move |domain: &Domain| {
             let target = alias::resolve(domain, &name)?;
             let mut ask = target.ask(domain, generation, asking.asker, Priority::Interactive, asking.keep_alive);
             if let Some(context) = asking.context {
@@ -48,9 +48,8 @@ impl Shared {
                 ask.settings = Some(Box::new(with_context(settings, context)));
             }
             Ok::<_, Refused>(ask)
-        });
-        let ask = ask.await??;
-        let mut answer = self.handle.ask(ask).await?;
+        };
+        let mut answer = self.handle.ask(make).await?;
         answer.meter = meter;
         Ok(answer)
     }

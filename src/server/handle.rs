@@ -31,7 +31,7 @@ pub enum Call {
     /// A command.
     Command(What, oneshot::Sender<Result<Value, Refused>>),
     /// A prompt to be answered: its events go to the sender, the request's id or a refusal to the second.
-    Ask(Box<Ask>, AnswerSender, oneshot::Sender<Result<RequestId, Refused>>),
+    Ask(MakeAsk, AnswerSender, oneshot::Sender<Result<RequestId, Refused>>),
     /// A short job beside answers: what came of it goes to the sender, once.
     Query(Box<Query>, mpsc::Sender<QueryEnd>),
     /// The files of a repository of the hub, `owner/name`, at a revision.
@@ -41,6 +41,9 @@ pub enum Call {
     /// Something that is known.
     Read(Box<dyn FnOnce(&Domain) + Send>),
 }
+
+/// Makes a request of what is known when it is asked.
+pub(crate) type MakeAsk = Box<dyn FnOnce(&Domain) -> Result<Ask, Refused> + Send>;
 
 /// What came of a query, or why it was refused.
 pub type QueryEnd = Result<Result<Box<wire::QueryResult>, QueryError>, Refused>;
@@ -231,10 +234,13 @@ impl Handle {
     }
 
     /// Have a prompt answered.
-    pub async fn ask(&self, ask: Ask) -> Result<Answer, Refused> {
+    pub async fn ask(
+        &self,
+        make: impl FnOnce(&Domain) -> Result<Ask, Refused> + Send + 'static,
+    ) -> Result<Answer, Refused> {
         let (reply, result) = oneshot::channel();
         let (sender, events) = events_channel();
-        self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
+        self.call(Call::Ask(Box::new(make), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
         Ok(Answer { request, meter: None, events })

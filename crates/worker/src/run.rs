@@ -223,7 +223,7 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
             }
             return ExitCode::SUCCESS;
         }
-        if !is_changed {
+        if !is_changed && !scheduler.as_mut().is_some_and(Scheduler::idle) {
             CONTROL.wait_for_change(seen);
         }
     }

@@ -130,6 +130,8 @@ const MIN_KEPT: usize = 32;
 /// The least part of a prompt for which a sequence is taken whose text is kept, where the one that was used longest ago would
 /// lose as much: one of so many tokens.
 const MIN_PART: usize = 8;
+/// The largest state that is copied while nothing is asked, in bytes: a request that comes meanwhile waits for it.
+const MAX_AHEAD: u64 = 16 << 20;
 /// What a file has to save more than memory does, in tokens: reading and checking it takes some milliseconds.
 pub(crate) const MIN_GAIN: usize = 64;
 
@@ -227,9 +229,8 @@ impl<S: State> Choices<S> {
         }
         let saves = |at: usize, n_kept: usize| {
             let tokens = places.get(at).map_or(&[][..], |place| &place.text.tokens);
-            let is_kept = || self.entries.iter().any(|entry| entry.text.tokens.starts_with(tokens));
             let is_worth_it = loses(at, n_kept) > n_kept && tokens.len() >= MIN_KEPT;
-            self.keeps && is_worth_it && !is_kept() && n_bytes(at) > 0
+            self.keeps && is_worth_it && !self.is_kept(tokens) && n_bytes(at) > 0
         };
         if let Some((source, reach)) = other {
             return Some(Choice { place: oldest, saves: saves(oldest, 0), source, reach });
@@ -239,8 +240,37 @@ impl<S: State> Choices<S> {
         Some(Choice { place, saves: saves(place, reach.n_tokens), source: Source::Own, reach })
     }
 
+    /// The sequence whose content is to be kept while nothing is asked, so that the next prompt needn't wait for it; `None`
+    /// where there is none. Each that a prompt could take is kept once, but the one that was used last, which most likely
+    /// goes on. `places` are all sequences, all free.
+    pub(crate) fn ahead(&self, places: &[Place<S>], n_bytes: impl Fn(usize) -> u64) -> Option<usize> {
+        // An empty one is taken first, and nothing is lost by it.
+        if self.budget == 0 || places.iter().any(|place| place.text.tokens.is_empty()) {
+            return None;
+        }
+        let newest = places.iter().map(|place| place.last_used).max()?;
+        let sizes: Vec<u64> = (0..places.len()).map(n_bytes).collect();
+        // Keeping one must not drop the copy of another.
+        if sizes.iter().sum::<u64>() > self.budget / 2 || places.len() > MAX_ENTRIES / 2 {
+            return None;
+        }
+        let candidates = places.iter().zip(&sizes).enumerate().filter(|(_, (place, size))| {
+            let tokens = &place.text.tokens;
+            place.last_used < newest
+                && tokens.len() >= MIN_KEPT
+                && (1..=MAX_AHEAD).contains(*size)
+                && !self.is_kept(tokens)
+        });
+        candidates.min_by_key(|(_, (place, _))| place.last_used).map(|(at, _)| at)
+    }
+
+    /// Whether a state has all of these tokens.
+    pub(crate) fn is_kept(&self, tokens: &[i32]) -> bool {
+        self.entries.iter().any(|entry| entry.text.tokens.starts_with(tokens))
+    }
+
     fn is_kept_or_fits(&self, tokens: &[i32], n_bytes: impl Fn() -> u64) -> bool {
-        self.entries.iter().any(|entry| entry.text.tokens.starts_with(tokens)) || self.fits(n_bytes())
+        self.is_kept(tokens) || self.fits(n_bytes())
     }
 
     /// Whether a state of this size can be kept in memory at all.

@@ -53,10 +53,31 @@ impl World {
         }
     }
 
-    fn choose(&mut self, prompt: &[i32]) -> Option<Choice> {
+    /// Note from which position on each sequence has all.
+    fn note_firsts(&mut self) {
         for (text, held) in self.texts.iter_mut().zip(&self.held) {
             text.first = held.first;
         }
+    }
+
+    /// What is done while nothing is asked; the sequences that were kept.
+    fn idle(&mut self) -> usize {
+        let mut n_kept = 0;
+        loop {
+            let sizes: Vec<u64> = self.held.iter().map(Held::n_bytes).collect();
+            self.note_firsts();
+            let places: Vec<_> = (self.texts.iter().zip(&self.last_used))
+                .map(|(text, last_used)| Place { text, is_free: true, last_used: *last_used })
+                .collect();
+            let Some(at) = self.choices.ahead(&places, |place| sizes[place]) else { return n_kept };
+            self.choices.store(self.texts[at].clone(), Arc::new(self.held[at].clone()));
+            n_kept += 1;
+            assert!(n_kept < self.held.len(), "the same is kept again and again");
+        }
+    }
+
+    fn choose(&mut self, prompt: &[i32]) -> Option<Choice> {
+        self.note_firsts();
         let places: Vec<_> = (self.texts.iter().zip(&self.is_free).zip(&self.last_used))
             .map(|((text, is_free), last_used)| Place { text, is_free: *is_free, last_used: *last_used })
             .collect();
@@ -189,6 +210,9 @@ fn whatever_is_asked_a_prompt_goes_on_from_its_own_beginning() {
             if random.random_bool(0.02) {
                 world.choices.clear();
             }
+            if world.is_free.iter().all(|is_free| *is_free) && random.random_bool(0.5) {
+                world.idle();
+            }
             let conversation = random.random_range(0..5);
             let mut prompt = turn(conversation, random.random_range(1..250));
             if random.random_bool(0.2) {
@@ -285,5 +309,29 @@ fn of_sequences_that_lose_as_much_the_one_that_has_most_of_the_prompt_is_taken()
         world.is_free = vec![true; 2];
         let choice = world.choose(&prompt).unwrap();
         assert_eq!(world.answer(choice, &prompt, 64), expected, "{name}");
+    }
+}
+
+/// Sequences that each have a conversation, the last one used last: how many are kept while nothing is asked, and whether the
+/// next prompt has to keep one first.
+#[test]
+fn what_a_prompt_may_displace_is_kept_while_nothing_is_asked() {
+    for (name, budget, lengths, n_kept, saves) in [
+        ("all but the last", 1000, &[100, 100, 100][..], 2, false),
+        ("one is empty", 1000, &[100, 100, 0], 0, false),
+        ("not all at once would fit", 599, &[100, 100, 100], 0, true),
+        ("nothing is kept at all", 0, &[100, 100], 0, false),
+        ("short ones are read again", 1000, &[25, 100, 100], 1, false),
+        ("a single sequence, which most likely goes on", 1000, &[100], 0, true),
+    ] {
+        let mut world = World::new(Rollback::Anywhere, budget, lengths.len(), Vec::new());
+        for (conversation, n_tokens) in (1..).zip(lengths).filter(|(_, n_tokens)| **n_tokens > 0) {
+            let choice = world.choose(&turn(conversation, *n_tokens)).unwrap();
+            world.answer(choice, &turn(conversation, *n_tokens), 64);
+        }
+        world.is_free.fill(true);
+        assert_eq!(world.idle(), n_kept, "{name}");
+        assert_eq!(world.idle(), 0, "{name}, once more");
+        assert_eq!(world.choose(&[-1; 40]).unwrap().saves, saves, "{name}");
     }
 }

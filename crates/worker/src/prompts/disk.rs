@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use data_encoding::HEXLOWER;
 use wire::KeptPrompts;
 
-use super::file::{self, Contents, Summary};
+use super::file::{self, Contents, Mapped, Summary};
 use crate::note::note;
 
 /// The end of a file's name.
@@ -77,7 +77,7 @@ impl Disk {
         let kept = (at < self.files.len()).then(|| self.files.remove(at))?;
         let tried = kept.path.with_extension(TRIED);
         fs::rename(&kept.path, &tried).ok()?;
-        let contents = File::open(&tried).ok().and_then(|mut file| file::read(&mut file, &self.fingerprint));
+        let contents = File::open(&tried).ok().and_then(|file| file::read(&file, &self.fingerprint));
         let contents = contents.filter(|contents| contents.tokens == kept.summary.tokens);
         let Some(contents) = contents else {
             let _ = fs::remove_file(&tried);
@@ -87,7 +87,7 @@ impl Disk {
     }
 
     /// A state that was tried is sound: it stays, and was used now.
-    pub(crate) fn keep(&mut self, tried: Try) -> Contents {
+    pub(crate) fn keep(&mut self, tried: Try) -> Contents<Mapped> {
         let Try { contents, kept, tried } = tried;
         if let Ok(file) = OpenOptions::new().append(true).open(&tried) {
             let _ = file.set_modified(SystemTime::now());
@@ -153,7 +153,7 @@ impl Disk {
 
 /// A state that is about to be tried.
 pub(crate) struct Try {
-    pub(crate) contents: Contents,
+    pub(crate) contents: Contents<Mapped>,
     kept: Kept,
     tried: PathBuf,
 }

@@ -6,9 +6,11 @@
 //! unless every length adds up to the file's own, the hash is right and the fingerprint is that of the loaded model.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read, Write};
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use memmap2::{Mmap, MmapOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use twox_hash::XxHash3_128;
@@ -21,19 +23,31 @@ const MAX_HEADER: usize = 16 << 10;
 const SUM: usize = 16;
 /// Length of a fingerprint in bytes.
 const FINGERPRINT: usize = 32;
-/// What is read at once, bytes: what the hash has just read stays in the processor's cache.
-const CHUNK: usize = 256 << 10;
 
 /// The state of a prompt.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Contents {
+pub(crate) struct Contents<S = Arc<Vec<u8>>> {
     pub(crate) tokens: Vec<i32>,
     /// The first position that every layer has.
     pub(crate) first: usize,
     /// Logits behind one more token, the last one again: what a restored state must give too.
     pub(crate) logits: Vec<f32>,
-    pub(crate) state: Arc<Vec<u8>>,
+    pub(crate) state: S,
     pub(crate) marks: Vec<MarkContents>,
+}
+
+/// A state within a mapped file: llama.cpp copies it from there, so that it is read once.
+pub(crate) struct Mapped {
+    file: Mmap,
+    range: Range<usize>,
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.file.get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 /// A place to go back to.
@@ -119,76 +133,69 @@ pub(crate) fn write(file: &mut File, contents: &Contents, fingerprint: [u8; FING
     file.write_all(&hash.finish_128().to_le_bytes())
 }
 
-/// Reads a file and hashes what it reads.
-struct Reader<'a> {
-    file: &'a mut File,
-    hash: XxHash3_128,
+/// So many bytes. What is declared has been compared with the file's length before.
+fn bytes(reader: &mut impl Read, length: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // Memory may be bounded.
+    bytes.try_reserve_exact(usize::try_from(length).ok()?).ok()?;
+    let n_read = reader.by_ref().take(length).read_to_end(&mut bytes).ok()?;
+    (n_read as u64 == length).then_some(bytes)
 }
 
-impl Reader<'_> {
-    /// The next bytes. What is declared has been compared with the file's length before.
-    fn bytes(&mut self, length: u64) -> Option<Vec<u8>> {
-        let length = usize::try_from(length).ok()?;
-        let mut bytes = Vec::new();
-        // Memory may be bounded.
-        bytes.try_reserve_exact(length).ok()?;
-        while bytes.len() < length {
-            let (before, most) = (bytes.len(), CHUNK.min(length - bytes.len()));
-            io::Read::take(&mut *self.file, most as u64).read_to_end(&mut bytes).ok().filter(|read| *read > 0)?;
-            self.hash.write(bytes.get(before..)?);
-        }
-        Some(bytes)
-    }
-
-    fn words<T>(&mut self, count: u64, parse: impl Fn([u8; 4]) -> T) -> Option<Vec<T>> {
-        let bytes = self.bytes(count.checked_mul(4)?)?;
-        Some(bytes.as_chunks::<4>().0.iter().map(|word| parse(*word)).collect())
-    }
+fn words<T>(reader: &mut impl Read, count: u64, parse: impl Fn([u8; 4]) -> T) -> Option<Vec<T>> {
+    let bytes = bytes(reader, count.checked_mul(4)?)?;
+    Some(bytes.as_chunks::<4>().0.iter().map(|word| parse(*word)).collect())
 }
 
-/// The header of a file, if it is one of this fingerprint and as long as it says.
-fn header(reader: &mut Reader, fingerprint: &[u8; FINGERPRINT]) -> Option<Header> {
-    let n_file = reader.file.metadata().ok()?.len();
+/// The header of a file of so many bytes, if it is one of this fingerprint and as long as it says.
+fn header(reader: &mut impl Read, n_file: u64, fingerprint: &[u8; FINGERPRINT]) -> Option<Header> {
     let n_magic = (MAGIC.len() + 4) as u64;
     // Before anything is allocated for it.
-    if n_file < n_magic + SUM as u64 || reader.bytes(MAGIC.len() as u64)? != MAGIC {
+    if n_file < n_magic + SUM as u64 || bytes(reader, MAGIC.len() as u64)? != MAGIC {
         return None;
     }
-    let n_header = u32::from_le_bytes(reader.bytes(4)?.try_into().ok()?);
+    let n_header = u32::from_le_bytes(bytes(reader, 4)?.try_into().ok()?);
     if n_header as usize > MAX_HEADER || n_file < n_magic + u64::from(n_header) + SUM as u64 {
         return None;
     }
-    let header: Header = serde_json::from_slice(&reader.bytes(n_header.into())?).ok()?;
+    let header: Header = serde_json::from_slice(&bytes(reader, n_header.into())?).ok()?;
     let n_all = (n_magic + u64::from(n_header) + SUM as u64).checked_add(header.n_body()?)?;
     (n_all == n_file && header.fingerprint == *fingerprint).then_some(header)
 }
 
 /// What a file is of, without its state; `None` where it is none for this fingerprint.
 pub(crate) fn summary(file: &mut File, fingerprint: &[u8; FINGERPRINT]) -> Option<Summary> {
-    let mut reader = Reader { file, hash: XxHash3_128::new() };
-    let header = header(&mut reader, fingerprint)?;
-    let tokens = reader.words(header.n_tokens, i32::from_le_bytes)?;
+    let n_file = file.metadata().ok()?.len();
+    let header = header(file, n_file, fingerprint)?;
+    let tokens = words(file, header.n_tokens, i32::from_le_bytes)?;
     let marks = header.marks.iter().map(|mark| mark.n_tokens as usize).collect();
     Some(Summary { tokens, first: header.first as usize, marks })
 }
 
 /// All of a file; `None` where anything is wrong with it.
-pub(crate) fn read(file: &mut File, fingerprint: &[u8; FINGERPRINT]) -> Option<Contents> {
-    let mut reader = Reader { file, hash: XxHash3_128::new() };
-    let header = header(&mut reader, fingerprint)?;
-    let tokens = reader.words(header.n_tokens, i32::from_le_bytes)?;
-    let logits = reader.words(header.n_logits, f32::from_le_bytes)?;
-    let state = Arc::new(reader.bytes(header.n_state)?);
+pub(crate) fn read(file: &File, fingerprint: &[u8; FINGERPRINT]) -> Option<Contents<Mapped>> {
+    // SAFETY: nothing writes into a file once it has its name: it is replaced or removed as a whole, and its folder is the
+    // user's alone.
+    let file = unsafe { MmapOptions::new().populate().map(file) }.ok()?;
+    let (whole, sum) = file.split_last_chunk::<SUM>()?;
+    let mut rest = whole;
+    let header = header(&mut rest, file.len() as u64, fingerprint)?;
+    // Before anything else of it is believed.
+    if XxHash3_128::oneshot(whole) != u128::from_le_bytes(*sum) {
+        return None;
+    }
+    let tokens = words(&mut rest, header.n_tokens, i32::from_le_bytes)?;
+    let logits = words(&mut rest, header.n_logits, f32::from_le_bytes)?;
+    let begin = whole.len() - rest.len();
+    let state = rest.split_off(..usize::try_from(header.n_state).ok()?)?;
+    let range = begin..begin + state.len();
     let mut marks = Vec::with_capacity(header.marks.len());
     for mark in &header.marks {
-        let state = Arc::new(reader.bytes(mark.n_state)?);
+        let state = Arc::new(bytes(&mut rest, mark.n_state)?);
         marks.push(MarkContents { n_tokens: mark.n_tokens as usize, state });
     }
-    let Reader { file, hash } = reader;
-    let mut sum = [0; SUM];
-    file.read_exact(&mut sum).ok()?;
-    let is_right = hash.finish_128() == u128::from_le_bytes(sum);
-    is_right.then_some(Contents { tokens, first: header.first as usize, logits, state, marks })
+    let first = header.first as usize;
+    Some(Contents { tokens, first, logits, state: Mapped { file, range }, marks })
 }
 
 #[cfg(test)]
@@ -221,8 +228,8 @@ mod tests {
     fn reads(bytes: &[u8], fingerprint: &[u8; FINGERPRINT]) -> Option<Contents> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        read(&mut file, fingerprint)
+        let Contents { tokens, first, logits, state, marks } = read(&file, fingerprint)?;
+        Some(Contents { tokens, first, logits, state: Arc::new(state.to_vec()), marks })
     }
 
     #[test]

@@ -16,7 +16,7 @@ use wire::Load;
 
 use self::choice::{Choices, MIN_GAIN, Mark, Place, Reach, Source, State};
 use self::disk::{Disk, Try};
-use self::file::{Contents, MarkContents, Summary};
+use self::file::{Contents, Mapped, MarkContents, Summary};
 use crate::backend;
 use crate::engine::{Engine, Rollback};
 
@@ -136,6 +136,21 @@ impl Prompts {
             return;
         }
         self.choices.store(kept, state);
+    }
+
+    /// Keep one sequence's content while nothing is asked; `false` where none is left to keep. With files it waits for the
+    /// prompt that needs the place: writing one decodes a token.
+    pub(crate) fn save_ahead(&mut self, engine: &mut Engine, slots: &[Slot]) -> bool {
+        if self.disk.is_some() || !slots.iter().all(|slot| slot.is_free) {
+            return false;
+        }
+        let places: Vec<_> = slots.iter().map(Place::from).collect();
+        let n_bytes = |place: usize| slots.get(place).map_or(0, |slot| engine.state_size(slot.number));
+        let Some(slot) = self.choices.ahead(&places, n_bytes).and_then(|place| slots.get(place)) else { return false };
+        let Some(state) = engine.state(slot.number, false) else { return false };
+        let kept = Text { first: self.first_of_state(slot.text), ..slot.text.clone() };
+        self.choices.store(kept, Arc::new(state));
+        self.choices.is_kept(&slot.text.tokens)
     }
 
     /// The first position from which a restored state can be cut: llama.cpp leaves out of a copy what the window does not
@@ -258,7 +273,7 @@ fn probe(engine: &mut Engine, number: u32, tokens: &[i32]) -> Option<Vec<f32>> {
 }
 
 /// Whether a state gives the logits that it gave when it was written. The sequence then holds it.
-fn proves_true(engine: &mut Engine, number: u32, contents: &Contents, rollback: Rollback) -> bool {
+fn proves_true(engine: &mut Engine, number: u32, contents: &Contents<Mapped>, rollback: Rollback) -> bool {
     let n_tokens = contents.tokens.len();
     let set =
         |engine: &mut Engine| engine.set_state(number, &contents.state, false) && engine.n_past(number) == n_tokens;

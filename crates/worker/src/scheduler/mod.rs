@@ -143,6 +143,11 @@ impl Scheduler {
         self.prompts.finish(&mut self.session.engine, &mut slots(&mut self.sequences));
     }
 
+    /// Use the time in which nothing is asked; `false` where nothing is left to do.
+    pub(crate) fn idle(&mut self) -> bool {
+        self.prompts.save_ahead(&mut self.session.engine, &slots(&mut self.sequences))
+    }
+
     /// Do what can be done now; `false` where nothing can be until something changes.
     pub(crate) fn step(&mut self) -> bool {
         let mut is_changed = self.step_query();
