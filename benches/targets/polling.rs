@@ -32,10 +32,9 @@ pub(crate) fn measure(_: &Given) {
             .map(|(at, port)| format!("[remote.engine{at}]\nurl = \"http://127.0.0.1:{port}\"\nkind = \"vllm\"\n"));
         home.write("config/taffrail/config.toml", tables.collect::<String>());
         let terminal = Terminal::open(&home, 120, 40);
-        terminal.see("models");
+        terminal.see(&format!("{} models", 2 + if has_engines { ANSWERING } else { 0 }));
         (home, terminal)
     });
-    with.1.see("engine8");
     watch(Duration::from_secs(10));
     let used = || {
         [&with, &without]

@@ -132,6 +132,8 @@ const MIN_KEPT: usize = 32;
 const MIN_PART: usize = 8;
 /// The largest state that is copied while nothing is asked, in bytes: a request that comes meanwhile waits for it.
 const MAX_AHEAD: u64 = 16 << 20;
+/// Tokens whose attention ggml computes together, from as many on; fewer are computed in another order.
+const TILE: usize = 64;
 /// What a file has to save more than memory does, in tokens: reading and checking it takes some milliseconds.
 pub(crate) const MIN_GAIN: usize = 64;
 
@@ -227,17 +229,52 @@ impl<S: State> Choices<S> {
                 (best, other) = (reach.n_tokens, Some((Source::Disk(at), reach)));
             }
         }
-        let saves = |at: usize, n_kept: usize| {
-            let tokens = places.get(at).map_or(&[][..], |place| &place.text.tokens);
-            let is_worth_it = loses(at, n_kept) > n_kept && tokens.len() >= MIN_KEPT;
-            self.keeps && is_worth_it && !self.is_kept(tokens) && n_bytes(at) > 0
-        };
+        let saves = |at: usize, n_kept: usize| self.saves(places, at, n_kept, || n_bytes(at));
         if let Some((source, reach)) = other {
             return Some(Choice { place: oldest, saves: saves(oldest, 0), source, reach });
         }
         let place = own.map_or(oldest, |(.., at)| at);
         let reach = places.get(place).map(|place| self.reach_of(place.text, prompt)).unwrap_or_default();
         Some(Choice { place, saves: saves(place, reach.n_tokens), source: Source::Own, reach })
+    }
+
+    /// Whether what a sequence holds is kept before a prompt goes on from so many tokens of it.
+    fn saves(&self, places: &[Place<S>], at: usize, n_kept: usize, n_bytes: impl Fn() -> u64) -> bool {
+        let tokens = places.get(at).map_or(&[][..], |place| &place.text.tokens);
+        let is_worth_it = tokens.len() > 2 * n_kept && tokens.len() >= MIN_KEPT;
+        self.keeps && is_worth_it && !self.is_kept(tokens) && n_bytes() > 0
+    }
+
+    /// The free sequence for a prompt that goes on from nothing that any of them holds, and whether its content is kept first.
+    pub(crate) fn room(&self, places: &[Place<S>], n_bytes: impl Fn(usize) -> u64) -> Option<(usize, bool)> {
+        let free = places.iter().enumerate().filter(|(_, place)| place.is_free);
+        let (oldest, _) = free.min_by_key(|(_, place)| place.last_used)?;
+        Some((oldest, self.saves(places, oldest, 0, || n_bytes(oldest))))
+    }
+
+    /// How many tokens a prompt takes over from a request that still runs, whose text begins with these tokens, where it could
+    /// go on from so many otherwise; `None` where that is not worth it.
+    ///
+    /// The answer must not depend on who else asks. So the rest is computed as in the chunks of `n_chunk` tokens that the prompt
+    /// would be read in alone: it begins where one of them does, or within one at a multiple of [`TILE`] from its beginning and
+    /// from its end.
+    pub(crate) fn shared(
+        &self,
+        tokens: impl Iterator<Item = i32>,
+        prompt: &[i32],
+        n_otherwise: usize,
+        n_chunk: usize,
+    ) -> Option<usize> {
+        if self.rollback != Rollback::Anywhere || self.budget == 0 {
+            return None;
+        }
+        let n_alike = prompt.iter().zip(tokens).take_while(|(new, old)| **new == *old).count();
+        let n_alike = n_alike.min(prompt.len().saturating_sub(1));
+        let chunk = n_alike / n_chunk * n_chunk;
+        let end = prompt.len().min(chunk + n_chunk);
+        let inside = n_alike.min(end.saturating_sub(TILE)).saturating_sub(chunk);
+        let n_shared = chunk + inside / TILE * TILE;
+        (n_shared >= n_otherwise + MIN_GAIN).then_some(n_shared)
     }
 
     /// The sequence whose content is to be kept while nothing is asked, so that the next prompt needn't wait for it; `None`

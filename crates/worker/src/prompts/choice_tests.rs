@@ -335,3 +335,35 @@ fn what_a_prompt_may_displace_is_kept_while_nothing_is_asked() {
         assert_eq!(world.choose(&[-1; 40]).unwrap().saves, saves, "{name}");
     }
 }
+
+/// Prompts that begin like a running one: their length, how many tokens are alike, how many could be had otherwise, and how many
+/// are taken over, in chunks of 512.
+#[test]
+fn what_is_shared_leaves_the_chunks_that_a_prompt_has_alone() {
+    for (n_prompt, n_alike, n_otherwise, expected) in [
+        (330, 300, 0, Some(256)),
+        (330, 330, 0, Some(256)),
+        (330, 300, 193, None),
+        (330, 300, 192, Some(256)),
+        (120, 110, 0, None),
+        (128, 110, 0, Some(64)),
+        (100, 60, 0, None),
+        // The last chunk is a short one.
+        (530, 529, 0, Some(512)),
+        (530, 500, 0, Some(448)),
+        (1100, 900, 0, Some(896)),
+        (1100, 1000, 0, Some(960)),
+        (1100, 1023, 0, Some(960)),
+        (1100, 1024, 0, Some(1024)),
+    ] {
+        let prompt = turn(1, n_prompt);
+        let running = prompt.iter().copied().take(n_alike).chain([-1; 8]);
+        let choices = Choices::<Held>::new(Rollback::Anywhere, 1000, 4, false);
+        let name = format!("{n_alike} of {n_prompt}, {n_otherwise} otherwise");
+        assert_eq!(choices.shared(running.clone(), &prompt, n_otherwise, 512), expected, "{name}");
+        for (rollback, budget) in [(Rollback::Window(24), 1000), (Rollback::Nowhere, 1000), (Rollback::Anywhere, 0)] {
+            let choices = Choices::<Held>::new(rollback, budget, 4, false);
+            assert_eq!(choices.shared(running.clone(), &prompt, n_otherwise, 512), None, "{name}, {rollback:?}");
+        }
+    }
+}

@@ -54,6 +54,12 @@ enum Taken {
     File(Box<Try>),
 }
 
+/// The state of a request that runs, for others that begin alike.
+pub(crate) struct Copied {
+    text: Text,
+    state: Bytes,
+}
+
 pub(crate) struct Prompts {
     rollback: Rollback,
     choices: Choices<Bytes>,
@@ -111,6 +117,61 @@ impl Prompts {
             engine.clear(slot.number);
             slot.text.clear();
         }
+    }
+
+    /// How many tokens of a prompt the free sequences and the states in memory have; `None` where no sequence is free.
+    pub(crate) fn n_kept(&self, engine: &Engine, slots: &[Slot], prompt: &[i32]) -> Option<usize> {
+        let places: Vec<_> = slots.iter().map(Place::from).collect();
+        let n_bytes = |place: usize| slots.get(place).map_or(0, |slot| engine.state_size(slot.number));
+        Some(self.choices.choose(&places, std::iter::empty(), n_bytes, prompt)?.reach.n_tokens)
+    }
+
+    /// How many tokens a prompt takes over from a request that runs and whose text begins with these, where it could go on from
+    /// `n_kept` otherwise; `None` where that is not worth it.
+    pub(crate) fn n_shared(
+        &self,
+        engine: &Engine,
+        tokens: impl Iterator<Item = i32>,
+        prompt: &[i32],
+        n_kept: usize,
+    ) -> Option<usize> {
+        self.choices.shared(tokens, prompt, n_kept, engine.n_chunk())
+    }
+
+    /// The state of a sequence, whatever it does; `None` where it is too large to be copied.
+    pub(crate) fn copy(&self, engine: &mut Engine, number: u32, text: &Text) -> Option<Copied> {
+        let fits = self.choices.fits(engine.state_size(number));
+        let state = fits.then(|| engine.state(number, false)).flatten()?;
+        Some(Copied { text: text.clone(), state })
+    }
+
+    /// Have a free sequence hold so many tokens of a copied one, as far as a prompt begins with them: the place of the slot,
+    /// and the tokens. `None` where no sequence is free, or it was not taken.
+    pub(crate) fn prepare_copy(
+        &mut self,
+        engine: &mut Engine,
+        slots: &mut [Slot],
+        prompt: &[i32],
+        (copied, n_tokens): (&Copied, usize),
+    ) -> Option<(usize, usize)> {
+        if prompt.get(..n_tokens)? != copied.text.tokens.get(..n_tokens)? {
+            return None;
+        }
+        let places: Vec<_> = slots.iter().map(Place::from).collect();
+        let n_bytes = |place: usize| slots.get(place).map_or(0, |slot| engine.state_size(slot.number));
+        let (place, saves) = self.choices.room(&places, n_bytes)?;
+        let slot = slots.get_mut(place)?;
+        if saves {
+            self.save(engine, slot, false);
+        }
+        if engine.set_state(slot.number, &copied.state, false) && engine.keep(slot.number, n_tokens) {
+            *slot.text = copied.text.clone();
+            slot.text.truncate(n_tokens);
+            return Some((place, n_tokens));
+        }
+        engine.clear(slot.number);
+        slot.text.clear();
+        None
     }
 
     fn take(&mut self, source: Source, n_kept: usize) -> Option<Taken> {

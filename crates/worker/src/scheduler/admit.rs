@@ -10,11 +10,13 @@ use wire::{Event, Failure, FailureKind, Generate, Prompt, Sampling, Started};
 
 use super::Scheduler;
 use super::answer::{Answer, Kind, Stage};
+use super::shared::Waiting;
 use crate::backend;
 use crate::constrain::Constraint;
 use crate::control::CONTROL;
 use crate::growth;
 use crate::log;
+use crate::prompts::Copied;
 use crate::sampler::{self, Sampler};
 use crate::session::{Rendered, Session, template_hint};
 use crate::stop::Stopper;
@@ -29,10 +31,12 @@ const MAX_STOPS: usize = 64;
 const MAX_STOP_BYTES: usize = 16 << 10;
 
 /// A request that can be carried out.
-struct Checked {
+pub(super) struct Checked {
+    pub(super) request: Generate,
+    arrived: Instant,
     sampling: Sampling,
     rendered: Rendered,
-    prompt: Vec<i32>,
+    pub(super) prompt: Vec<i32>,
 }
 
 impl Scheduler {
@@ -41,26 +45,52 @@ impl Scheduler {
         let id = request.id;
         CONTROL.count_step();
         if let Err(failure) = self.try_admit(request, arrived) {
-            self.release_bound();
-            CONTROL.end(id);
-            self.out.send(&Event::Failed(Failure { id: Some(id), ..failure }));
+            self.refuse(id, failure);
         }
+    }
+
+    pub(super) fn refuse(&mut self, id: u64, failure: Failure) {
+        self.release_bound();
+        CONTROL.end(id);
+        self.out.send(&Event::Failed(Failure { id: Some(id), ..failure }));
     }
 
     fn try_admit(&mut self, request: Generate, arrived: Instant) -> Result<(), Failure> {
         self.session.generates()?;
+        self.bound(&request);
+        let checked = check(request, arrived, &mut self.session)?;
+        if self.n_running() >= self.sequences.len() {
+            return Err(super::busy());
+        }
+        match self.shared(&checked.prompt) {
+            Some(shared) => {
+                self.waiting.push(Waiting { checked, shared });
+                Ok(())
+            }
+            None => self.begin(checked, None),
+        }
+    }
+
+    /// Bound the memory of a request with a grammar, until the last such answer has ended: a step through one can take as much
+    /// as reading it.
+    fn bound(&mut self, request: &Generate) {
         if request.grammar.is_some() || matches!(&request.prompt, Prompt::Chat(chat) if chat.has_tools()) {
-            // Until the last such answer has ended: a step through a grammar can take as much as reading it.
             self.bounded = None;
             self.bounded = growth::bound(growth::MAX_GROWTH);
         }
-        let Checked { sampling, rendered, prompt } = check(&request, &mut self.session)?;
-        if self.sequences.iter().all(|sequence| sequence.answer.is_some()) {
-            return Err(super::busy());
-        }
+    }
+
+    /// Give a request a sequence, which goes on from so many tokens of a copied one, or from the best that there is.
+    pub(super) fn begin(&mut self, checked: Checked, copied: Option<(&Copied, usize)>) -> Result<(), Failure> {
+        let Checked { request, arrived, sampling, rendered, prompt } = checked;
+        // While it waited, another one's end may have lifted the bound.
+        self.bound(&request);
         let n_room = self.session.engine.n_ctx() - prompt.len();
         let constraint = Constraint::new(self.session.engine.model(), &request, rendered.hold.as_ref(), n_room)?;
-        let prepared = self.prompts.prepare(&mut self.session.engine, &mut super::slots(&mut self.sequences), &prompt);
+        let (engine, mut slots) = (&mut self.session.engine, super::slots(&mut self.sequences));
+        let from_copy = copied.and_then(|copied| self.prompts.prepare_copy(engine, &mut slots, &prompt, copied));
+        let is_aligned = from_copy.is_some();
+        let prepared = from_copy.or_else(|| self.prompts.prepare(engine, &mut slots, &prompt));
         let Some((place, n_cached)) = prepared else { return Err(super::busy()) };
         self.n_admitted += 1;
         let sequence = &mut self.sequences[place];
@@ -82,6 +112,7 @@ impl Scheduler {
             arrived,
             order: self.n_admitted,
             stage: Stage::Decode { tokens: prompt, n_done: n_cached, kind: Kind::Prompt },
+            is_aligned,
             first: None,
             waited: Duration::ZERO,
             waits_since: None,
@@ -94,7 +125,7 @@ impl Scheduler {
 }
 
 /// Whether a request is within its bounds, and its prompt as tokens.
-fn check(request: &Generate, session: &mut Session) -> Result<Checked, Failure> {
+fn check(request: Generate, arrived: Instant, session: &mut Session) -> Result<Checked, Failure> {
     let fail = backend::fail;
     let mut sampling = sampler::resolve(&request.sampling, &session.sampling);
     sampler::check(&sampling)
@@ -125,5 +156,5 @@ fn check(request: &Generate, session: &mut Session) -> Result<Checked, Failure> 
         let message = format!("there are more than {MAX_STOPS} stop texts, or {MAX_STOP_BYTES} bytes of them");
         return Err(fail(FailureKind::Request, message, "give fewer"));
     }
-    Ok(Checked { sampling, rendered, prompt })
+    Ok(Checked { request, arrived, sampling, rendered, prompt })
 }

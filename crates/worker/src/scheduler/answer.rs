@@ -32,6 +32,8 @@ pub(super) struct Answer {
     pub(super) shown: Vec<i32>,
     pub(super) stream: Stream<'static>,
     pub(super) stage: Stage,
+    /// The chunks of its prompt end where they would if all of it were read.
+    pub(super) is_aligned: bool,
     /// When the first token was drawn.
     pub(super) first: Option<Instant>,
     /// It doesn't generate while it waits for credits.

@@ -10,6 +10,7 @@ mod admit;
 mod answer;
 mod plan;
 mod share;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use wire::{
 
 use self::answer::{Answer, Drawn, Kind, Logits, Stage};
 use self::plan::{BatchPart, Need, plan};
+use self::shared::Waiting;
 use crate::backend;
 use crate::batch::Batch;
 use crate::control::CONTROL;
@@ -44,6 +46,8 @@ const MAX_SHIFTS: u32 = 8;
 pub(crate) struct Scheduler {
     session: Session,
     sequences: Vec<Sequence>,
+    /// Requests that go on from what another one still reads, in the order of their arrival.
+    waiting: Vec<Waiting>,
     prompts: Prompts,
     batch: Batch,
     /// While an answer with a grammar runs.
@@ -80,12 +84,13 @@ impl Scheduler {
         let sequences = sequences.collect();
         let prompts = Prompts::new(load, &session.engine);
         let (batch, bounded) = (Batch::default(), None);
-        Ok((Self { session, sequences, prompts, batch, bounded, n_admitted: 0, out }, loaded))
+        let waiting = Vec::new();
+        Ok((Self { session, sequences, waiting, prompts, batch, bounded, n_admitted: 0, out }, loaded))
     }
 
-    /// Requests being answered.
+    /// Requests being answered, and those that wait for the text of one.
     pub(crate) fn n_running(&self) -> usize {
-        self.sequences.iter().filter(|sequence| sequence.answer.is_some()).count()
+        self.sequences.iter().filter(|sequence| sequence.answer.is_some()).count() + self.waiting.len()
     }
 
     /// Score a chunk of a text. No sequence is touched.
@@ -151,11 +156,13 @@ impl Scheduler {
     /// Do what can be done now; `false` where nothing can be until something changes.
     pub(crate) fn step(&mut self) -> bool {
         let mut is_changed = self.step_query();
+        is_changed |= self.admit_waiting();
         for place in 0..self.sequences.len() {
             is_changed |= self.prepare(place);
         }
+        let n_chunk = self.session.engine.n_chunk();
         let needs: Vec<Need> =
-            (0..).zip(&self.sequences).filter_map(|(place, sequence)| sequence.need(place)).collect();
+            (0..).zip(&self.sequences).filter_map(|(place, sequence)| sequence.need(place, n_chunk)).collect();
         if needs.is_empty() {
             return is_changed;
         }
@@ -166,7 +173,7 @@ impl Scheduler {
         }
         // A recurrent model's numbers depend on where a text is cut.
         let joins = !self.session.engine.is_recurrent();
-        let parts = plan(&needs, self.session.engine.n_chunk(), joins);
+        let parts = plan(&needs, n_chunk, joins);
         self.decode(&parts);
         true
     }
@@ -257,9 +264,9 @@ impl Scheduler {
 
     /// Lift the bound on memory where no answer needs it any more.
     fn release_bound(&mut self) {
-        let has_grammar =
+        let is_constrained =
             |sequence: &Sequence| sequence.answer.as_ref().is_some_and(|answer| answer.constraint.is_some());
-        if !self.sequences.iter().any(has_grammar) {
+        if !self.sequences.iter().any(is_constrained) {
             self.bounded = None;
         }
     }
@@ -301,11 +308,14 @@ impl Sequence {
         Slot { number: *number, text, is_free: answer.is_none(), last_used: *last_used }
     }
 
-    /// What it has to decode, if anything.
-    fn need(&self, sequence: usize) -> Option<Need> {
+    /// What it has to decode, if anything, in chunks of so many tokens.
+    fn need(&self, sequence: usize, n_chunk: usize) -> Option<Need> {
         let answer = self.answer.as_ref()?;
         let Stage::Decode { tokens, n_done, kind } = &answer.stage else { return None };
-        Some(Need { sequence, n_tokens: tokens.len() - n_done, is_drawn: *kind == Kind::Drawn, order: answer.order })
+        let n_left = tokens.len() - n_done;
+        let n_of_chunk = n_chunk - self.text.tokens.len() % n_chunk;
+        let n_tokens = if answer.is_aligned && *kind == Kind::Prompt { n_left.min(n_of_chunk) } else { n_left };
+        Some(Need { sequence, n_tokens, is_drawn: *kind == Kind::Drawn, order: answer.order })
     }
 
     /// Put so many of its tokens into a batch; the request's id.

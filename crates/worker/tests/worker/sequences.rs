@@ -439,3 +439,61 @@ fn a_shift_lets_an_answer_go_on_that_fills_the_context() {
     let same = worker.answer(&Generate { id: 4, max_tokens: Some(40), ..long });
     assert!(full.text.starts_with(&same.text), "{} in {}", same.text, full.text);
 }
+
+/// A beginning that several prompts have, of some 250 tokens.
+fn shared_beginning() -> String {
+    "Call me Ishmael. Some years ago, never mind how long precisely, I went to sea. ".repeat(12)
+}
+
+#[test]
+fn prompts_that_begin_alike_are_read_once_and_answered_as_alone() {
+    let long = "The captain walked up and down the deck without a word, and the whale was not seen. ".repeat(5);
+    let ends = ["And then", "But the sea", "At last", "The mate"];
+    let near = ends.map(|end| format!("{}{long}{end}", shared_beginning()));
+    let early = ends.map(|end| format!("{}{end} {long}", shared_beginning()));
+    for (name, n_ubatch, prompts, n_least) in [
+        ("in chunks, all but the end alike", 64, &near, 320),
+        ("in chunks, the second half differs", 64, &early, 192),
+        ("at once, all but the end alike", 512, &near, 320),
+        ("at once, the second half differs", 512, &early, 192),
+    ] {
+        let load = Load { prompt_cache: 64 << 20, n_batch: 512, n_ubatch, ..parallel(4) };
+        let requests: Vec<Generate> = (1..).zip(prompts).map(|(id, prompt)| greedy(id, prompt, 24)).collect();
+        let expected = alone(&Load { prompt_cache: 0, ..load.clone() }, &requests);
+        let (mut worker, _) = Worker::ready(&load);
+        worker.generate_all(requests.clone());
+        let all = worker.gather(4);
+        assert_same(&all, (1..).zip(&expected));
+        for (id, seen) in &all {
+            let Started { n_prompt, n_cached, .. } = *seen.started.as_ref().unwrap();
+            assert_eq!(n_cached + seen.counters.n_prompt, n_prompt, "{name}: {id}");
+            assert!(
+                if *id == 1 { n_cached == 0 } else { n_cached >= n_least },
+                "{name}: {id}: {n_cached} of {n_prompt}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_request_that_waits_for_a_text_is_cancelled_and_goes_on_without_its_reader() {
+    let load = Load { prompt_cache: 64 << 20, ..parallel(4) };
+    let (mut worker, _) = Worker::ready(&load);
+    let request = |id, end: &str| greedy(id, &format!("{0}{0}{end}", shared_beginning().get(..700).unwrap()), 8);
+    let expected = alone(&load, &[request(3, "And then")]);
+    worker.send_all([
+        Request::Generate(request(1, "At last")),
+        Request::Generate(request(2, "But the sea")),
+        Request::Generate(request(3, "And then")),
+        Request::Cancel { id: 1 },
+        Request::Cancel { id: 2 },
+    ]);
+    let all = worker.gather(3);
+    for id in [1, 2] {
+        assert_eq!(all[&id].finish, Some(Finish::Cancelled), "{id}");
+    }
+    assert_same(&all, [(3, &expected[0])]);
+    // Every sequence is free again.
+    worker.generate_all((11..15).map(|id| greedy(id, "The whale", 4)));
+    assert!(worker.gather(4).values().all(|seen| seen.failure.is_none()));
+}
