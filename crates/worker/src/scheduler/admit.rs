@@ -6,11 +6,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-use wire::{Event, Failure, FailureKind, Generate, Prompt, Sampling, Started};
+use wire::{Event, Failure, FailureKind, Generate, Prompt, Started};
 
 use super::Scheduler;
 use super::answer::{Answer, Kind, Stage};
-use super::shared::Waiting;
+use super::waiting::{Checked, Waiting};
 use crate::backend;
 use crate::constrain::Constraint;
 use crate::control::CONTROL;
@@ -18,7 +18,7 @@ use crate::growth;
 use crate::log;
 use crate::prompts::Copied;
 use crate::sampler::{self, Sampler};
-use crate::session::{Rendered, Session, template_hint};
+use crate::session::{Session, template_hint};
 use crate::stop::Stopper;
 use crate::stream::Stream;
 use crate::think::Splitter;
@@ -29,15 +29,6 @@ const MAX_TOKEN_BYTES: usize = 256;
 /// The most stop texts, and the longest together in bytes: each is looked for at every token.
 const MAX_STOPS: usize = 64;
 const MAX_STOP_BYTES: usize = 16 << 10;
-
-/// A request that can be carried out.
-pub(super) struct Checked {
-    pub(super) request: Generate,
-    arrived: Instant,
-    sampling: Sampling,
-    rendered: Rendered,
-    pub(super) prompt: Vec<i32>,
-}
 
 impl Scheduler {
     /// Give a request that arrived at `arrived` a sequence, or say why it gets none.

@@ -13,6 +13,7 @@ mod share;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use wire::{
 
 use self::answer::{Answer, Drawn, Kind, Logits, Stage};
 use self::plan::{BatchPart, Need, plan};
-use self::shared::Waiting;
+use self::waiting::Waiting;
 use crate::backend;
 use crate::batch::Batch;
 use crate::control::CONTROL;

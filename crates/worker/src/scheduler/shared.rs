@@ -5,25 +5,10 @@
 use wire::{Counters, Event, Finish};
 
 use super::Scheduler;
-use super::admit::Checked;
 use super::answer::{Kind, Stage};
+use super::waiting::{Shared, Waiting};
 use crate::control::CONTROL;
 use crate::prompts::Copied;
-
-/// A request that waits until another one has read what both begin with.
-pub(super) struct Waiting {
-    pub(super) checked: Checked,
-    pub(super) shared: Shared,
-}
-
-/// What a request takes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shared {
-    /// The number of the request that reads it, by order of admission.
-    reader: u64,
-    /// Tokens.
-    n_tokens: usize,
-}
 
 impl Scheduler {
     /// The running request that has most of a prompt, or will have read it, where that is more than could be had otherwise.
