@@ -19,7 +19,8 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
     let cleared = if canvas.plain { Rect { x: area.x, width: area.width, ..place } } else { place };
     canvas.clear(cleared);
     // What lies beneath is not reached.
-    canvas.hit(area, Target::Nothing);
+    canvas.hit(area, Target::Beside);
+    canvas.hit(place, Target::Nothing);
     let inside = canvas.frame(place, Meaning::Focus);
     // A title that is longer than the frame goes on below it, at the next word.
     let clean = text::clean(title);
