@@ -85,7 +85,8 @@ fn paused_graphs_name_the_key_that_resumes_them() {
         let mut buffer = ratatui::buffer::Buffer::empty(area);
         let (theme, keys) = (crate::ui::Theme::monochrome(), crate::ui::Keymap::default());
         crate::ui::view(state, &mut crate::ui::ViewState::default(), &theme, &keys, area, &mut buffer);
-        let lines = buffer.content.chunks(160).map(|cells| cells.iter().map(|cell| cell.symbol()).collect::<String>());
+        let lines =
+            buffer.content.chunks(160).map(|cells| cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
         lines.into_iter().find(|line| line.contains("paused")).unwrap_or_default()
     };
     let mut state = crate::ui::testing::busy();
