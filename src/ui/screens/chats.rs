@@ -15,7 +15,7 @@ use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::{Action, Mode, State};
-use domain::conversation::ConversationEntry;
+use domain::conversation::{ConversationEntry, filter};
 use domain::units::{ago, counted};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -38,7 +38,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = below(area, 1);
     if chats.filtering || !chats.filter.is_empty() {
         let count = format!("{} ", counted(chats.entries.len(), "conversation"));
-        super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), None, &count);
+        let filter = filter::parse(chats.filter.text());
+        super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), filter.problem(), &count);
     } else {
         let more = if chats.more { " and more; a search finds them" } else { "" };
         let text = format!("Conversations · {}{more} · `taffrail chats` lists them too", chats.entries.len());
@@ -53,7 +54,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
                 "No conversations are kept: `history.keep` is false.".to_owned()
             }
             (false, true) => format!("No conversations yet. Select a session and press {write} to write to it."),
-            (false, false) => "No conversation has all these words.".to_owned(),
+            (false, false) => "No conversation matches the filter.".to_owned(),
         };
         canvas.say(rest.x + 1, rest.y, rest.width.saturating_sub(1), &text, Meaning::Muted);
         return;
