@@ -14,6 +14,7 @@ use crate::ui::panels::{mark, prompt};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::text;
 use crate::ui::{Action, Mode, State};
 use domain::conversation::{ConversationEntry, filter};
 use domain::units::{ago, counted};
@@ -29,6 +30,9 @@ const COLUMNS: [Column; 5] = [
     column("Prompts", 7, Align::Right, 2),
     column("Last", 14, Align::Left, 1),
 ];
+
+/// Where the model's name stands.
+const MODEL: usize = 2;
 
 /// Draw the tab.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
@@ -60,10 +64,13 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     }
     view_state.page_rows = usize::from(rest.height.saturating_sub(1));
+    // Prompts are sentences that go on; the model's name tells it only as a whole.
+    let longest = chats.entries.iter().map(|entry| text::width(&entry.model_name)).max().unwrap_or_default();
+    let columns = table::with_name(&COLUMNS, MODEL, longest, rest.width);
     table::draw(
         canvas,
         rest,
-        &COLUMNS,
+        &columns,
         None,
         (chats.entries.len(), Some(chats.chosen), canvas.mode == Mode::Chats),
         &mut view_state.chats_offset,
