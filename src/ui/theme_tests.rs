@@ -102,10 +102,3 @@ fn colors_have_the_contrast_that_text_needs() {
         }
     }
 }
-
-#[test]
-fn the_settings_know_the_themes_that_come_along() {
-    let mut names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-    names.sort_unstable();
-    assert_eq!(names, crate::config::THEMES);
-}
