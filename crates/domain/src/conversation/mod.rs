@@ -4,6 +4,7 @@
 //! conversations lie (`history` of the program), and when they are kept (`update::conversation`).
 
 mod export;
+pub mod filter;
 mod saved;
 mod telling;
 
