@@ -67,7 +67,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// A session that may be unloaded, or ends by itself.
+/// A session that may be unloaded, or is ending.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Which.
@@ -91,7 +91,7 @@ pub struct Candidate {
 /// Why a session is not unloaded yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hold {
-    /// So many requests run in it or wait for it.
+    /// This many requests run in it or wait for it.
     Busy(usize),
     /// It is being loaded.
     Loading,
@@ -138,8 +138,8 @@ pub fn plan_load(domain: &Domain, model: &Arc<Model>, settings: SessionSettings)
     }
 }
 
-/// The session that answers requests for a model: one that is loaded rather than one that is to be, and the one with the
-/// fewest requests. One that was started for a job answers nobody else.
+/// The session that answers requests for a model: a loaded one before one still loading, then the one with the fewest
+/// requests. A session started for a job answers no other requests.
 pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
     let jobs = working::sessions(domain);
     let serves = |session: &&Session| {
