@@ -212,7 +212,7 @@ pub(crate) fn outcome(
     if all.iter().all(|one| one.hold.is_none()) { Outcome::Evicts(all) } else { Outcome::Waits(all) }
 }
 
-/// What is free for a session with these settings if those are gone. One that stays off the GPUs has their memory not.
+/// Free memory for a session with these settings once `without` are gone. A session kept off the GPUs can't use their memory.
 fn memory(domain: &Domain, without: &[SessionId], settings: &SessionSettings) -> Option<Free> {
     admission::free_memory_without(domain, without, settings.gpu_layers != Some(0))
 }
@@ -248,7 +248,7 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
             hold,
         })
     };
-    // One that runs elsewhere frees nothing here.
+    // A remote one frees nothing here.
     domain
         .sessions
         .iter()
@@ -259,7 +259,7 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
 
 /// Why a loaded session is not unloaded yet.
 fn hold(domain: &Domain, session: &Session) -> Option<Hold> {
-    // What waits in one that begins nothing new waits elsewhere after it.
+    // Requests waiting in a draining session will wait elsewhere afterwards.
     let holds = |one: &&Request| one.is_running() || (one.is_open() && !session.demand.is_draining);
     let queries = session.queries.iter().filter(|one| one.is_running() || !session.demand.is_draining);
     match session.requests.iter().filter(holds).count() + queries.count() {
