@@ -476,7 +476,9 @@ fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
     notices.extend(clashes.iter().map(ToString::to_string));
     if !themes.contains_key(&loaded.settings.ui.theme) {
         let theme = &loaded.settings.ui.theme;
-        notices.push(loaded.problem("ui.theme", format!("there is no theme `{theme}`"), None).to_string());
+        notices.push(
+            loaded.problem("ui.theme", format!("there is no theme `{theme}`"), config::theme_hint(theme)).with_hint(),
+        );
     }
     let names: Vec<String> = themes.keys().cloned().collect();
     in_runtime(async {

@@ -66,6 +66,13 @@ fn command(text: &mut String, command_of: &mut Command, name: &str) {
     }
 }
 
+/// `config set` knows the themes by name, and the screen what they look like.
+#[test]
+fn the_settings_know_the_themes_that_come_along() {
+    let names: Vec<String> = Theme::load_all(None).0.into_keys().collect();
+    assert_eq!(names, config::THEMES);
+}
+
 /// The settings stand in config.toml with their defaults and reasons.
 #[test]
 fn the_settings_are_those_of_the_program() {

@@ -10,7 +10,7 @@ use super::failure::{Failure, print_error};
 use super::table::{self, Column};
 use crate::app::history::{self, History, HistoryError};
 use crate::atomic_file;
-use domain::conversation::{Conversation, ConversationEntry, markdown};
+use domain::conversation::{Conversation, ConversationEntry, filter, markdown};
 use domain::units::{ago, counted};
 
 /// What `chats` is asked.
@@ -26,7 +26,8 @@ pub struct Chats {
 /// How conversations are listed.
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Words that must all occur in its name, its model or what was said
+    /// Words that must all occur in its name, its model or what was said; also `model:qwen`, `prompts>3`, and behind `--`
+    /// `-WORD` for what is not wanted
     words: Vec<String>,
     /// The most rows
     #[arg(short = 'n', long, default_value = "50")]
@@ -190,6 +191,9 @@ fn list(
     out: &mut impl Write,
 ) -> Result<Exit, Problem> {
     let words: Vec<String> = arguments.words.iter().map(|word| word.to_lowercase()).collect();
+    if let Some(problem) = filter::parse(&words.join(" ")).problem() {
+        return Err(Problem::Other(Failure::new(Exit::Usage, problem)));
+    }
     let limit = arguments.limit.min(MAX_ROWS);
     let entries = history.map_or_else(|| Ok(Vec::new()), |history| history.conversations(&words, limit))?;
     if arguments.json {
@@ -197,7 +201,7 @@ fn list(
         return Ok(Exit::Done);
     }
     if entries.is_empty() {
-        let text = if words.is_empty() { "no conversation is kept yet" } else { "no conversation has all these words" };
+        let text = if words.is_empty() { "no conversation is kept yet" } else { "no conversation matches the filter" };
         writeln!(out, "{text}")?;
         return Ok(Exit::Done);
     }

@@ -292,7 +292,7 @@ fn terminal(terminal: &Terminal, out: &mut impl Write) -> io::Result<()> {
         remedy(out, "themes show as they should in a terminal that sets `COLORTERM=truecolor`")?;
     }
     let locale = terminal.locale.as_deref().unwrap_or("none");
-    let is_utf8 = is_utf8(terminal);
+    let is_utf8 = terminal.is_unicode();
     line(out, if is_utf8 { Mark::Good } else { Mark::Bad }, "characters", &format!("locale {locale}"))?;
     if !is_utf8 {
         remedy(out, "`export LC_ALL=C.UTF-8`, otherwise boxes and graphs are drawn in ASCII")?;
@@ -309,12 +309,6 @@ fn colours(terminal: &Terminal) -> &'static str {
     }
 }
 
-fn is_utf8(terminal: &Terminal) -> bool {
-    let locale = terminal.locale.as_deref().unwrap_or_default().to_ascii_lowercase();
-    // macOS and Windows are always of that kind.
-    locale.contains("utf-8") || locale.contains("utf8") || !cfg!(target_os = "linux")
-}
-
 /// The same as one document.
 pub fn document(findings: &Findings) -> Value {
     let Findings { sample, bandwidth, engine, stores, engines, file, problems, terminal, log } = findings;
@@ -324,7 +318,7 @@ pub fn document(findings: &Findings) -> Value {
         value
     };
     json!({
-        "schema": "taffrail/doctor/1",
+        "schema": "taffrail/doctor/2",
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
         "power": sample.power.iter().map(|power| json!({
             "name": power.name,
@@ -366,8 +360,8 @@ pub fn document(findings: &Findings) -> Value {
             "columns": terminal.size.map(|size| size.0),
             "rows": terminal.size.map(|size| size.1),
             "term": terminal.kind,
-            "colours": colours(terminal),
-            "utf8": is_utf8(terminal),
+            "colors": colours(terminal),
+            "utf8": terminal.is_unicode(),
         },
     })
 }

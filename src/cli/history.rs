@@ -17,11 +17,15 @@ use domain::lab::race::rating::{self, Vote};
 use domain::record::{Entry, Filter, Page, Record, report};
 use domain::units::{counted, digits, or_dash};
 
+/// Why a short answer has no speed.
+const SHORT: &str = "An answer of fewer than 16 tokens has no speed in the list: it would say little.";
+
 /// The most rows of a list.
 const MAX_ROWS: usize = 100_000;
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
+#[command(after_help = SHORT)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:race`, `model:qwen`, `tok/s>20`, `j/tok<3`, and

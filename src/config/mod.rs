@@ -38,6 +38,9 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config.toml");
 /// The theme without colours, which `NO_COLOR` takes.
 pub const MONOCHROME: &str = "mono";
 
+/// The themes that come with the program.
+pub const THEMES: [&str; 5] = ["dark", "light", "logbook", "mono", "terminal"];
+
 /// Sections whose keys are sections of the user's own.
 const OF_SECTIONS: [&str; 4] = [schema::MODELS, schema::RPC, schema::REMOTE, schema::MACHINE];
 
@@ -105,6 +108,17 @@ impl Loaded {
     pub fn problem(&self, path: &str, what: impl Into<String>, hint: Option<String>) -> SettingError {
         SettingError::new(self.origin(path), what, hint)
     }
+}
+
+/// What there is instead of a theme that is neither built in nor a file in the user's `themes` folder; `None` where the name
+/// is right.
+pub fn theme_hint(name: &str) -> Option<String> {
+    let own = || Some(user_file()?.parent()?.join("themes").join(name).with_extension("toml"));
+    if THEMES.contains(&name) || own().is_some_and(|file| file.is_file()) {
+        return None;
+    }
+    let all = format!("there are {}, and those in the folder `themes` beside config.toml", THEMES.join(", "));
+    Some(nearest(name, THEMES).map_or_else(|| all.clone(), |like| format!("did you mean `{like}`? {all}")))
 }
 
 /// Where the user's own config.toml belongs on this system; `None` where no home directory is known.

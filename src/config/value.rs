@@ -92,7 +92,7 @@ impl Value {
     }
 
     /// The words of a value that must be one.
-    pub(super) fn word(&self) -> Option<&str> {
+    pub fn word(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Bare(text) => Some(text),
             _ => None,

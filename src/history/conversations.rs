@@ -1,9 +1,13 @@
 //! Conversations in the history: each is one row, replaced as it changes.
 
+use std::fmt::Write as _;
+
 use rusqlite::types::Value as Cell;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
+use domain::conversation::filter::{self, ConversationField};
 use domain::conversation::{Conversation, ConversationEntry, ConversationKey};
+use domain::filter::Asked;
 
 use super::rows::damaged;
 use super::{History, HistoryError, MAX_BODY};
@@ -58,14 +62,33 @@ impl History {
         })
     }
 
-    /// Conversations that have all these words, in small letters, in their names, models or texts: the one that was written
-    /// to last first, at most so many.
+    /// Conversations that pass the filter of these words, which look through their names, models and texts: the one that was
+    /// written to last first, at most so many.
     pub fn conversations(&mut self, words: &[String], rows: usize) -> Result<Vec<ConversationEntry>, HistoryError> {
         let mut condition = String::from("1");
         let mut values: Vec<Cell> = Vec::new();
-        for word in words {
-            condition.push_str(" AND (instr(words, ?) > 0 OR instr(lower(ifnull(name, '')), ?) > 0)");
-            values.extend([Cell::from(word.clone()), Cell::from(word.clone())]);
+        let filter = filter::parse(&words.join(" "));
+        for question in filter.questions() {
+            let (test, value) = match question.asked {
+                // Once for both places, as the values have no numbers.
+                Asked::Part(part) => (
+                    "instr(words || char(10) || lower(ifnull(name, '')), ?) > 0".to_owned(),
+                    Cell::from(part.to_owned()),
+                ),
+                Asked::Text(ConversationField::Model, part) => (
+                    "instr(lower(model_name || char(10) || ifnull(model, '')), ?) > 0".to_owned(),
+                    Cell::from(part.to_owned()),
+                ),
+                Asked::Text(_, part) => {
+                    ("instr(lower(coalesce(name, title)), ?) > 0".to_owned(), Cell::from(part.to_owned()))
+                }
+                Asked::Number(_, comparison, number) => {
+                    (format!("n_prompts {} ?", comparison.operator()), Cell::from(number))
+                }
+            };
+            let not = if question.is_negated { "NOT " } else { "" };
+            let _ = write!(condition, " AND {not}({test})");
+            values.push(value);
         }
         values.push(Cell::from(i64::try_from(rows).unwrap_or(i64::MAX)));
         let sql =
@@ -172,13 +195,26 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut history = History::open(&home.path().join("history.db")).unwrap();
         let whales = conversation(1, 10, &[(Role::User, "Why whales?"), (Role::Assistant, "They SING.")]);
-        let ships = conversation(u64::MAX >> 1, 20, &[(Role::User, "Why ships?")]);
+        let mut ships = conversation(u64::MAX >> 1, 20, &[(Role::User, "Why ships?")]);
+        ships.model.name = Some("Moby-8B".to_owned());
         for one in [&whales, &ships] {
             history.put_conversation(one).unwrap();
         }
         assert_eq!(titles(&mut history, &[]), ["Why ships?", "Why whales?"]);
         assert_eq!(titles(&mut history, &["why", "sing"]), ["Why whales?"], "what was answered is searched too");
         assert_eq!(titles(&mut history, &["%"]), [""; 0]);
+        for (words, found) in [
+            (&["-ships"][..], &["Why whales?"][..]),
+            (&["name:ships"], &["Why ships?"]),
+            (&["why", "-name:ships"], &["Why whales?"]),
+            (&["prompts>=1", "sing"], &["Why whales?"]),
+            (&["prompts>1"], &[]),
+            (&["model:moby"], &["Why ships?"]),
+            // Told, and otherwise ignored.
+            (&["nothing:1", "sing"], &["Why whales?"]),
+        ] {
+            assert_eq!(titles(&mut history, words), found, "{words:?}");
+        }
         assert!(history.name_conversation(whales.key, Some("The Whale")).unwrap());
         assert_eq!(titles(&mut history, &["the whale"]), ["The Whale"]);
         // It goes on in a session that does not know its name yet.

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 const OTHER: &str = "?";
 
 /// The glyphs of the screen, by what stands for them.
-const LIKE: [(&str, &str); 21] = [
+const LIKE: [(&str, &str); 24] = [
     ("*", "◆●★•"),
     ("o", "○◐◔☐"),
     (".", "◌·…░"),
@@ -15,8 +15,12 @@ const LIKE: [(&str, &str); 21] = [
     ("+", "✓±┼┤├┬┴╭╮╰╯┌┐└┘┏┓┗┛"),
     ("-", "—–─━╸▱−"),
     ("|", "│┃▌▏▎▍❚"),
-    ("#", "■█▒▰▇▆▅▄▓▉▊▋"),
-    ("%", "▚▞"),
+    ("#", "■█▰▇▆▅▄▉▊▋"),
+    // Patterns tell series apart where there are no colours.
+    ("@", "▓"),
+    (":", "▒"),
+    ("%", "▚"),
+    ("&", "▞"),
     ("$", "⏎"),
     ("_", "▁▂▃"),
     (">", "▸›→»▶⇥"),
@@ -59,6 +63,14 @@ pub(super) fn replace(buffer: &mut Buffer, area: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_stay_apart() {
+        let area = Rect::new(0, 0, 6, 1);
+        let mut buffer = Buffer::with_lines(["█▚▓▞▒░"]);
+        replace(&mut buffer, area);
+        assert_eq!(buffer, Buffer::with_lines(["#%@&:."]));
+    }
 
     /// What is drawn has a likeness; only letters of other scripts have none.
     #[test]

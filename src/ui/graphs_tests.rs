@@ -77,6 +77,25 @@ fn all_graphs_share_window_and_cursor() {
     assert_eq!((state.ui.machine.cursor, hour.extent().map(|extent| extent.least)), (None, Some(0.0)));
 }
 
+/// The key that resumes is named where it does so: in a prompt it is a letter.
+#[test]
+fn paused_graphs_name_the_key_that_resumes_them() {
+    let legend = |state: &State| {
+        let area = ratatui::layout::Rect::new(0, 0, 160, 40);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        let (theme, keys) = (crate::ui::Theme::monochrome(), crate::ui::Keymap::default());
+        crate::ui::view(state, &mut crate::ui::ViewState::default(), &theme, &keys, area, &mut buffer);
+        let lines =
+            buffer.content.chunks(160).map(|cells| cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
+        lines.into_iter().find(|line| line.contains("paused")).unwrap_or_default()
+    };
+    let mut state = crate::ui::testing::busy();
+    acted(&mut state, Action::PauseGraphs);
+    assert!(legend(&state).contains("p resumes"), "{}", legend(&state));
+    state.ui.fleet.focus = crate::ui::Focus::Prompt;
+    assert!(legend(&state).contains("paused") && !legend(&state).contains("resumes"), "{}", legend(&state));
+}
+
 #[test]
 fn zoom_goes_from_a_minute_to_the_history() {
     let mut state = State::new(Settings::default(), Vec::new());

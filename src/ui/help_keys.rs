@@ -201,11 +201,21 @@ pub(super) fn elsewhere(canvas: &Canvas<'_>, mode: Mode) -> Vec<(String, String)
         }
         if !meanings.is_empty() {
             let all: Vec<_> =
-                meanings.iter().map(|(action, places)| format!("{}: {}", places.join(", "), action.name())).collect();
-            told.push((key, all.join("; ")));
+                meanings.iter().map(|(action, places)| format!("{}: {}", places.join(", "), words(*action))).collect();
+            let all = all.join("; ");
+            // Several keys of one action mean the same elsewhere too, mostly.
+            match told.iter_mut().find(|(_, known)| *known == all) {
+                Some((keys, _)) => keys.extend([" ", &key]),
+                None => told.push((key, all)),
+            }
         }
     }
     told
+}
+
+/// An action in a few words: its name, as it is read.
+fn words(action: Action) -> String {
+    action.name().replace('-', " ")
 }
 
 /// Where a mode's keys hold, as a person calls it.
@@ -271,7 +281,10 @@ mod tests {
             .iter()
             .filter(|mode| !mode.is_text() && !mode.is_dialog() && **mode != Mode::Top)
             .flat_map(|mode| elsewhere(&canvas, *mode))
-            .map(|(key, _)| key)
+            .flat_map(|(keys, text)| {
+                assert!(!text.contains('-'), "{keys}: {text}");
+                keys.split(' ').map(str::to_owned).collect::<Vec<_>>()
+            })
             .collect();
         insta::assert_debug_snapshot!(several);
     }

@@ -32,6 +32,8 @@ pub enum List {
 pub enum Target {
     /// Nothing: a dialog lies over it.
     Nothing,
+    /// The screen around a dialog.
+    Beside,
     /// What a key does that is named there.
     Action(Action),
     /// Rows of a list, from this one on, of so many.

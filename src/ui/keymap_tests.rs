@@ -112,3 +112,16 @@ fn hints_are_of_keys_that_work_in_their_mode() {
         }
     }
 }
+
+/// A session of a model that only makes embeddings offers no chat.
+#[test]
+fn a_session_offers_chat_where_its_model_can() {
+    for (embeds_only, expected) in [(false, true), (true, false)] {
+        let mut state = fixture::busy();
+        let loaded = state.domain.sessions.first_mut().and_then(|session| session.loaded.as_mut()).unwrap();
+        loaded.embeds_only = embeds_only;
+        let hints = Keymap::default().hints(Mode::Fleet, &state);
+        let offers = hints.iter().any(|hint| hint.action == Action::Choose);
+        assert_eq!(offers, expected, "{embeds_only}");
+    }
+}

@@ -91,7 +91,9 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         text.extend(more.map(|key| canvas.span(Meaning::Key, format!("  {key} shows all"))));
         // The keys stay where the text has no room.
         let keys = spans_width(text.get(1..).unwrap_or_default()) as u16;
-        let behind = canvas.put_spans(x + 1, line.y, room.saturating_sub(keys), text.get(..1).unwrap_or_default());
+        let room = room.saturating_sub(keys);
+        let message = [canvas.span(Meaning::Text, text::fit_words(&notice.text, usize::from(room)))];
+        let behind = canvas.put_spans(x + 1, line.y, room, &message);
         canvas.put_spans(behind, line.y, line.right().saturating_sub(behind + 1), text.get(1..).unwrap_or_default());
         canvas.hit(line, Target::Action(Action::Messages));
     }

@@ -15,9 +15,12 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
     let (width, height) = (columns.min(area.width.saturating_sub(2)), rows.min(area.height));
     let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
     canvas.cursor = None;
-    canvas.clear(place);
+    // Read aloud, a dialog has its rows for itself.
+    let cleared = if canvas.plain { Rect { x: area.x, width: area.width, ..place } } else { place };
+    canvas.clear(cleared);
     // What lies beneath is not reached.
-    canvas.hit(area, Target::Nothing);
+    canvas.hit(area, Target::Beside);
+    canvas.hit(place, Target::Nothing);
     let inside = canvas.frame(place, Meaning::Focus);
     // A title that is longer than the frame goes on below it, at the next word.
     let clean = text::clean(title);

@@ -353,6 +353,6 @@ fn the_doctor_tells_every_source_and_always_succeeds() {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     let document = home.run(&["doctor", "--json"]).json();
-    assert_eq!(document["schema"], "taffrail/doctor/1");
+    assert_eq!(document["schema"], "taffrail/doctor/2");
     assert!(document["sources"].as_array().unwrap().len() > 10);
 }

@@ -41,6 +41,7 @@ fn what_can_not_be_set_is_said_and_the_file_stays() {
     for (arguments, code, said) in [
         (&["config", "set", "ui.thme", "x"][..], 2, "did you mean `theme`"),
         (&["config", "set", "theme", "x"], 2, "did you mean `ui.theme`"),
+        (&["config", "set", "ui.theme", "lihgt"], 2, "did you mean `light`"),
         (&["config", "set", "session.temperature", "hot"], 2, "must be a number from 0 to 10"),
         (&["config", "unset", "session.seed"], 3, "session.seed is not in "),
         (&["config", "set", "ui.theme"], 2, "Usage: taffrail config set"),

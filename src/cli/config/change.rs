@@ -8,7 +8,7 @@ use crate::atomic_file;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
 use crate::config::edit::{self, EditError};
-use crate::config::{Loaded, Origin, Sources, load};
+use crate::config::{self, Loaded, Origin, Sources, load};
 
 /// The editor where the environment names none.
 const EDITOR: &str = "vi";
@@ -18,6 +18,10 @@ pub(super) fn set(loaded: &Loaded, key: &str, value: &str) -> Result<Exit, Failu
     let file = file(loaded)?;
     let text = read(&file)?;
     let (new, shown) = edit::set(&text, key, value).map_err(|error| failure(&file, &error))?;
+    let theme = shown.word().filter(|_| key == "ui.theme");
+    if let Some((theme, hint)) = theme.and_then(|theme| Some((theme, config::theme_hint(theme)?))) {
+        return Err(Failure::new(Exit::Usage, format!("there is no theme `{theme}`")).with_hint(hint));
+    }
     write(&file, &new)?;
     print_error(&format!("{key} = {shown} in {}", file.display()), None);
     overridden(loaded, key);

@@ -134,11 +134,12 @@ fn access_for_good_is_offered_where_it_is_lacking_only() {
 #[test]
 fn the_document() {
     let document: Value = serde_json::from_str(&printed(false, true)).unwrap();
-    assert_eq!(document["schema"], "taffrail/doctor/1");
+    assert_eq!(document["schema"], "taffrail/doctor/2");
     assert_eq!(document["sources"][0]["reading"]["value"], Value::Null);
     assert!(document["sources"][0]["lasting_remedy"].as_str().unwrap().contains("udevadm"), "{document}");
     assert_eq!(document["sources"][1]["lasting_remedy"], Value::Null);
     assert_eq!(document["engine"]["built_in"], false);
     assert_eq!(document["settings"]["problems"].as_array().unwrap().len(), 1);
     assert_eq!(document["terminal"]["utf8"], false);
+    assert_eq!(document["terminal"]["colors"], "16 or 256");
 }

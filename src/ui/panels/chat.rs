@@ -275,7 +275,13 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
             (format!("cut off at max_tokens{}", settings("max_tokens")), Meaning::Warn)
         }
         Some(End::Finished(Finish::ContextFull)) => {
-            (format!("cut off: the context is full{}", settings("context_full = shift goes on")), Meaning::Warn)
+            // An answer gets room a few times only, else one without an end would go on for ever.
+            let text = if n_shifted > 0 {
+                "cut off: the context was full again, and an answer is given room a few times only".to_owned()
+            } else {
+                format!("cut off: the context is full{}", settings("context_full = shift goes on"))
+            };
+            (text, Meaning::Warn)
         }
         Some(End::Finished(Finish::Cancelled)) => ("cancelled".to_owned(), Meaning::Warn),
         Some(End::Failed { reason, hint }) => {

@@ -72,3 +72,22 @@ fn every_frame_of_an_answer_that_comes_is_as_if_it_were_the_first() {
         }
     }
 }
+
+/// An answer that was given room before is not told to ask for it.
+#[test]
+fn a_full_context_names_the_setting_that_would_help() {
+    let theme = Theme::monochrome();
+    for (n_shifted, told, not_told) in
+        [(0, "context_full = shift", "a few times"), (1784, "is given room a few times only", "context_full = shift")]
+    {
+        let mut state = answering("A long answer");
+        let answer = &mut state.domain.sessions[0].make_request().answer;
+        answer.end = Some(domain::session::End::Finished(wire::Finish::ContextFull));
+        let mut figures = domain::request::Figures::default();
+        figures.counters.n_shifted = n_shifted;
+        answer.figures = Some(figures);
+        let text = text(&drawn(&state, &mut ViewState::default(), &theme, (200, 50)));
+        let text = text.replace('\n', " ");
+        assert!(text.contains(told) && !text.contains(not_told), "{n_shifted}: {text}");
+    }
+}

@@ -238,8 +238,10 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     }
     if let Some(ticks) = view.frozen {
         right.push(canvas.span(Meaning::Warn, format!("  ❚❚ paused {} ago", time(ticks))));
-        let key = canvas.key(canvas.mode, Action::PauseGraphs);
-        right.push(canvas.span(Meaning::Muted, format!(" · {key} resumes")));
+        // While a prompt is written the key is a letter of it.
+        if let Some(key) = canvas.keys.key(canvas.mode, Action::PauseGraphs) {
+            right.push(canvas.span(Meaning::Muted, format!(" · {key} resumes")));
+        }
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();

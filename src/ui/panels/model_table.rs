@@ -184,5 +184,8 @@ pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
     };
     let words =
         if matches!(fit, Fit::Unknown | Fit::Parts { .. } | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
+    if canvas.plain {
+        return vec![canvas.span(words, format!("{} {text}", word.trim_start()))];
+    }
     vec![canvas.span(meaning, glyph), canvas.span(words, format!("{word} {text}"))]
 }

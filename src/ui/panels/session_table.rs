@@ -22,8 +22,11 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
     Column { head, width, align, rank }
 }
 
+/// The most columns of a name where all else has room.
+const MOST_NAME: u16 = 30;
+
 const COLUMNS: [Column; 13] = [
-    column("Session", 14, Align::Grow(30), 0),
+    column("Session", 14, Align::Grow(MOST_NAME), 0),
     column("State", 10, Align::Left, 0),
     column("Context", 9, Align::Right, 3),
     column("tok/s", 6, Align::Right, 0),
@@ -68,6 +71,9 @@ const THREADS: usize = 10;
 /// Where, behind the first head and its sign, there is room for how many of all rows show.
 const BEHIND_HEAD: u16 = 11;
 
+/// Columns of a mark before a name.
+const MARKED: usize = 2;
+
 /// What the row of taffrail itself is called.
 const OWN: &str = "taffrail itself";
 
@@ -76,10 +82,14 @@ const SPARKLINE: usize = 8;
 
 /// Columns of the screen that all of the table takes, with the longest name that shows.
 pub(crate) fn width(state: &State) -> u16 {
+    table::width(columns(state), longest_name(state) as u16)
+}
+
+/// Columns of the longest name that shows.
+fn longest_name(state: &State) -> usize {
     let names = state.ui.fleet.rows.iter().filter_map(|id| state.domain.session(*id));
     let longest = names.map(|session| text::width(&text::clean(&session.name))).max().unwrap_or_default();
-    let longest = longest.max(text::width(OWN)) as u16;
-    table::width(columns(state), longest)
+    longest.max(text::width(OWN))
 }
 
 /// Draw the sessions that pass the filter.
@@ -105,10 +115,15 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let focused = fleet.focus == Focus::Table;
     view_state.page_rows = usize::from(area.height.saturating_sub(1));
     let count = fleet.rows.len();
+    let marks = if state.n_marked().0 > 0 { MARKED } else { 0 };
+    // A name goes before figures of less use.
+    let mut columns = table::with_name(columns(state), NAME, longest_name(state) + marks, area.width);
+    // What stands before a name takes what is left over.
+    columns[NAME].align = Align::Grow(columns[NAME].width.max(MOST_NAME));
     table::draw(
         canvas,
         area,
-        columns(state),
+        &columns,
         sorted.map(|index| (index, sign)),
         // The last row is taffrail itself.
         (count + 1, chosen, focused),

@@ -113,3 +113,22 @@ fn the_filter_holds_for_other_programs_as_well() {
         assert_eq!(foreign(filter, FleetSort::Started, false), expected, "{filter}");
     }
 }
+
+/// A name is whole in the table and over its conversation, where columns of less use or a line of its own make room.
+#[test]
+fn a_long_name_is_whole() {
+    use crate::ui::{Keymap, Theme, ViewState, view};
+    const NAME: &str = "SmolLM2-135M-Instruct.Q4_1";
+    for (columns, rows) in [(80, 24), (120, 40), (200, 50)] {
+        let mut state = fixture::crowded(1, 20);
+        state.domain.sessions[0].name = NAME.to_owned();
+        let area = ratatui::layout::Rect::new(0, 0, columns, rows);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        view(&state, &mut ViewState::default(), &Theme::monochrome(), &Keymap::default(), area, &mut buffer);
+        let line =
+            |cells: &[ratatui::buffer::Cell]| cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>();
+        let lines: Vec<String> = buffer.content.chunks(usize::from(columns)).map(line).collect();
+        let count = lines.iter().map(|line| line.matches(NAME).count()).sum::<usize>();
+        assert!(count >= 2 && !lines.iter().any(|line| line.contains("SmolLM2-13…")), "{columns}: {lines:#?}");
+    }
+}

@@ -14,8 +14,9 @@ use crate::ui::panels::{mark, prompt};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::text;
 use crate::ui::{Action, Mode, State};
-use domain::conversation::ConversationEntry;
+use domain::conversation::{ConversationEntry, filter};
 use domain::units::{ago, counted};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -30,6 +31,9 @@ const COLUMNS: [Column; 5] = [
     column("Last", 14, Align::Left, 1),
 ];
 
+/// Where the model's name stands.
+const MODEL: usize = 2;
+
 /// Draw the tab.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("chats", area);
@@ -38,7 +42,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = below(area, 1);
     if chats.filtering || !chats.filter.is_empty() {
         let count = format!("{} ", counted(chats.entries.len(), "conversation"));
-        super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), None, &count);
+        let filter = filter::parse(chats.filter.text());
+        super::library::filter_row(canvas, head, (&chats.filter, chats.filtering), filter.problem(), &count);
     } else {
         let more = if chats.more { " and more; a search finds them" } else { "" };
         let text = format!("Conversations · {}{more} · `taffrail chats` lists them too", chats.entries.len());
@@ -53,16 +58,19 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
                 "No conversations are kept: `history.keep` is false.".to_owned()
             }
             (false, true) => format!("No conversations yet. Select a session and press {write} to write to it."),
-            (false, false) => "No conversation has all these words.".to_owned(),
+            (false, false) => "No conversation matches the filter.".to_owned(),
         };
         canvas.say(rest.x + 1, rest.y, rest.width.saturating_sub(1), &text, Meaning::Muted);
         return;
     }
     view_state.page_rows = usize::from(rest.height.saturating_sub(1));
+    // Prompts are sentences that go on; the model's name tells it only as a whole.
+    let longest = chats.entries.iter().map(|entry| text::width(&entry.model_name)).max().unwrap_or_default();
+    let columns = table::with_name(&COLUMNS, MODEL, longest, rest.width);
     table::draw(
         canvas,
         rest,
-        &COLUMNS,
+        &columns,
         None,
         (chats.entries.len(), Some(chats.chosen), canvas.mode == Mode::Chats),
         &mut view_state.chats_offset,

@@ -11,7 +11,7 @@
 use ratatui::layout::Rect;
 
 use crate::ui::State;
-use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::canvas::{Canvas, below, inset, row, split_columns, split_rows};
 use crate::ui::editor::Editor;
 use crate::ui::hits::Target;
 use crate::ui::panels::{
@@ -19,6 +19,7 @@ use crate::ui::panels::{
 };
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
+use crate::ui::widgets::text;
 use crate::ui::{Action, Mode};
 use crate::ui::{Focus, SessionTab};
 use domain::session::Session;
@@ -160,7 +161,9 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         canvas.paragraph(Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area }, text, style);
         return;
     };
-    let (head, rest) = split_rows(area, 1);
+    // A name that has no room beside the tabs has a line of its own.
+    let is_long = text::width(&session.name) as u16 + tabs_width() + 6 > area.width && area.height >= 12;
+    let (head, rest) = split_rows(area, 1 + u16::from(is_long));
     tabs(canvas, head, state, session);
     let rest = if rest.height >= 8 {
         canvas.horizontal(rest.x, rest.y, rest.width, Meaning::Border);
@@ -210,7 +213,13 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     }
 }
 
-/// Who it is, and which tab shows.
+/// Columns of the tabs' names, with the blanks between them.
+fn tabs_width() -> u16 {
+    let names = SessionTab::ALL.iter().map(|(_, name)| name.len() as u16 + 2).sum::<u16>();
+    names.saturating_sub(2)
+}
+
+/// Who it is, and which tab shows: one row, or two.
 fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     if area.height == 0 {
         return;
@@ -226,12 +235,14 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
         tabs.push(canvas.span(Meaning::Muted, "  "));
     }
     tabs.pop();
-    let room = area.width.saturating_sub(spans_width(&tabs) as u16 + 3);
+    let beside = if area.height > 1 { 0 } else { tabs_width() };
+    let room = area.width.saturating_sub(beside + 3);
     let mut title = session_tabs::title(canvas, session, usize::from(room.saturating_sub(2)));
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
+    let area = row(area, area.height - 1);
     canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &tabs);
-    let mut x = area.right().saturating_sub(spans_width(&tabs) as u16 + 1);
+    let mut x = area.right().saturating_sub(tabs_width() + 1);
     for (tab, name) in SessionTab::ALL {
         let width = name.len() as u16;
         canvas.hit(Rect { x, width, height: 1, ..area }, Target::Tab(tab));

@@ -88,7 +88,8 @@ pub(crate) fn filter_row(
     }
     let text = problem.map_or_else(|| count.to_owned(), |problem| format!("✕ {problem} "));
     let meaning = if problem.is_some() { Meaning::Warn } else { Meaning::Muted };
-    let columns = (text::width(&text) as u16).min(area.width.saturating_sub(FILTER));
+    let text = text::fit_words(&text, usize::from(area.width.saturating_sub(FILTER)));
+    let columns = text::width(&text) as u16;
     let x = canvas.say(area.x + 1, area.y, 2, "/ ", if filtering { Meaning::Focus } else { Meaning::Muted });
     let width = area.right().saturating_sub(x + columns + 1);
     let field = Rect { x, width, height: 1, ..area };

@@ -37,9 +37,16 @@ pub(super) fn on_mouse(client: &mut Client<'_>, mouse: Mouse) -> Vec<Effect> {
         (Target::Graph, Gesture::Click | Gesture::DoubleClick | Gesture::Drag) => {
             graphs::point(client, mouse.at.x, mouse.hit.area.width)
         }
+        // A click beside it closes what has nothing to lose.
+        (Target::Beside, _) if is_click && closes_beside(client) => dispatch::act(client, Action::Back),
         (Target::Graph, Gesture::Wheel(by)) => graphs::zoom(client, by.signum()),
         _ => Vec::new(),
     }
+}
+
+/// Whether what lies over the screen has nothing that closing it would lose.
+fn closes_beside(client: &Client<'_>) -> bool {
+    matches!(client.ui.overlay, Some(Overlay::Help { .. } | Overlay::Palette { .. }))
 }
 
 /// Give a field the keys.

@@ -15,8 +15,11 @@ const MAX_LISTED: usize = 24;
 /// The longest owner or name; the hub's own bound is 96 for both.
 const MAX_NAME: usize = 96;
 
-/// What a name may begin with that says that the model is on the hub: ours, and its addresses without their scheme.
+/// Prefixes that mean that the model is on the Hub: ours, and its addresses without their scheme.
 const HUB: [&str; 4] = ["hf:", "hf.co/", "huggingface.co/", "www.huggingface.co/"];
+
+/// Schemes by which other programs write a model of the hub.
+const HUB_SCHEMES: [&str; 2] = ["hf", "huggingface"];
 
 /// The same of Ollama's registry.
 const OLLAMA: [&str; 6] =
@@ -63,13 +66,15 @@ impl Target {
             let length = prefixes.iter().find(|prefix| lower.starts_with(**prefix)).map(|prefix| prefix.len());
             length.and_then(|length| address.get(length..))
         };
-        if let Some(name) = starts(&OLLAMA) {
+        let scheme = scheme.filter(|scheme| !HUB_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()));
+        let is_ollamas = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("ollama"));
+        if let Some(name) = starts(&OLLAMA).or_else(|| is_ollamas.then_some(address)) {
             return Err(not_from_ollama(name.strip_prefix("library/").unwrap_or(name)));
         }
         let rest = match (starts(&HUB), scheme) {
             (Some(rest), _) => rest,
-            (None, None) => address,
-            (None, Some(_)) => return Err(elsewhere(given)),
+            (None, None) if !is_elsewhere(address) => address,
+            (None, _) => return Err(elsewhere(given)),
         };
         Self::on_hub(rest.trim_end_matches('/'), rest.ends_with('/') && scheme.is_none())
     }
@@ -116,7 +121,7 @@ impl Target {
         }
     }
 
-    /// The order for it, and why this model, where nobody named one.
+    /// The order for it, and why this model was chosen, if the user named none.
     pub fn order(
         &self,
         revision: &str,
@@ -219,6 +224,14 @@ fn listed(words: &[String]) -> String {
     text
 }
 
+/// Whether an address without a scheme is not a repository: a file's path, or an address at another host. Owner names
+/// on the Hub contain no dot.
+fn is_elsewhere(address: &str) -> bool {
+    let is_path = address.starts_with(['/', '~']) || ["./", "../"].iter().any(|start| address.starts_with(start));
+    let mut parts = address.split('/');
+    is_path || parts.next().is_some_and(|host| host.contains('.')) && parts.count() >= 2
+}
+
 fn no_target(text: &str) -> Failure {
     not_found(
         format!("`{text}` is not a model on the hub"),
@@ -305,6 +318,8 @@ mod tests {
             ("https://huggingface.co/a/b-GGUF/tree/main", target(Selection::Best)),
             ("https://huggingface.co/a/b-GGUF/blob/v2/sub/m.gguf", target(Selection::File("sub/m.gguf".into()))),
             ("https://hf.co/a/b-GGUF/resolve/main/m.gguf?download=true", target(Selection::File("m.gguf".into()))),
+            ("hf://a/b-GGUF:Q8_0", target(Selection::Named("Q8_0".into()))),
+            ("huggingface://a/b-GGUF", target(Selection::Best)),
             ("b", None),
             ("qwen3:8b", None),
             ("ollama.com/library/qwen3:8b", None),
@@ -330,7 +345,12 @@ mod tests {
             ("ollama.com/library/llama3.2:1b", "`llama3.2:1b` is not a repository", "search=llama3.2 lists"),
             ("https://registry.ollama.ai/library/qwen3", "`qwen3` is not a repository", "OWNER/REPO[:QUANT]"),
             ("https://ollama.com/someone/thing", "`someone/thing` is not a repository", "`ollama pull someone/thing`"),
+            ("ollama://qwen3:8b", "`qwen3:8b` is not a repository", "`ollama pull qwen3:8b`"),
             ("https://example.com/m.gguf", "not an address of the Hugging Face Hub", "./model.gguf"),
+            ("docker.io/ai/qwen3", "not an address of the Hugging Face Hub", "OWNER/REPO[:QUANT]"),
+            ("modelscope.cn/Qwen/Qwen3-GGUF", "not an address of the Hugging Face Hub", "OWNER/REPO[:QUANT]"),
+            ("./m.gguf", "not an address of the Hugging Face Hub", "runs by its path"),
+            ("/models/m.gguf", "not an address of the Hugging Face Hub", "runs by its path"),
             ("what is this?", "is not a model on the hub", "OWNER/REPO"),
         ] {
             let failure = Target::parse(text).unwrap_err();

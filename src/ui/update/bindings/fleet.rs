@@ -11,7 +11,7 @@ use crate::ui::{Action, Screen, SessionTab, State};
 
 pub(super) const TABLE: &[Binding] = &[
     bind(Action::Back, &["esc"], back, session::back),
-    bind(Action::Choose, &["enter"], |state| when(has_session(state) && !has_failed(state), "chat"), session::choose),
+    bind(Action::Choose, &["enter"], |state| when(can_chat(state), "chat"), session::choose),
     bind(Action::New, &["n"], new, |client| screen::show(client, Screen::Library)),
     bind(Action::Mark, &["space"], |state| when(has_session(state), "mark"), race::mark),
     bind(Action::RaceMarked, &["R"], race_marked, race::race_marked).anywhere(),
@@ -159,6 +159,11 @@ fn zoom(state: &State) -> Hint {
 
 fn has_session(state: &State) -> bool {
     state.chosen_session().is_some()
+}
+
+/// Whether the selected session can be written to: not a failed one, nor one whose model only makes embeddings.
+fn can_chat(state: &State) -> bool {
+    state.chosen_session().is_some_and(|session| !session.embeds_only()) && !has_failed(state)
 }
 
 fn is_busy(state: &State) -> bool {

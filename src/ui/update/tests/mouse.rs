@@ -68,6 +68,15 @@ fn buttons_do_what_their_keys_do() {
 }
 
 #[test]
+fn a_click_beside_a_dialog_closes_what_has_nothing_to_lose() {
+    for (scene, closes) in [("help", true), ("palette", true), ("form", false)] {
+        let mut state = fixture::scene(scene).unwrap();
+        point(&mut state, Gesture::Click, |target, _| target == Target::Beside).unwrap();
+        assert_eq!(state.ui.overlay.is_none(), closes, "{scene}");
+    }
+}
+
+#[test]
 fn a_drag_over_a_graph_moves_the_cursor() {
     let mut state = fixture::busy();
     point(&mut state, Gesture::Click, |target, _| target == Target::Graph).unwrap();

@@ -26,6 +26,23 @@ fn a_screen_that_is_read_out_has_words_alone_and_the_cursor_where_the_focus_is()
     }
 }
 
+/// What lies under a dialog is not read in the same lines.
+#[test]
+fn a_dialog_has_its_lines_for_itself() {
+    let area = Rect::new(0, 0, 120, 40);
+    for scene in ["help", "palette", "form"] {
+        let mut state = fixture::scene(scene).unwrap();
+        state.ui.screen_reader = true;
+        let mut buffer = Buffer::empty(area);
+        view(&state, &mut ViewState::default(), &Theme::monochrome(), &Keymap::default(), area, &mut buffer);
+        // The middle of the screen is the dialog's.
+        let row = area.height / 2;
+        let line: String = (0..area.width).map(|x| buffer[(x, row)].symbol()).collect();
+        let margin = line.get(..12).unwrap_or_default();
+        assert!(margin.trim().is_empty(), "{scene}: {line}");
+    }
+}
+
 #[test]
 fn changes_are_lines() {
     let mut program = super::Program::sampled(4, 8_000_000_000);
