@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Home, Terminal};
+use crate::support::{Home, Terminal, wait_for};
 
 /// Short answers, so that several fit a starter's 512 tokens.
 const SHORT: [&str; 2] = ["--set", "session.max_tokens=12"];
@@ -25,6 +25,19 @@ fn ask(terminal: &mut Terminal, prompt: &str) {
     terminal.see(prompt);
     terminal.send("\r");
     terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains("12 tok"));
+}
+
+/// The figures below the last answer, with its time and rate.
+fn figures(screen: &str) -> Option<String> {
+    screen.lines().rfind(|line| line.contains(" tok · ")).map(str::to_owned)
+}
+
+/// Wait for an answer that has ended and is not the one with these figures.
+fn another_answer(terminal: &Terminal, before: Option<&str>) {
+    terminal.wait("another answer", |screen| {
+        let is_new = |line: String| line.contains("12 tok") && Some(line.as_str()) != before;
+        screen.contains("ready") && figures(screen).is_some_and(is_new)
+    });
 }
 
 fn listed(home: &Home, words: &[&str]) -> Value {
@@ -63,9 +76,10 @@ fn a_conversation_outlives_its_session_and_goes_on() {
         // On the command line.
         let shown = home.run(&["chats", "show", "whale"]);
         assert!(shown.stdout.starts_with("# The Whale\n") && shown.stdout.contains("## You\n\nAnd then?"), "{shown:?}");
-        let document = home.run(&["chats", "export", "The Whale", "--format", "json"]).json();
-        assert_eq!(document["schema"], "taffrail/conversation/1");
-        assert_eq!(document["turns"].as_array().map(Vec::len), Some(4));
+        let export = || home.run(&["chats", "export", "The Whale", "--format", "json"]).json();
+        assert_eq!(export()["schema"], "taffrail/conversation/1");
+        // The second answer looks like the first one on the screen, and is written down when it has ended.
+        wait_for("both answers", || export()["turns"].as_array().map(Vec::len) == Some(4), || export().to_string());
         let refused = home.run(&["chats", "rm", "The Whale"]);
         assert_eq!(refused.code, Some(4), "{refused:?}");
         assert_eq!(home.run(&["chats", "rm", "The Whale", "--yes"]).code, Some(0));
@@ -87,9 +101,10 @@ fn prompts_are_edited_answers_come_again_and_settings_change() {
         terminal.escape();
         terminal.send("e");
         terminal.see("editing prompt 1 of 1");
+        let before = figures(&terminal.text());
         terminal.send(" Ishmael\r");
         terminal.see("Call me Ishmael");
-        terminal.wait("its answer", |screen| screen.contains("12 tok") && screen.contains("ready"));
+        another_answer(&terminal, before.as_deref());
         terminal.escape();
         terminal.send("c");
         terminal.see("system prompt");
@@ -98,8 +113,9 @@ fn prompts_are_edited_answers_come_again_and_settings_change() {
         terminal.wait("the value", |screen| screen.contains("Be brief.") && !screen.contains("autoBe"));
         terminal.send("\r");
         terminal.see("takes effect with the next answer");
+        let before = figures(&terminal.text());
         terminal.send("g");
-        terminal.wait("the answer again", |screen| screen.contains("12 tok") && screen.contains("ready"));
+        another_answer(&terminal, before.as_deref());
         terminal.send("z");
         terminal.wait("the whole screen", |screen| !screen.contains("taffrail itself"));
         terminal.send("z");

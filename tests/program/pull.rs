@@ -111,7 +111,7 @@ fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
         ("pequod/nothing", 3, ["there is no pequod/nothing", "hint"]),
         ("pequod/whale-GGUF:Q5_K_M", 3, ["Q5_K_M", "Q4_0"]),
         ("pequod/whale-GGUF/other.gguf", 3, ["other.gguf", "hint"]),
-        ("../etc:x", 3, ["../etc", "OWNER/NAME"]),
+        ("../etc:x", 3, ["../etc", "OWNER/REPO"]),
         ("whale", 3, ["whale", "OWNER/REPO[:QUANT]"]),
         ("qwen3:8b", 3, ["not a repository of the Hugging Face Hub", "search=qwen3"]),
         ("https://ollama.com/library/qwen3:8b", 3, ["`qwen3:8b`", "OWNER/REPO[:QUANT]"]),
