@@ -1,7 +1,7 @@
-//! Names of the user's own for models: `[models.NAME]` of config.toml, and what a program may call a model.
+//! User-defined model names: `[models.NAME]` of config.toml, and what a program may call a model.
 //!
-//! Owned here: what such a name stands for, and which model is meant by a name that a program gives. Absent: how
-//! config.toml is read, and the looser matching of the command line.
+//! Owned here: what such a name means, and which model a program's name refers to. Absent: how config.toml is read,
+//! and the looser matching of the command line.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Alias {
 pub struct Target<'a> {
     /// The model.
     pub model: &'a Arc<Model>,
-    /// The name of the user's own that was given, and what it stands for.
+    /// The user-defined name that was given, and its meaning.
     pub alias: Option<(&'a str, &'a Alias)>,
 }
 
@@ -81,7 +81,7 @@ pub fn name_of<'a>(domain: &Domain, model: &'a Model) -> &'a str {
     if is_meant { &model.name } else { &model.id }
 }
 
-/// The model of this id or name. Of several of one name the one that can be run, in the store that is preferred.
+/// The model with this id or name. Of several with the same name, a runnable one, from the preferred store.
 fn find<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
     find_in(&domain.library.models, name)
 }
@@ -105,8 +105,7 @@ fn find_in<'a>(models: &'a [Arc<Model>], name: &str) -> Option<&'a Arc<Model>> {
     })
 }
 
-/// The model that was downloaded by this name: `hf.co/OWNER/REPO:QUANT`, or without the quantisation where one that can be
-/// run is here.
+/// The model downloaded under this name: `hf.co/OWNER/REPO:QUANT`, or without the quantization if a runnable one is here.
 fn of_hub<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
     let hub::Target { repository, part, .. } = hub::Target::parse(name).ok()?;
     let is_meant = |place: &Model| {
@@ -141,7 +140,7 @@ pub(crate) fn missing(domain: &Domain, reason: String) -> Refused {
 }
 
 impl Target<'_> {
-    /// The request for this model, with what its name stands for: what the program says itself holds.
+    /// The request for this model with its alias applied: values in the program's request take precedence.
     pub fn ask(
         &self,
         domain: &Domain,
@@ -249,7 +248,7 @@ mod tests {
         let Prompt::Chat(chat) = &coder.generation.prompt else { panic!("{coder:?}") };
         assert_eq!(chat.messages[0].text(), "be brief");
         assert_eq!(chat.template_options.as_deref(), Some("{\"enable_thinking\":false}"));
-        // What the program says itself holds.
+        // The program's own values take precedence.
         let coder = ask("coder", Some(0.9), Some(KeepAlive::Forever));
         assert_eq!((coder.generation.sampling.temperature, coder.keep_alive), (Some(0.9), Some(KeepAlive::Forever)));
         let plain = ask("One-7B", None, None);

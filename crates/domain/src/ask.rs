@@ -14,8 +14,8 @@ use crate::settings::SessionSettings;
 pub struct Ask {
     /// The model's id in the library.
     pub model: String,
-    /// How it is loaded where it is not; `None` takes the user's settings. One that was loaded for a request with a shorter
-    /// context is loaded again.
+    /// How to load it if it isn't loaded; `None` for the user's settings. A session that was loaded for a request with
+    /// a shorter context is loaded again.
     pub settings: Option<Box<SessionSettings>>,
     /// What is to be generated.
     pub generation: Generation,
@@ -42,7 +42,7 @@ pub struct Generation {
     pub form: Option<Form>,
     /// Texts that end it; none leaves that to the model's store.
     pub stop: Vec<String>,
-    /// How many of the likeliest tokens are told for each place.
+    /// How many of the most likely tokens to report at each position.
     pub n_top_logprobs: u32,
 }
 
@@ -92,9 +92,9 @@ impl Api {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Somebody waits for the answer.
+    /// Someone is waiting for the answer.
     #[default]
     Interactive,
-    /// Nobody looks at it: it begins after those, and at least after every [`crate::queue::MAX_AHEAD`] of them.
+    /// No one is waiting: it starts after those, but at the latest after every [`crate::queue::MAX_AHEAD`] of them.
     Batch,
 }

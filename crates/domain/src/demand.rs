@@ -19,13 +19,13 @@ use crate::units::Bytes;
 pub struct Demand {
     /// It was loaded for a request rather than by hand: idle time or another model unloads it.
     pub is_on_demand: bool,
-    /// What the last request that said how long wants; before the settings.
+    /// The keep-alive of the last request that set one; takes precedence over the settings.
     pub keep_alive: Option<KeepAlive>,
     /// It is to be loaded though no request waits for it.
     pub(crate) is_wanted: bool,
     /// What holds it up while it is queued.
     pub wait: Option<Wait>,
-    /// Nothing new begins in it: another model has waited long enough, or it is to be loaded with other settings.
+    /// It accepts no new requests: another model has waited long enough, or it is to be loaded with other settings.
     pub is_draining: bool,
     /// How it is to be loaded again once nothing runs in it.
     pub(crate) reload: Option<Box<SessionSettings>>,
@@ -51,7 +51,7 @@ pub enum Wait {
     Turn(SessionId, String),
 }
 
-/// Models whose workers have died, by id. One that does so again and again is loaded less and less often.
+/// Models whose workers have died, by id. One that keeps dying is loaded at longer and longer intervals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Crashes(BTreeMap<String, Crash>);
 

@@ -15,9 +15,9 @@ use crate::units::Bytes;
 pub enum Effect {
     /// Answer a client's command.
     Reply(super::command::Reply),
-    /// Tell all clients.
+    /// Send to all clients.
     Notify(crate::notification::Notification),
-    /// A query has ended: tell who asked.
+    /// A query has ended: reply to its client.
     EndQuery {
         /// Which, as the reply to its command named it.
         id: crate::request::RequestId,
@@ -114,9 +114,9 @@ pub enum Effect {
     Pause(DownloadId),
     /// End a download that runs, and throw away what came.
     CancelDownload(DownloadId),
-    /// Throw away what came of an order that nobody works on.
+    /// Delete the partial files of an order that is not being downloaded.
     Discard(Order),
-    /// Write down which downloads were ordered and have not begun, so that the next start offers them.
+    /// Save which downloads were ordered but have not started, so that the next start offers them.
     PersistQueue(Vec<Order>),
     /// Keep the names for models that commands made, by name, instead of those kept before.
     SaveAliases(BTreeMap<String, Alias>),
@@ -124,11 +124,11 @@ pub enum Effect {
     Storage(crate::storage::CleanupJob),
     /// Keep calibrated baselines for later runs, instead of those kept before.
     SaveBaselines(Vec<crate::energy::Baseline>),
-    /// Tell a process of another program to end; answered by [`crate::Event::Signalled`].
+    /// Send SIGTERM to a process of another program; answered by [`crate::Event::Signalled`].
     Signal {
         /// Its id.
         pid: u32,
-        /// When it started, in clock ticks after boot: another process with its id is not told.
+        /// When it started, in clock ticks after boot: another process with the same id gets no signal.
         started: u64,
         /// Kill it.
         kill: bool,
@@ -150,7 +150,7 @@ pub enum Effect {
         /// The draft that it was.
         draft: Option<u64>,
     },
-    /// Write down what there is of a record so far, in place of what was written before.
+    /// Save the record so far, replacing what was saved before.
     SaveDraft {
         /// Which draft.
         draft: u64,
@@ -160,12 +160,11 @@ pub enum Effect {
     },
     /// Nothing will come of this draft.
     DiscardDraft(u64),
-    /// Tell the names of a blind race of the history that nobody voted on; answered by
-    /// [`crate::event::HistoryEvent::Revealed`].
+    /// Reveal the names in a blind race of the history that has no vote; answered by [`crate::event::HistoryEvent::Revealed`].
     Reveal(i64),
     /// Delete a record.
     DeleteRecord(i64),
-    /// Keep a conversation in the history as it stands, in place of what was kept of it before; answered by
+    /// Save a conversation in the history in its current state, replacing what was saved before; answered by
     /// [`crate::event::HistoryEvent::ConversationsChanged`].
     SaveConversation(#[serde(with = "crate::portable::document")] Box<crate::conversation::Conversation>),
     /// Give a conversation of the history a name, or take it; answered likewise.

@@ -1,4 +1,4 @@
-//! What the engines of other programs tell of themselves: how much they do, for whomever.
+//! Metrics that the engines of other programs report: their load, from all clients.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::remote_engine::EngineKind;
 use crate::units::{Bytes, Ratio, digits};
 
-/// What an engine's counters say at one look. What it does not tell is unknown.
+/// An engine's counters at one scrape. Missing ones are unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct EngineReading {
     /// Requests that it answers now.
@@ -21,7 +21,7 @@ pub struct EngineReading {
     pub n_prompt: Option<f64>,
     /// Tokens generated since it started.
     pub n_generated: Option<f64>,
-    /// Tokens generated per second, where the engine tells the rate itself.
+    /// Tokens generated per second, if the engine reports the rate itself.
     pub generation_rate: Option<f64>,
     /// Models in its memory.
     pub n_loaded: Option<u32>,
@@ -33,7 +33,7 @@ pub struct EngineReading {
     pub is_asleep: bool,
 }
 
-/// Why an engine tells nothing.
+/// Why an engine reports nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EngineSilence {
     /// It has no counters, or does not show them.
@@ -59,7 +59,7 @@ pub struct EngineNews {
     pub kind: EngineKind,
     /// The time since the answer before this one; `None` for the first.
     pub after: Option<Duration>,
-    /// What it said.
+    /// Its answer.
     pub answer: Result<EngineReading, EngineSilence>,
 }
 
@@ -72,7 +72,7 @@ pub struct EngineMetrics {
     pub kind: EngineKind,
     /// When it was asked last.
     pub at: Moment,
-    /// What it said then.
+    /// Its answer then.
     pub answer: Result<EngineReading, EngineSilence>,
     /// Prompt tokens read per second between the last two answers.
     pub prompt_rate: Option<f64>,
@@ -140,7 +140,7 @@ pub struct EngineDocument {
     pub kind: &'static str,
     /// `reported`, `asleep`, `not_reported` or `failed`.
     pub state: &'static str,
-    /// Why it tells nothing.
+    /// Why it reports nothing.
     pub reason: Option<String>,
     /// What could be done.
     pub remedy: Option<String>,

@@ -40,7 +40,7 @@ pub enum Event {
     Remote(String, crate::machine::remote::RemoteEvent),
     /// An earlier run kept these baselines.
     Baselines(Vec<crate::energy::Baseline>),
-    /// A process of another program was told to end, or that failed.
+    /// A process of another program was signalled, or that failed.
     Signalled {
         /// Its id.
         pid: u32,
@@ -48,7 +48,7 @@ pub enum Event {
         started: u64,
         /// Whether it was to be killed.
         kill: bool,
-        /// A sentence where it was not told.
+        /// An error message if it was not signalled.
         result: Result<(), String>,
     },
     /// An earlier run measured the memory's bandwidth.
@@ -121,7 +121,7 @@ pub enum HistoryEvent {
         /// Whether there are more.
         more: bool,
     },
-    /// So many records that a run which was interrupted had not kept are in the history now.
+    /// The number of unsaved records of an interrupted run that are now in the history.
     Recovered(usize),
     /// A whole record; `None` where there is none of the number.
     Record(#[serde(with = "crate::portable::document")] Option<Box<crate::record::Record>>),
@@ -129,7 +129,7 @@ pub enum HistoryEvent {
     Conversations {
         /// Which question it answers.
         generation: u64,
-        /// Its rows, the one that was written to last first.
+        /// Its rows, most recently written first.
         entries: Vec<crate::conversation::ConversationEntry>,
         /// Whether there are more than were asked for.
         more: bool,
@@ -155,7 +155,7 @@ pub enum LibraryEvent {
         #[serde(with = "crate::portable::document")]
         cards: Cards,
     },
-    /// A scan has begun.
+    /// A scan has started.
     Started,
     /// Models found so far, to be added or to replace those of the same id.
     Found(Vec<Arc<Model>>),
@@ -196,7 +196,7 @@ pub enum WorkerEvent {
         /// Why, in one clause.
         reason: String,
     },
-    /// It said something.
+    /// It sent an event.
     Message(#[serde(with = "crate::portable::document")] wire::Event),
     /// It wrote a line to its log.
     Logged(String),

@@ -67,7 +67,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// A session that may be unloaded, or ends by itself.
+/// A session that may be unloaded, or is ending.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Which.
@@ -91,7 +91,7 @@ pub struct Candidate {
 /// Why a session is not unloaded yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hold {
-    /// So many requests run in it or wait for it.
+    /// This many requests run in it or wait for it.
     Busy(usize),
     /// It is being loaded.
     Loading,
@@ -138,8 +138,8 @@ pub fn plan_load(domain: &Domain, model: &Arc<Model>, settings: SessionSettings)
     }
 }
 
-/// The session that answers requests for a model: one that is loaded rather than one that is to be, and the one with the
-/// fewest requests. One that was started for a job answers nobody else.
+/// The session that answers requests for a model: a loaded one before one still loading, then the one with the fewest
+/// requests. A session started for a job answers no other requests.
 pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
     let jobs = working::sessions(domain);
     let serves = |session: &&Session| {
@@ -212,7 +212,7 @@ pub(crate) fn outcome(
     if all.iter().all(|one| one.hold.is_none()) { Outcome::Evicts(all) } else { Outcome::Waits(all) }
 }
 
-/// What is free for a session with these settings if those are gone. One that stays off the GPUs has their memory not.
+/// Free memory for a session with these settings once `without` are gone. A session kept off the GPUs can't use their memory.
 fn memory(domain: &Domain, without: &[SessionId], settings: &SessionSettings) -> Option<Free> {
     admission::free_memory_without(domain, without, settings.gpu_layers != Some(0))
 }
@@ -248,7 +248,7 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
             hold,
         })
     };
-    // One that runs elsewhere frees nothing here.
+    // A remote one frees nothing here.
     domain
         .sessions
         .iter()
@@ -259,7 +259,7 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
 
 /// Why a loaded session is not unloaded yet.
 fn hold(domain: &Domain, session: &Session) -> Option<Hold> {
-    // What waits in one that begins nothing new waits elsewhere after it.
+    // Requests waiting in a draining session will wait elsewhere afterwards.
     let holds = |one: &&Request| one.is_running() || (one.is_open() && !session.demand.is_draining);
     let queries = session.queries.iter().filter(|one| one.is_running() || !session.demand.is_draining);
     match session.requests.iter().filter(holds).count() + queries.count() {

@@ -17,7 +17,7 @@ pub enum Grade {
 }
 
 impl Grade {
-    /// The mark that stands before the figure.
+    /// The mark shown before the figure.
     pub fn mark(self) -> &'static str {
         match self {
             Self::Measured => "",
@@ -41,7 +41,7 @@ impl Grade {
     }
 }
 
-/// A value that may not be known. Unknown is never zero: it says why, and what would mend it.
+/// A value that may be unknown. Unknown is never zero: it has a reason, and a remedy if there is one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure<T> {
@@ -109,21 +109,20 @@ pub struct Uncertain {
 }
 
 impl Uncertain {
-    /// So many times as much.
+    /// Multiplied by a factor.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
         Self { value: self.value * factor, ..self }
     }
 
-    /// Where it lies: from as many times less to as many times more, so that a factor of two is a relative
-    /// uncertainty of one.
+    /// Its range: from this many times less to this many times more, so that a factor of two is a relative uncertainty of one.
     pub fn range(self) -> (f64, f64) {
         (self.value / (1.0 + self.relative), self.value * (1.0 + self.relative))
     }
 }
 
-/// A quantity as records keep it: with its grade, and how far it may be off. A record of a version that kept neither has
-/// both unknown, and says so wherever it is shown.
+/// A quantity as stored in records: with its grade and uncertainty. In records of a version that stored neither, both
+/// are unknown, and are shown as such.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Graded {
     /// The quantity, in the unit that its user knows.
@@ -164,8 +163,7 @@ impl Graded {
         format!("{}{}", self.grade.map_or("?", Grade::mark), digits(self.value))
     }
 
-    /// With the unit and what its grade says of it: `0.41 J/tok ±6%`, `≈0.41 J/tok ±25%`, `~0.41 J/tok (0.21–0.82)`,
-    /// `?0.41 J/tok`.
+    /// With the unit, formatted by its grade: `0.41 J/tok ±6%`, `≈0.41 J/tok ±25%`, `~0.41 J/tok (0.21–0.82)`, `?0.41 J/tok`.
     pub fn text(self, unit: &str) -> String {
         let space = if unit.is_empty() { "" } else { " " };
         let plain = format!("{}{space}{unit}", self.brief());

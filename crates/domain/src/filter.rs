@@ -1,11 +1,11 @@
-//! The language of filters: one for all lists, on the screen and on the command line.
+//! The filter language: one for all lists, on the screen and on the command line.
 //!
-//! A filter is words; a row passes when every word fits. A word is a part of the row's texts, a question about a field
-//! (`license:osi`, `size>50mb`, `size:>50mb`), or a comparison alone whose unit tells the field (`>7b` are parameters,
-//! `<5gb` a size). `-` before a word takes out the rows that it fits. A word that is not finished yet fits every row, so
-//! that nothing vanishes while it is typed; one that can't be answered is told and otherwise ignored.
+//! A filter is a list of words; a row passes if every word matches. A word is a part of the row's texts, a condition
+//! on a field (`license:osi`, `size>50mb`, `size:>50mb`), or a bare comparison whose unit implies the field (`>7b` for
+//! parameters, `<5gb` for size). `-` before a word excludes the rows that match it. An unfinished word matches every
+//! row, so that nothing vanishes while it is typed; an invalid one is reported and otherwise ignored.
 //!
-//! Owned here: reading a filter, and what is wrong with it. Absent: which fields a list has, and what they hold.
+//! Owned here: parsing a filter and reporting what is wrong with it. Absent: which fields a list has, and their values.
 
 mod amount;
 
@@ -39,7 +39,7 @@ pub trait Row<F> {
     fn has(&self, part: &str) -> bool;
     /// Whether a field's text has this part, or is one of the words that begin so.
     fn is(&self, field: F, part: &str) -> bool;
-    /// What a field says as a number; `None` where it is not known.
+    /// A field's value as a number; `None` if unknown.
     fn figure(&self, field: F) -> Option<f64>;
 }
 
@@ -138,7 +138,7 @@ impl<F: Copy> Filter<F> {
         })
     }
 
-    /// Its words as questions, for whoever asks elsewhere than row by row.
+    /// Its words as conditions, for callers that don't filter row by row.
     pub fn questions(&self) -> impl Iterator<Item = Question<'_, F>> {
         self.words.iter().filter_map(|Word { is_negated, test }| {
             let asked = match test {
@@ -151,7 +151,7 @@ impl<F: Copy> Filter<F> {
         })
     }
 
-    /// What is wrong with it, in a sentence; `None` where nothing is.
+    /// What is wrong with it, in a sentence; `None` if it is valid.
     pub fn problem(&self) -> Option<&str> {
         self.problems.first().map(String::as_str)
     }
@@ -198,7 +198,7 @@ fn read_word<F: Copy>(word: &str, fields: &[Field<F>]) -> Result<Test<F>, String
     }
 }
 
-/// A comparison without a field: its unit tells what is asked.
+/// A comparison without a field: its unit implies the field.
 fn alone<F: Copy>(text: &str, fields: &[Field<F>]) -> Result<Test<F>, String> {
     let mut is_unfinished = false;
     for wanted in [Unit::Count, Unit::Bytes] {

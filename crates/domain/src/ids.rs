@@ -8,12 +8,12 @@ use crate::moment::Moment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
-/// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
-/// still says is dropped.
+/// Identifies a worker process for the program's lifetime; a restarted session gets a new one, so that late events
+/// from an old worker are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct WorkerId(pub u64);
 
-/// Names a request for the program's life; the worker repeats it in all that it says of it.
+/// Identifies a request for the program's lifetime; the worker repeats it in all its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
@@ -22,8 +22,7 @@ pub struct RequestId(pub u64);
 pub struct ConversationKey(pub u64);
 
 impl ConversationKey {
-    /// Bits of a key that tell conversations of one second apart: it fits into the whole numbers of JSON for three
-    /// centuries.
+    /// Bits of a key that distinguish conversations of the same second: the key fits into JSON's integers for three centuries.
     const BITS: u32 = 20;
 
     /// A new one, of something that no other conversation has that began at this time: seconds since 1970 are at its

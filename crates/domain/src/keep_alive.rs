@@ -18,7 +18,7 @@ pub enum KeepAlive {
 }
 
 impl KeepAlive {
-    /// What a model that was loaded for a request gets where nothing else is set: as Ollama has it.
+    /// Default for a model that was loaded for a request, the same as Ollama's.
     pub const DEFAULT: Self = Self::For(Duration::from_mins(5));
 
     /// Whether a model that has been idle for so long is to be unloaded.

@@ -1,4 +1,4 @@
-//! What clients are told that is no reply to a command of theirs.
+//! Messages to clients that are not replies to their commands.
 
 use crate::admission::AdmissionError;
 use crate::session::SessionId;
@@ -23,7 +23,7 @@ pub enum Notification {
         /// The figures.
         refusal: AdmissionError,
     },
-    /// The worker of a session has ended by itself; the session can be restarted.
+    /// The worker of a session has exited unexpectedly; the session can be restarted.
     SessionFailed(SessionId),
     /// A prompt was too long, and is no longer part of its session's conversation.
     PromptReturned {

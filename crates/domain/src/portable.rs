@@ -49,7 +49,7 @@ pub(crate) mod pairs {
     }
 }
 
-/// A vote for none of the columns, which JSON can't tell from none.
+/// A vote for no column, which in JSON is the same as no vote.
 pub(crate) mod nested {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 

@@ -1,7 +1,7 @@
-//! A query: a short job beside answers, such as the tokens of a text, from its arrival to its end.
+//! A query: a short job alongside answers, such as tokenizing a text, from its arrival to its end.
 //!
-//! It waits for no sequence and leaves no trace: what came of it goes to who asked, as [`crate::Effect::EndQuery`], and
-//! is kept nowhere. Absent: when it begins and ends (`update::query`), and what it is (`wire::QueryJob`).
+//! It needs no sequence and is not recorded: its result goes to the client as [`crate::Effect::EndQuery`] and is not
+//! stored. Absent: when it starts and ends (`update::query`), and the kinds of job (`wire::QueryJob`).
 
 use serde::{Deserialize, Serialize};
 use wire::{FailureKind, QueryJob};
@@ -66,7 +66,7 @@ pub struct QueryError {
     pub reason: String,
     /// What could be done.
     pub hint: Option<String>,
-    /// What kind of failure it was, where the worker said so.
+    /// The kind of failure, if the worker reported it.
     pub kind: Option<FailureKind>,
 }
 

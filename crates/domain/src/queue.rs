@@ -1,11 +1,12 @@
-//! Which of a session's waiting requests begins next.
+//! Which of a session's waiting requests starts next.
 //!
-//! Owned here: the order among clients and priorities, the bounds of the queue, and how long one that is refused should
-//! wait. Absent: when a request may begin (`update::session`), and the batch, which is the worker's.
+//! Owned here: the order among clients and priorities, the limits of the queue, and how long a refused client should
+//! wait. Absent: when a request may start (`update::session`), and the batch, which is up to the worker.
 //!
-//! Among clients the one that was served least goes first, counted in tokens: a generated one weighs twice as much as one
-//! of a prompt, since it takes a decode of its own. One that comes (back) begins with what the least served of those that
-//! wait has had, so that nobody saves up. (Sheng et al., "Fairness in Serving Large Language Models", 2024.)
+//! The client that has been served least goes first, counted in tokens: a generated one counts twice as much as a
+//! prompt token, since it takes a whole decode. A client that arrives or returns starts with the count of the
+//! least-served waiting client, so that idle time earns no credit. (Sheng et al., "Fairness in Serving Large Language
+//! Models", 2024.)
 
 mod served;
 
@@ -17,12 +18,12 @@ use crate::ask::Priority;
 use crate::request::{Request, RequestId, Stage};
 use crate::session::Session;
 
-/// So many interactive requests begin at most while a batch request waits, before one of those does.
+/// At most this many interactive requests start while a batch request waits.
 pub const MAX_AHEAD: u32 = 4;
 
-/// How long a client is told to wait where nothing is known of how long answers take.
+/// How long a client should wait if it is unknown how long answers take.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
-/// What a client is told at least and at most.
+/// Limits of the wait that a client is given.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
@@ -46,7 +47,7 @@ pub(crate) fn enter(session: &mut Session, request: &Request) {
     }
 }
 
-/// The request that begins next, if one waits.
+/// The request that starts next, if any is waiting.
 pub fn next(session: &Session) -> Option<RequestId> {
     let waiting = || session.requests.iter().filter(|request| request.stage == Stage::Queued);
     let of = |priority| waiting().any(|request| request.priority == priority);
@@ -58,12 +59,12 @@ pub fn next(session: &Session) -> Option<RequestId> {
         (false, _) => Priority::Batch,
     };
     let n_running = |name: &str| session.requests.iter().filter(|one| one.is_running() && client(one) == name).count();
-    // Of equals the one that came first: `min_by_key` keeps it.
+    // Of equals the first to arrive: `min_by_key` keeps it.
     let key = |request: &&Request| (served.of(client(request)), n_running(client(request)));
     waiting().filter(|request| request.priority == priority).min_by_key(key).map(|request| request.id)
 }
 
-/// A request of this priority begins; those that go on waiting are in the session.
+/// A request of this priority starts; those still waiting are in the session.
 pub(crate) fn started(session: &mut Session, priority: Priority) {
     let mut waiting = session.requests.iter().filter(|request| request.stage == Stage::Queued);
     let has_batch = waiting.any(|request| request.priority == Priority::Batch);

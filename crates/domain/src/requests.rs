@@ -68,7 +68,7 @@ pub fn listed<'a>(
     rows
 }
 
-/// What is wrong with a filter, in a sentence; `None` where nothing is.
+/// What is wrong with a filter, in a sentence; `None` if it is valid.
 pub fn filter_problem<'a>(filter: &str, rows: impl Iterator<Item = Row<'a>>) -> Option<String> {
     if filter.trim().is_empty() {
         return None;

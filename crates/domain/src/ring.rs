@@ -30,7 +30,7 @@ pub struct Ring {
     ticks: u64,
 }
 
-/// Points that stand for so many ticks each.
+/// Points that each stand for `step` ticks.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Level {
     step: usize,

@@ -60,7 +60,7 @@ pub struct Domain {
     pub machine: Machine,
     /// The other machines, in the order of their names.
     pub machines: Vec<RemoteMachine>,
-    /// What the engines of other programs reported of late, in the order of their names.
+    /// The latest reports from the engines of other programs, sorted by name.
     pub engines: Vec<EngineMetrics>,
     /// Where its energy goes.
     pub attribution: Attribution,
@@ -121,7 +121,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Sensors with a graph of their own. Servers have dozens, and the hottest of all is shown anyway.
+    /// Sensors with a separate graph. Servers have dozens, and the hottest of all is shown anyway.
     pub const MAX_SENSORS: usize = 8;
 }
 

@@ -36,7 +36,7 @@ impl Deref for StateMachine {
     }
 }
 
-/// What tests and fixtures may do, and nobody else.
+/// For tests and fixtures only.
 #[cfg(any(test, feature = "testing"))]
 impl DerefMut for StateMachine {
     fn deref_mut(&mut self) -> &mut Domain {

@@ -65,7 +65,7 @@ impl fmt::Display for Bytes {
 pub struct TokensPerSecond(pub f64);
 
 impl fmt::Display for TokensPerSecond {
-    /// Without the unit, which stands in the column's head: `0.42`, `42.7`, `3412`.
+    /// Without the unit, which is in the column's header: `0.42`, `42.7`, `3412`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&digits(self.0))
     }
@@ -125,7 +125,7 @@ pub fn share(part: Bytes, whole: Bytes) -> String {
     }
 }
 
-/// So many of a thing: `1 record`, `2 records`.
+/// With its count: `1 record`, `2 records`.
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
@@ -149,7 +149,7 @@ pub fn digits(value: f64) -> String {
     }
 }
 
-/// A time in the past as a person says it: `just now`, `2 h ago`; both in seconds since 1970.
+/// A time in the past in words: `just now`, `2 h ago`; both in seconds since 1970.
 pub fn ago(then: i64, now: i64) -> String {
     match now.saturating_sub(then) {
         seconds if seconds < 60 => "just now".to_owned(),
@@ -157,7 +157,7 @@ pub fn ago(then: i64, now: i64) -> String {
     }
 }
 
-/// A time span as a person says it: `61 ms`, `7.3 s`, `4 min`, `2 h`, `3 d`.
+/// A time span in words: `61 ms`, `7.3 s`, `4 min`, `2 h`, `3 d`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {

@@ -8,7 +8,7 @@ use crate::types::TensorType;
 /// Rows of two tiles: a matrix has a whole number of them.
 const ROWS: u64 = 32;
 
-/// Whether a matrix of this type with rows of so many elements, and so many rows, is laid out for AMX.
+/// Whether a matrix of this type and size is repacked for AMX.
 pub(crate) fn takes(tensor_type: TensorType, columns: u64, rows: u64) -> bool {
     let alignment = match tensor_type {
         TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q8_0 => 32,

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::summary::{Attention, LayerCache, Mix, RopeScaling, Summary};
 
 impl Summary {
-    /// The parameters that one token is multiplied with, of a mixture of experts: without the experts that it isn't
-    /// sent to, and without an input matrix of its own, of which a token looks up one row. `None` without experts.
+    /// Parameters used per token in a mixture of experts: without the experts that the token isn't routed to, and
+    /// without a separate input matrix, of which a token uses one row. `None` without experts.
     pub fn active_parameters(&self) -> Option<u64> {
         let (count, used) = self.experts.filter(|&(count, used)| used > 0 && used < count)?;
         let unused = u128::from(self.routed_parameters) * u128::from(count - used) / u128::from(count);
@@ -14,7 +14,7 @@ impl Summary {
         (self.routed_parameters > 0).then(|| self.parameters.saturating_sub(at_rest))
     }
 
-    /// How the layers look back; `None` where the file doesn't tell.
+    /// The kinds of attention in the layers; `None` if the file doesn't say.
     pub fn mix(&self) -> Option<Mix> {
         let mut mix = Mix { attention: None, n_full: 0, windowed: None, n_recurrent: 0 };
         let mut is_latent = false;

@@ -1,8 +1,8 @@
-//! What speaks against running a well-formed file.
+//! Reasons not to run a well-formed file.
 //!
-//! llama.cpp checks much by itself and says so in an error; what it checks with an assertion kills the process. A finding is
-//! fatal only where that is proved: each rule names the assertion, and `crates/worker/tests/refusals` loads a file that
-//! breaks it. Everything else is a remark, and llama.cpp has the last word.
+//! llama.cpp reports many problems as errors, but some only by an assertion, which kills the process. A finding is
+//! fatal only if that is proved: each rule names the assertion, and `crates/worker/tests/refusals` loads a file that
+//! breaks it. Everything else is a remark, and llama.cpp decides.
 
 use crate::{
     facts::{TENSOR_ALIGNMENT, arch_number, is_aligned, kind, part},
@@ -15,7 +15,7 @@ use crate::{
     value::{Value, ValueType},
 };
 
-/// Architectures that take the root mean square with the epsilon that the file tells, each of them tried with a wrong one.
+/// Architectures that use RMS norm with the file's epsilon, each tested with a wrong one.
 const ROOT_MEAN_SQUARE: &[&str] = &[
     "llama",
     "qwen2",
@@ -78,7 +78,7 @@ pub struct Findings {
     pub fatal: Option<String>,
     /// What it is known to abort at where a processor does the work. A GPU may take it.
     pub fatal_on_cpu: Option<String>,
-    /// What is odd, though llama.cpp may run it, or refuse it by itself.
+    /// Oddities that llama.cpp may accept, or reject with an error.
     pub remarks: Vec<String>,
 }
 
@@ -279,7 +279,8 @@ impl Check<'_> {
         }
         let metadata = &self.header.metadata;
         let model = metadata.str("tokenizer.ggml.model");
-        // SentencePiece takes unknown characters apart into bytes, and throws past llama.cpp's handlers without them.
+        // SentencePiece splits unknown characters into bytes; without byte tokens it throws an exception that
+        // llama.cpp does not catch.
         if model == Some("llama") && !self.header.tokens.has_bytes {
             self.found.remark("its vocabulary has no tokens for bytes: text that it lacks ends the worker");
         }

@@ -33,7 +33,7 @@ const REASONING: &[&str] = &[
 ];
 
 impl Header {
-    /// What the header says about the model.
+    /// Summarize what the header says about the model.
     pub fn summary(&self) -> Summary {
         summary(self)
     }
@@ -162,7 +162,7 @@ fn rope(header: &Header) -> Option<RopeScaling> {
         None if reaches_further() => "longrope".to_owned(),
         None => return None,
     };
-    // Linear scaling had a key of its own once.
+    // Linear scaling used to have a separate key.
     let factor = metadata.f64(&key("factor")).or_else(|| metadata.f64(&format!("{architecture}.rope.scale_linear")));
     let factor = factor.filter(|factor| *factor > 1.0 && factor.is_finite());
     (factor.is_some() || reaches_further()).then_some(RopeScaling { kind, factor, original })

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use crate::text::clean;
 
-/// The longest name that stands in a message, in characters.
+/// Maximum length of a name in a message, in characters.
 const NAME_CHARS: usize = 64;
 
 /// Where reading stood.

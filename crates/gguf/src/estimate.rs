@@ -48,7 +48,7 @@ pub struct Needs {
     pub n_seq: u32,
     /// Tokens computed at once.
     pub n_ubatch: u32,
-    /// Tokens of a batch whose logits are wanted: 1 for generating, `n_ubatch` where llama.cpp is told nothing.
+    /// Tokens of a batch whose logits are needed: 1 for generation, `n_ubatch` by llama.cpp's default.
     pub n_outputs: u32,
     /// Type of the keys.
     pub cache_k: CacheKind,
@@ -88,7 +88,7 @@ const TOKEN: u64 = 300;
 pub struct Estimate {
     /// Weights in this file, those twice that llama.cpp keeps twice; of a split model, add up the parts.
     pub weights: u64,
-    /// Keys, values and recurrent states; `None` where the file does not tell.
+    /// Keys, values and recurrent states; `None` if the file does not say.
     pub kv: Option<u64>,
     /// The compute buffers, at least.
     pub compute_low: u64,
@@ -151,13 +151,12 @@ impl Summary {
         Some(sum.fold(0, u64::saturating_add))
     }
 
-    /// Bytes of the compute buffers: what logits, masks and scores take, which is exact, and what the rest is
-    /// expected to.
+    /// Bytes of the compute buffers: the exact size of logits, masks and scores, and the estimated size of the rest.
     ///
-    /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits, the feed-forward
-    /// products, the experts' answers, the attention with its scores (cells x heads, kept without flash attention), or
-    /// the inner products of a recurrent layer. Beside it stand a few rows of the embedding, and one mask for each kind
-    /// of cache. The factors were measured with llama.cpp on a processor, over models of each kind.
+    /// ggml reuses memory between the steps of a graph, so the largest step counts: the logits, the feed-forward
+    /// products, the experts' outputs, the attention with its scores (cells x heads, kept without flash attention), or
+    /// the inner products of a recurrent layer. A few rows of the embedding and one mask for each kind of cache come
+    /// on top. The factors were measured with llama.cpp on a CPU, with models of each kind.
     fn compute(&self, needs: &Needs) -> (u64, u64) {
         let cells = cells(needs);
         let batch = u64::from(needs.n_ubatch).min(cells);

@@ -83,8 +83,8 @@ impl Header {
         Self::read::<File>(&open_regular(path)?)
     }
 
-    /// Read the header of any source. What follows the format is read, whether llama.cpp can run it or not:
-    /// [`findings`](Self::findings) tells.
+    /// Read the header from any source. Anything well-formed is accepted, even if llama.cpp can't run it: see
+    /// [`findings`](Self::findings).
     pub fn read<R: ReadAt + ?Sized>(source: &R) -> Result<Self, Error> {
         let header = Self::parse(source)?;
         header.check_names()?;
@@ -237,7 +237,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
         ValueType::from_id(id).ok_or_else(|| Error::key(number, name, format!("has the unknown type {id}")))
     }
 
-    /// Whether there is room to hold so many bytes; takes it.
+    /// Reserve this many bytes, if there is room for them.
     fn hold(&mut self, bytes: u64) -> bool {
         let fits = self.held + bytes <= HELD_TOTAL;
         if fits {

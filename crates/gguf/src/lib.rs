@@ -1,11 +1,11 @@
 //! Reads the header of a GGUF file: metadata, tensor table, what the model is, and what it would need in memory.
 //!
-//! Owned here: the format (v2 and v3, little and big endian), its bounds against hostile files, the summary of a
+//! Owned here: the format (v2 and v3, little and big endian), its limits against hostile files, the summary of a
 //! header, split names, and the memory formulas. Absent: tensor data, tokenizer arrays (skipped, never held), mapping
 //! (a truncated map raises a signal), and any knowledge of stores or of llama.cpp's processes.
 //!
-//! [`Header::open`] is the way in: it reads whatever follows the format. What llama.cpp is known to abort at, and what is
-//! odd, [`Header::findings`] tells; whether the file is started all the same is for others to decide.
+//! Start with [`Header::open`]: it reads anything well-formed. [`Header::findings`] lists what llama.cpp is known to
+//! abort on, and what is odd; whether to load the file anyway is up to the caller.
 
 mod amx;
 mod attention;

@@ -58,8 +58,8 @@ fn bears_out(header: &Header, main: &str) -> bool {
     !matrices().any(can_be)
 }
 
-/// The type that stands in for another where rows don't divide into its blocks (`tensor_type_fallback` in llama.cpp's
-/// `llama-quant.cpp`).
+/// The type used in place of another one if rows can't be divided into its blocks (`tensor_type_fallback` in
+/// llama.cpp's `llama-quant.cpp`).
 fn fallback(main: TensorType) -> Option<TensorType> {
     Some(match main.name().as_ref() {
         "IQ1_S" | "IQ1_M" | "IQ2_XXS" | "IQ2_XS" | "IQ2_S" | "IQ3_XXS" | "IQ3_S" | "IQ4_XS" => TensorType(20),
@@ -87,8 +87,8 @@ pub(crate) fn main_type(header: &Header) -> Option<TensorType> {
         .or_else(|| most(&|_| true))
 }
 
-/// The quantisation that a name tells, the last one in it: `Q4_K_M` in `gemma-3-270m-it-q4_k_m.gguf`, `UD-Q4_K_XL` where a
-/// dynamic one is meant.
+/// The quantization in a name, the last one if there are several: `Q4_K_M` in `gemma-3-270m-it-q4_k_m.gguf`,
+/// `UD-Q4_K_XL` for a dynamic one.
 pub fn quant_in_name(name: &str) -> Option<String> {
     const BETWEEN: &[char] = &['-', '.', ' ', ':', '/', '@', '(', ')', '+', '[', ']'];
     let upper = name.to_ascii_uppercase();
@@ -121,7 +121,7 @@ fn label_of(word: &str) -> Option<Cow<'_, str>> {
     let is_label = match (prefix, rest.as_slice()) {
         ("Q", ["K", size]) => SIZES.contains(size),
         ("IQ", [size]) => *size == "NL" || SIZES.contains(size),
-        // The last two are for processors of one kind, which llama.cpp arranges by itself now.
+        // The last two are for one kind of CPU; llama.cpp now repacks to them at load time.
         ("Q", ["0" | "1" | "K"] | ["0", "4" | "8", "4" | "8"])
         | ("IQ", ["NL", "4" | "8", "4" | "8"])
         | ("TQ", ["0"]) => true,

@@ -1,7 +1,7 @@
-//! Which weights llama.cpp copies into a layout of its own for the processor.
+//! Which weights llama.cpp repacks for the CPU.
 //!
-//! Source: `ggml_repack_get_optimal_repack_type` in llama.cpp's `ggml-cpu/repack.cpp`. What it decides by is fixed when
-//! llama.cpp is compiled. Absent: AMX, which comes first (`amx`).
+//! Source: `ggml_repack_get_optimal_repack_type` in llama.cpp's `ggml-cpu/repack.cpp`. Its choice depends on how
+//! llama.cpp was compiled. Absent: AMX, which comes first (`amx`).
 
 use std::sync::OnceLock;
 
@@ -61,7 +61,7 @@ impl Processor {
         if self.repacks(tensor_type, matrix.rows) { matrix.bytes } else { 0 }
     }
 
-    /// Whether a matrix of this type with so many rows is copied to be multiplied with.
+    /// Whether a matrix of this type with this many rows is repacked.
     fn repacks(self, tensor_type: TensorType, rows: u64) -> bool {
         let Self { avx2, avx512, dotprod, i8mm, amx: _ } = self;
         let (by_eight, by_four) = (rows.is_multiple_of(8), rows.is_multiple_of(4));

@@ -18,7 +18,7 @@ const RECURRENT: &[&str] = &["mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", 
 /// Hybrids whose recurrent layers are those without KV heads.
 const HYBRID_BY_HEADS: &[&str] =
     &["jamba", "plamo2", "granitehybrid", "lfm2", "lfm2moe", "kimi-linear", "bailingmoe3", "kimi-k3", "glm5-next"];
-/// Hybrids where each nth layer is attention, and n where the file doesn't tell.
+/// Hybrids in which every nth layer is attention, and n if the file doesn't say.
 const HYBRID_BY_INTERVAL: &[(&str, u64)] =
     &[("qwen3next", 4), ("qwen35", 4), ("qwen35moe", 4), ("qwen4exp", 4), ("minimax-01", 8)];
 /// Encoders, which make vectors of texts and keep nothing between calls.
@@ -39,7 +39,7 @@ const WITHOUT_CACHE: &[&str] = &["wavtokenizer-dec", "dream", "llada", "llada-mo
 const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3"];
 
 /// Sliding windows: architecture, the period of the pattern, whether the period starts with the full layer, and the
-/// window where the file doesn't tell (0: then there is none).
+/// window if the file doesn't say (0 for none).
 const WINDOWS: &[(&str, u64, bool, u64)] = &[
     ("gemma2", 2, false, 4096),
     ("gemma3", 6, false, 0),

@@ -50,7 +50,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
     refuse_others(std::fs::metadata(path)?.file_type())?;
     let file = {
         use rustix::fs::{Mode, OFlags};
-        // The path may have become a FIFO since: opening one for reading waits unless told otherwise.
+        // The path may have become a FIFO meanwhile, and opening one for reading blocks by default.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?)
     };
@@ -114,7 +114,7 @@ pub(crate) struct Cursor<'a, R: ?Sized> {
     buffer: Vec<u8>,
     /// The source's offset of `buffer[0]`.
     start: u64,
-    /// Where the next byte stands in `buffer`.
+    /// Position of the next byte in `buffer`.
     at: usize,
     /// The order of the numbers read.
     pub(crate) endian: Endian,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::summary::SplitPart;
 
-/// The stem and the place that a part's file name tells; `None` for other names.
+/// The stem and the position in a part's file name; `None` for other names.
 pub fn parse(file_name: &str) -> Option<(&str, SplitPart)> {
     let (rest, count) = file_name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
@@ -17,7 +17,7 @@ pub fn name(stem: &str, part: SplitPart) -> String {
     format!("{stem}-{:05}-of-{:05}.gguf", part.number, part.count)
 }
 
-/// The paths of all parts beside one of them, in order; `None` where the path is no part's.
+/// The paths of all parts, given one of them, in order; `None` if the path is not a part.
 pub fn siblings(path: &Path) -> Option<Vec<PathBuf>> {
     let (stem, SplitPart { count, .. }) = parse(path.file_name()?.to_str()?)?;
     Some((1..=count).map(|number| path.with_file_name(name(stem, SplitPart { number, count }))).collect())

@@ -1,4 +1,4 @@
-//! What a header says about the model, in the terms that a person asks in.
+//! What a header says about the model, in a user's terms.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,18 +82,18 @@ pub struct Summary {
     pub tensor_bytes: u64,
     /// 8 x `tensor_bytes` / parameters; `None` without tensors or with unknown types.
     pub bits_per_weight: Option<f64>,
-    /// The label a person knows the quantisation by, such as `Q4_K_M`: the file's own word, else the name's where
-    /// [`name_quant`](Self::name_quant) was told it, else the type with the most parameters.
+    /// The quantization's common label, such as `Q4_K_M`: the one in the file, else the one in its name if
+    /// [`name_quant`](Self::name_quant) was given it, else the type with the most parameters.
     pub quant: Option<String>,
     /// Where that label comes from.
     pub quant_source: QuantSource,
-    /// The tensor data begins where a mapped file can be used; else it has to be read.
+    /// The tensor data is aligned, so a mapped file can be used; otherwise it has to be read.
     pub is_aligned: bool,
     /// What llama.cpp is known to abort at.
     pub fatal: Option<String>,
     /// What it is known to abort at where a processor does the work. A GPU may take it.
     pub fatal_on_cpu: Option<String>,
-    /// What is odd about the file, though llama.cpp may run it, or refuse it by itself; at most a few.
+    /// Oddities that llama.cpp may accept, or reject with an error; at most a few.
     pub remarks: Vec<String>,
     /// Tensor types, most bytes first.
     pub types: Vec<TypeShare>,
@@ -115,7 +115,7 @@ pub struct Summary {
     pub routed_parameters: u64,
     /// Bytes of these.
     pub routed_bytes: u64,
-    /// Of the parameters, those of an output matrix that stands beside the input's.
+    /// Of the parameters, those of an output matrix that is separate from the input matrix.
     pub output_parameters: u64,
     /// How positions beyond the first training's are reached; `None` where the file scales none.
     pub rope: Option<RopeScaling>,
@@ -133,7 +133,7 @@ pub struct Summary {
     pub system: bool,
     /// `general.license`, else its name.
     pub license: Option<String>,
-    /// `general.license.name`, which says more where the licence is `other`.
+    /// `general.license.name`, which is more specific if the license is `other`.
     pub license_name: Option<String>,
     /// `general.license.link`.
     pub license_link: Option<String>,
@@ -141,8 +141,8 @@ pub struct Summary {
     pub basename: Option<String>,
     /// `general.finetune`, such as `Instruct`.
     pub finetune: Option<String>,
-    /// Where the model says it comes from: `general.source.repo_url`, else `general.repo_url`, as `owner/name` where
-    /// that is a repository on the hub.
+    /// The model's stated origin: `general.source.repo_url`, else `general.repo_url`, as `owner/name` if that is a
+    /// repository on the Hub.
     pub source: Option<String>,
     /// `general.size_label`, such as `8B`.
     pub size_label: Option<String>,
@@ -171,20 +171,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether it is a model for embeddings, which neither chats nor completes: an encoder, or one whose file says how a
-    /// text's vector is made.
+    /// Whether it is an embedding model, which neither chats nor completes: an encoder, or one whose file specifies a pooling.
     pub fn embeds_only(&self) -> bool {
         self.is_encoder || matches!(self.pooling, Some(Pooling::Mean | Pooling::Cls | Pooling::Last))
     }
 }
 
-/// What the memory formulas need. Filled from the header; no [`Shape::layers`] mean that the file does not tell.
+/// Input for the memory formulas, filled from the header. Empty [`Shape::layers`] mean that the file does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shape {
     /// One entry per block.
     pub layers: Vec<LayerCache>,
-    /// `{arch}.feed_forward_length`, the largest where it differs by layer, or that of all experts used for a token;
-    /// 0 where the file does not tell.
+    /// `{arch}.feed_forward_length`, the largest if it differs by layer, or that of all experts used for a token; 0 if
+    /// the file does not say.
     pub feed_forward_length: u64,
     /// Elements of a query, over all heads.
     pub query: u64,
@@ -217,7 +216,7 @@ pub struct Matrix {
 pub struct RopeScaling {
     /// `linear`, `yarn` or `longrope`.
     pub kind: String,
-    /// How many times as far, above 1; `None` where the file does not tell.
+    /// Scaling factor, above 1; `None` if the file does not say.
     pub factor: Option<f64>,
     /// The context of the first training, tokens.
     pub original: Option<u64>,
@@ -268,7 +267,7 @@ pub enum LayerCache {
         /// Elements.
         elements: u64,
     },
-    /// Attention beside a state of fixed size, in one layer.
+    /// Attention plus a state of fixed size, in one layer.
     Both {
         /// Elements of K per cell.
         k: u32,

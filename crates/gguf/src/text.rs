@@ -1,6 +1,6 @@
 //! Makes text from outside fit for a terminal.
 
-/// Keep the first `max_chars` harmless characters of `text`; `…` stands for what was cut off.
+/// Keep the first `max_chars` harmless characters of `text`, and mark a cut with `…`.
 ///
 /// Dropped are NUL, the C0 and C1 controls (so escape sequences lose their ESC), DEL, the bidirectional controls,
 /// zero-width characters, line and paragraph separators, and the byte-order mark. A line break or tab becomes a space.
@@ -18,7 +18,7 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     kept
 }
 
-/// Whether a character can change how a terminal shows what stands around it.
+/// Whether a character can change how a terminal shows the text around it.
 pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -97,7 +97,7 @@ impl TensorType {
         TABLE.iter().find(|row| row.name == name).map(|row| Self(row.id))
     }
 
-    /// Whether its elements are floats of their own.
+    /// Whether its elements are plain floats.
     pub(crate) fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::F64)
     }

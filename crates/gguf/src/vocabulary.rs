@@ -1,8 +1,7 @@
-//! What is worth knowing of a vocabulary without holding it: whether a token stands there twice, and whether it spells
-//! bytes.
+//! What to know about a vocabulary without holding it in memory: whether a token occurs twice, and whether it has byte tokens.
 //!
-//! Owned here: going over the tokens once. Absent: the tokens themselves. A table keeps for each one where it stands in the
-//! file; two are equal where their bytes are, which are read again where the hashes agree.
+//! Owned here: one pass over the tokens. Absent: the tokens themselves. A table keeps the file position of each one;
+//! where hashes match, the bytes are read again and compared.
 
 use std::hash::BuildHasher as _;
 
@@ -21,13 +20,13 @@ const FIRST_ROOM: u64 = 1 << 19;
 /// What was seen of a vocabulary in passing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
-    /// The first token that stands there twice, by its later place: llama.cpp asserts that there is none.
+    /// The first token that occurs twice, as the index of its second occurrence: llama.cpp asserts that there is none.
     pub(crate) repeated: Option<u64>,
-    /// A token such as `<0x0A>` is there, for bytes without a token of their own.
+    /// Whether there are tokens such as `<0x0A>`, for bytes without another token.
     pub(crate) has_bytes: bool,
 }
 
-/// Where a token stands.
+/// Position of a token.
 #[derive(Clone, Copy)]
 struct TokenPosition {
     /// Half of its hash with this table's key, which a file can't know.
@@ -159,7 +158,7 @@ mod tests {
             // Up to the first NUL, as llama.cpp reads them.
             (&["a\0b", "b", "a"], Some(2)),
             (&["a", "\0b", "\0c"], None),
-            // Empty ones get names of their own, which others may have.
+            // Empty ones get generated names, which others may have.
             (&["", "", ""], None),
             (&["", "x", "[EMPTY_0]"], Some(2)),
             (&["[EMPTY_1]", ""], Some(1)),

@@ -51,7 +51,7 @@ fn each_field_broken() {
     assert!(refused > 1400 && accepted > 300, "{refused} refused, {accepted} accepted");
 }
 
-/// What breaks the format, and what llama.cpp aborts at, by name. What it runs or refuses by itself stands there too: that is
+/// What breaks the format, and what llama.cpp aborts on, by name. What it runs or rejects with an error gets a remark at most.
 /// a remark at most.
 #[test]
 fn what_must_be_refused() {
@@ -135,7 +135,7 @@ proptest! {
     #[test]
     fn random_changes(changes in proptest::collection::vec((0_usize..63_000, any::<u8>()), 1..8)) {
         let mut bytes = original();
-        // Without most of the data, which nobody reads, a case is quick.
+        // A case is quick without most of the data, which is never read.
         for (at, byte) in changes {
             bytes[at] = byte;
         }

@@ -1,22 +1,22 @@
-//! A conversation as a model is told it: messages, and the tools that it may call.
+//! The conversation that a model is given: messages, and the tools that it may call.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// A conversation, rendered through the model's own template; the text so far where it has none.
+/// A conversation, rendered with the model's chat template, or as plain text if it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Chat {
-    /// What was said, in order.
+    /// The messages, in order.
     pub messages: Vec<Message>,
     /// The tools that the model may call.
     pub tools: Vec<Tool>,
-    /// Whether it calls one.
+    /// Whether the model calls a tool.
     pub tool_choice: ToolChoice,
     /// Whether it may call several in one answer. Default true.
     pub parallel_tool_calls: bool,
-    /// Whether the model reasons first, where its template lets that be chosen; `None` leaves it to the template.
+    /// Whether the model reasons first, if its template has a switch for it; `None` leaves it to the template.
     pub reasoning: Option<bool>,
     /// Further variables for the template: a JSON object as text.
     pub template_options: Option<String>,
@@ -36,7 +36,7 @@ impl Default for Chat {
 }
 
 impl Chat {
-    /// Whether a tool may be called, was called or has answered.
+    /// Whether tools are offered, or a message is a tool call or a tool's result.
     pub fn has_tools(&self) -> bool {
         let may_call = match self.tool_choice {
             ToolChoice::None => false,
@@ -63,26 +63,26 @@ impl FromIterator<Message> for Chat {
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said, without any reasoning.
+    /// The text, without any reasoning.
     #[serde(default)]
     pub parts: Vec<Part>,
-    /// What an assistant thought before; empty where nothing is to be told of it.
+    /// The reasoning of an earlier assistant message; empty to leave it out of the prompt.
     #[serde(default)]
     pub reasoning: String,
     /// The tools that an assistant called.
     #[serde(default)]
     pub tool_calls: Vec<ToolCall>,
-    /// Which call a tool answers.
+    /// The tool call that this message answers.
     #[serde(default)]
     pub tool_call_id: Option<String>,
-    /// The name of who speaks: of a tool that answers, or of one of several users.
+    /// The speaker's name: the tool that answers, or one of several users.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// A piece of what is said.
+/// A part of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -104,9 +104,9 @@ pub enum Role {
 /// A function that a model may call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
-    /// Its name.
+    /// The tool's name.
     pub name: String,
-    /// What it does, for the model.
+    /// A description for the model.
     #[serde(default)]
     pub description: String,
     /// A JSON schema of its arguments, as text.
@@ -117,43 +117,43 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolChoice {
-    /// It decides.
+    /// The model decides.
     #[default]
     Auto,
-    /// It calls none.
+    /// No tool call.
     None,
-    /// It calls at least one.
+    /// At least one tool call.
     Required,
-    /// It calls this one.
+    /// A call of this tool.
     Named(String),
 }
 
-/// A call of a tool.
+/// A tool call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Names the call within its conversation.
+    /// Unique within the conversation.
     pub id: String,
     /// The tool.
     pub name: String,
-    /// JSON as text, as the model wrote it: it need not be whole or valid.
+    /// JSON text as the model wrote it, possibly incomplete or invalid.
     pub arguments: String,
 }
 
-/// What has come of a call of a tool since the last such event.
+/// The part of a tool call that arrived since the last such event.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCallDelta {
-    /// Which call of the answer, from 0.
+    /// Index of the call in the answer, from 0.
     pub index: u32,
-    /// The call's id; with its first delta only.
+    /// The call's id, with its first delta only.
     pub id: Option<String>,
-    /// The tool; with the call's first delta only.
+    /// The tool's name, with the call's first delta only.
     pub name: Option<String>,
     /// More of the arguments.
     pub arguments: String,
 }
 
 impl Message {
-    /// A message that is nothing but text.
+    /// A message of one text part.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,
@@ -165,7 +165,7 @@ impl Message {
         }
     }
 
-    /// The text parts, one to a line.
+    /// The text parts, one per line.
     pub fn text(&self) -> Cow<'_, str> {
         match self.parts.as_slice() {
             [] => Cow::Borrowed(""),
@@ -177,8 +177,7 @@ impl Message {
         }
     }
 
-    /// Whether the next message can be told as a paragraph of this one: both are by one speaker, and neither has to do
-    /// with a call of a tool.
+    /// Whether the next message can be merged into this one as a paragraph: same speaker, and neither involves a tool call.
     pub fn takes(&self, next: &Self) -> bool {
         let is_text = |message: &Self| message.role != Role::Tool && message.tool_calls.is_empty();
         self.role == next.role && self.name == next.name && is_text(self) && is_text(next)
@@ -196,8 +195,7 @@ impl Message {
     }
 }
 
-/// Add what has come to the calls of an answer; more than `max_calls` of them, and arguments beyond `max_bytes` each, are
-/// left out.
+/// Append deltas to the tool calls of an answer. Calls beyond `max_calls`, and arguments beyond `max_bytes` each, are dropped.
 pub fn add_deltas(calls: &mut Vec<ToolCall>, deltas: Vec<ToolCallDelta>, (max_calls, max_bytes): (usize, usize)) {
     for delta in deltas {
         let index = delta.index as usize;

@@ -8,71 +8,71 @@ use crate::{Queried, Sampling, ToolCallDelta};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// The greeting, before anything else.
+    /// The greeting, always first.
     Hello(Hello),
-    /// How much of the weights is read, 0 to 1.
+    /// How much of the weights has been read, 0 to 1.
     Loading {
-        /// 0 to 1, never falling.
+        /// 0 to 1, never decreasing.
         fraction: f32,
     },
     /// The model is ready for prompts.
     Loaded(Box<Loaded>),
-    /// A generation has begun: its prompt is rendered and counted.
+    /// A generation has started: its prompt is rendered and tokenized.
     Started(Started),
     /// Prompt tokens evaluated so far; one event per decode call, of `n_ubatch` tokens on the processor and `n_batch` with
     /// layers on a GPU.
     Prompt {
         /// The generation.
         id: u64,
-        /// Tokens of the prompt that are in the context now, cached ones included.
+        /// Prompt tokens now in the context, including cached ones.
         n_done: u32,
     },
-    /// Generated text: all that was decoded since the last such event, which is at most some milliseconds ago.
+    /// Generated text: everything decoded since the last such event, a few milliseconds ago at most.
     Text {
         /// The generation.
         id: u64,
         /// The text by channel, in order.
         pieces: Vec<Piece>,
-        /// What has come of calls of tools, in order.
+        /// Deltas of tool calls, in order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCallDelta>,
         /// The figures so far.
         counters: Counters,
-        /// The tokens behind the text with what else was likely, where the request wants it.
+        /// The tokens behind the text with their alternatives, if the request asked for them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tokens: Vec<Token>,
     },
-    /// A chunk of a text was weighed.
+    /// A chunk of text was scored.
     Scored(Box<Scored>),
-    /// A query has ended well.
+    /// A query succeeded.
     Queried(Box<Queried>),
-    /// A generation has ended well or was cancelled; its sequence is free again. Or a query was cancelled.
+    /// A generation completed or was cancelled, and its sequence is free again; or a query was cancelled.
     Finished {
-        /// The generation, or the query.
+        /// The generation or the query.
         id: u64,
         /// Why it ended.
         finish: Finish,
         /// The figures at the end.
         counters: Counters,
     },
-    /// A repetition of a bench has ended.
+    /// A repetition of a bench is complete.
     Measured(Measured),
     /// Something failed. With an id the worker stays usable; without one it exits.
     Failed(Failure),
     /// The answer to a ping.
     Pong {
-        /// As asked.
+        /// As in the request.
         nonce: u64,
-        /// Decode calls finished so far.
+        /// Decode calls completed so far.
         n_decodes: u64,
-        /// Steps of work so far, each far shorter than a decode call; `None` while the engine waits for work. A count that
-        /// stands still is that of an engine which is stuck: another thread answers pings.
+        /// Steps of work so far, each far shorter than a decode call; `None` while the engine waits for work. If the
+        /// count stops rising, the engine is stuck: pings are answered by another thread.
         #[serde(default)]
         n_steps: Option<u64>,
     },
 }
 
-/// Who speaks, and for which protocol.
+/// Identifies the worker and its protocol version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`crate::VERSION`] of the worker.
@@ -94,7 +94,7 @@ pub struct Device {
     pub description: String,
     /// What it is.
     pub kind: DeviceKind,
-    /// Memory in bytes; `None` where the device does not report it.
+    /// Memory in bytes; `None` if the device does not report it.
     pub total: Option<u64>,
     /// Free memory in bytes as the device reports it; not meaningful for the CPU.
     pub free: Option<u64>,
@@ -114,26 +114,26 @@ pub enum DeviceKind {
 /// A loaded model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// Context length of each sequence that was made, in tokens.
+    /// Context length of each sequence, in tokens.
     pub n_ctx: u32,
-    /// Context length that the model was trained for, in tokens.
+    /// Context length that the model was trained with, in tokens.
     pub n_ctx_train: u32,
-    /// Layers placed on GPUs, and layers in all (the output layer counts as one).
+    /// Layers placed on GPUs; the output layer counts as one.
     pub n_gpu_layers: u32,
-    /// Layers in all.
+    /// Total number of layers.
     pub n_layers: u32,
     /// Memory as llama.cpp reports it.
     pub ledger: Ledger,
     /// Whether the file has a chat template.
     pub has_template: bool,
-    /// Whether it only makes vectors of texts: what is generated, scored or told as a conversation is refused.
+    /// Whether it is an embedding model: requests to generate, score or render a chat are refused.
     #[serde(default)]
     pub embeds_only: bool,
-    /// The sampling that applies where a request leaves a setting open.
+    /// The sampling settings used where a request leaves them unset.
     pub sampling: Sampling,
-    /// From the request to here, in microseconds.
+    /// Time from the request to this event, in microseconds.
     pub load_us: u64,
-    /// Processor time of the whole process until here, in microseconds; `None` where the system does not report it.
+    /// CPU time of the whole process so far, in microseconds; `None` if the system does not report it.
     #[serde(default)]
     pub load_cpu_us: Option<u64>,
 }
@@ -145,7 +145,7 @@ pub struct Ledger {
     pub devices: Vec<DeviceMemory>,
 }
 
-/// One device's part.
+/// Memory on one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceMemory {
     /// The buffer type's name, such as `CPU`, `CPU_Mapped`, `CUDA0`.
@@ -158,64 +158,64 @@ pub struct DeviceMemory {
     pub compute: u64,
 }
 
-/// The begin of a generation.
+/// The start of a generation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
     /// The generation.
     pub id: u64,
     /// Tokens of the rendered prompt.
     pub n_prompt: u32,
-    /// Of these, tokens still in the context from the turn before.
+    /// Of these, tokens still in the context from the previous turn.
     pub n_cached: u32,
-    /// The sampling in force, every field set.
+    /// The sampling settings used, every field set.
     pub sampling: Sampling,
 }
 
-/// A generated token and what else was likely in its place.
+/// A generated token and its alternatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Token {
-    /// Its bytes, which need not be whole characters.
+    /// Its bytes, not necessarily whole characters.
     pub bytes: Vec<u8>,
-    /// The likeliest tokens, likeliest first, before any sampler: `n_top_logprobs` of them, or the whole vocabulary.
+    /// The most likely tokens, most likely first, before any sampler: `n_top_logprobs` of them, or the whole vocabulary.
     pub top_logprobs: Vec<TopLogprob>,
 }
 
-/// A token that might have come.
+/// An alternative token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopLogprob {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// 0 to 1, of the whole vocabulary.
+    /// 0 to 1, over the whole vocabulary.
     pub probability: f32,
 }
 
-/// A chunk that was weighed.
+/// A scored chunk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
-    /// As asked.
+    /// As in the request.
     pub id: u64,
-    /// As asked.
+    /// As in the request.
     pub chunk: u32,
-    /// Chunks of the text that are weighed: whole ones, and where every token is weighed the rest as well.
+    /// Number of chunks that are scored: whole ones, plus the shorter rest if every token is scored.
     pub n_chunks: u32,
-    /// SHA-256 of the vocabulary's tokens: two models with the same one have the same tokens.
+    /// SHA-256 of the vocabulary's tokens: equal if two models have the same tokens.
     pub vocabulary: [u8; 32],
-    /// The bytes of the tokens before those that were weighed.
+    /// The bytes of the tokens before the scored ones.
     pub before: Vec<u8>,
-    /// The tokens that were weighed, in order.
+    /// The scored tokens, in order.
     pub tokens: Vec<Weight>,
 }
 
-/// How likely a token of a text was.
+/// The score of one token of a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weight {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Negative logarithm of its probability, nats.
+    /// Negative log-likelihood, nats.
     pub surprise: f32,
-    /// Kullback and Leibler's divergence of this model from the reference at this position, nats, where compared.
+    /// KL divergence of this model from the reference at this position, nats, if compared.
     pub divergence: Option<f32>,
-    /// Whether both models find the same token likeliest, where compared.
+    /// Whether both models rank the same token first, if compared.
     pub agrees: Option<bool>,
 }
 
@@ -234,38 +234,38 @@ pub enum Channel {
 pub struct Piece {
     /// Its channel.
     pub channel: Channel,
-    /// Valid UTF-8; a character split over tokens is held back until whole. Control characters are as the model sent them.
+    /// Valid UTF-8: a character split over tokens is held back until complete. Control characters are as the model produced them.
     pub text: String,
 }
 
-/// The figures of one generation so far. Times are the worker's monotonic clock, in microseconds.
+/// The counters of one generation so far. Times are from the worker's monotonic clock, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// Prompt tokens evaluated, cached ones excluded.
+    /// Prompt tokens evaluated, excluding cached ones.
     pub n_prompt: u32,
-    /// Time spent evaluating them; of a decode call that several requests share, the part of its own tokens.
+    /// Time spent evaluating them; a decode call shared by several requests is split by their tokens.
     pub prompt_us: u64,
-    /// From the request's arrival to the first token's text, templates and tokenising included; `None` before it.
+    /// From the request's arrival to the first token's text, including templates and tokenizing; `None` before it.
     pub ttft_us: Option<u64>,
-    /// Tokens generated, reasoning included, the end token excluded.
+    /// Tokens generated, including reasoning, excluding the end token.
     pub n_generated: u32,
-    /// Of these, tokens of reasoning.
+    /// Of these, reasoning tokens.
     pub n_reasoning: u32,
-    /// Time from the first token to the last, sampling included.
+    /// Time from the first token to the last, including sampling.
     pub generation_us: u64,
-    /// Time inside llama.cpp's decode call, over prompt and generation: the worker's busy time. A call that several
-    /// requests share is split by their tokens, so that all parts together are the time that was spent.
+    /// Time inside llama.cpp's decode call, for prompt and generation: the worker's busy time. A call shared by
+    /// several requests is split by their tokens, so the parts add up to the time spent.
     pub decode_us: u64,
     /// Tokens in the context now.
     pub n_past: u32,
-    /// Tokens that were dropped from the middle of the context, so that the answer could go on.
+    /// Tokens dropped from the middle of the context to make room for the answer.
     #[serde(default)]
     pub n_shifted: u32,
-    /// The part of [`Self::ttft_us`] that the engine spent by its own clock, where it is another program's and tells it; the
-    /// rest is the network's and whatever lies between.
+    /// The part of [`Self::ttft_us`] that the engine spent by its own clock, if it is another program and reports it;
+    /// the rest is network time.
     #[serde(default)]
     pub engine_ttft_us: Option<u64>,
-    /// Decode calls of the worker so far, whatever request they were for; 0 where another program answers.
+    /// Decode calls of the worker so far, for all requests; 0 if another program answers.
     #[serde(default)]
     pub n_decodes: u64,
 }
@@ -276,7 +276,7 @@ impl Counters {
         (self.n_prompt > 0 && self.prompt_us > 0).then(|| f64::from(self.n_prompt) * 1e6 / self.prompt_us as f64)
     }
 
-    /// Generated tokens per second; `None` before the second token, since the first one's time is the prompt's.
+    /// Generated tokens per second; `None` before the second token, since the first one's time counts as prompt time.
     pub fn generation_rate(&self) -> Option<f64> {
         (self.n_generated > 1 && self.generation_us > 0)
             .then(|| f64::from(self.n_generated - 1) * 1e6 / self.generation_us as f64)
@@ -286,21 +286,21 @@ impl Counters {
 /// The times of one [`crate::Measure`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Measured {
-    /// As asked.
+    /// As in the request.
     pub id: u64,
-    /// False where it was cancelled: the times are then of no use.
+    /// False if it was cancelled: the times are then meaningless.
     pub is_whole: bool,
-    /// Time of reading all prompts, until the logits after them are there, in microseconds; 0 without a prompt.
+    /// Time to read all prompts until their logits are ready, in microseconds; 0 without a prompt.
     pub prompt_us: u64,
-    /// Time of each step of the generation, in microseconds; a step gives one token to each sequence.
+    /// Time of each generation step in microseconds; a step adds one token to each sequence.
     pub step_us: Vec<u32>,
-    /// Time of the whole generation in microseconds, of an engine elsewhere: it tells no steps.
+    /// Total generation time in microseconds, for a remote engine: it does not report steps.
     #[serde(default)]
     pub generation_us: Option<u64>,
-    /// Time until the first token was seen in microseconds, of an engine elsewhere: with the network's part.
+    /// Time until the first token arrived, in microseconds, for a remote engine: includes the network.
     #[serde(default)]
     pub ttft_us: Option<u64>,
-    /// What that engine spent of it by its own clock, where it tells.
+    /// The part of it that the engine spent by its own clock, if it reports that.
     #[serde(default)]
     pub engine_ttft_us: Option<u64>,
 }
@@ -311,9 +311,9 @@ pub struct Measured {
 pub enum Finish {
     /// The model ended its turn.
     Stop,
-    /// It wrote one of the request's stop texts: the one at this place.
+    /// It wrote one of the request's stop texts: the one at this index.
     StopText(u32),
-    /// `max_tokens` were generated.
+    /// `max_tokens` was reached.
     Length,
     /// The context is full.
     ContextFull,
@@ -321,34 +321,34 @@ pub enum Finish {
     Cancelled,
 }
 
-/// An error as the worker tells it.
+/// An error reported by the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The generation or query that failed; `None` for the worker as a whole.
+    /// The failed generation or query; `None` for the worker as a whole.
     pub id: Option<u64>,
     /// What kind of failure.
     pub kind: FailureKind,
     /// One sentence without a full stop.
     pub message: String,
-    /// What the user could do, if anything is known.
+    /// What the user could do, if known.
     pub hint: Option<String>,
 }
 
-/// The kinds of failure that a caller tells apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The request can't be carried out as it stands.
+    /// The request is not valid or not supported.
     Request,
     /// The model could not be loaded.
     Load,
-    /// The context could not be made.
+    /// The context could not be created.
     Context,
     /// The chat template failed.
     Template,
     /// The prompt is longer than the context.
     PromptTooLong,
-    /// As many generations run as there are sequences.
+    /// All sequences are in use.
     Busy,
     /// llama.cpp failed while decoding.
     Decode,

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The most bytes that a frame's body may have: a long conversation is well below.
+/// Maximum size of a frame's body in bytes; even a long conversation is far smaller.
 pub const MAX_FRAME: usize = 64 << 20;
 
 /// Why a frame could not be read.
@@ -13,7 +13,7 @@ pub enum Error {
     /// The length is above [`MAX_FRAME`]; the peer does not speak this protocol.
     #[error("frame of {0} bytes is above the limit of {MAX_FRAME}")]
     TooLong(usize),
-    /// The body is no such message.
+    /// The body is not a valid message.
     #[error("frame is not a message of this protocol: {0}")]
     Malformed(#[from] serde_json::Error),
     /// The pipe failed, or ended inside a frame.
@@ -57,7 +57,7 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, Erro
     }
 }
 
-/// Takes bytes as they come and gives whole messages.
+/// Collects bytes as they arrive and returns complete messages.
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
@@ -74,7 +74,7 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole message, if there is one. After an error the stream can't be trusted any more.
+    /// The next complete message, if there is one. After an error the stream can't be trusted any more.
     #[expect(clippy::should_implement_trait, reason = "the message's type is the caller's choice at each call")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         let pending = &self.buffer[self.start..];
@@ -93,12 +93,12 @@ impl Decoder {
         Ok(Some(message))
     }
 
-    /// Whether no bytes wait.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.start == self.buffer.len()
     }
 
-    /// Bytes still needed before [`Decoder::next`] can give a message, at least 1.
+    /// Bytes still needed before [`Decoder::next`] can return a message, at least 1.
     fn missing(&self) -> usize {
         let pending = &self.buffer[self.start..];
         match pending.split_first_chunk::<4>() {

@@ -1,8 +1,7 @@
 //! The messages between the supervisor and a worker, and the frames that carry them.
 //!
-//! Owned here: the shape of each message, the frame, its bounds and the protocol version. Absent: processes,
-//! pipes and llama.cpp. A worker greets first with [`Event::Hello`]; a supervisor that reads another
-//! [`VERSION`] ends it.
+//! Owned here: the messages, the frame, its limits and the protocol version. Absent: processes, pipes and llama.cpp. A
+//! worker sends [`Event::Hello`] first; a supervisor that finds another [`VERSION`] in it terminates the worker.
 
 mod chat;
 mod event;
@@ -22,5 +21,5 @@ pub use request::{
     MAX_CACHED_PROMPTS, Measure, Prompt, Request, RpcServer, Sampling, Score,
 };
 
-/// The protocol's version. It rises with every change that an older peer would misread.
+/// The protocol version, raised with every change that an older peer would misread.
 pub const VERSION: u32 = 13;

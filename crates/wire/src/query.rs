@@ -1,50 +1,49 @@
-//! What a worker is asked beside answers: vectors of texts, tokens of texts, texts of tokens, chats as the model is told
-//! them.
+//! Requests other than generation: embeddings, tokenizing, detokenizing, rendering a chat template.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
 
-/// A job that gives one result and leaves all sequences alone; answered by [`crate::Event::Queried`], or by
-/// [`crate::Event::Finished`] where it was cancelled.
+/// A job with a single result that uses no sequence; answered by [`crate::Event::Queried`], or by
+/// [`crate::Event::Finished`] if cancelled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// Chosen by the supervisor; repeated in the answer.
     pub id: u64,
-    /// What is wanted.
+    /// The job.
     pub job: QueryJob,
 }
 
-/// What is wanted.
+/// The kinds of query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryJob {
-    /// A vector for each input.
+    /// Embed each input.
     Embed {
-        /// The inputs, [`MAX_INPUTS`] at most.
+        /// The inputs, at most [`MAX_INPUTS`].
         inputs: Vec<Input>,
-        /// Whether each vector is divided by its length.
+        /// Whether to normalize each vector to length 1.
         normalize: bool,
-        /// Whether an input that is too long is cut at its end; otherwise it is an error.
+        /// Whether to truncate an input that is too long; otherwise it is an error.
         truncate: bool,
     },
-    /// The tokens of a text.
+    /// Tokenize a text.
     Tokenize {
         /// The text.
         text: String,
-        /// Whether the tokens are added that begin and end a text of this vocabulary.
+        /// Whether to add the tokens that begin and end a text in this vocabulary.
         add_special: bool,
-        /// Whether the text of a special token becomes that token.
+        /// Whether to parse special tokens in the text.
         parse_special: bool,
-        /// Whether the bytes of each token are told.
+        /// Whether to return the bytes of each token.
         with_pieces: bool,
     },
-    /// The text of tokens.
+    /// Detokenize tokens.
     Detokenize {
         /// The tokens.
         tokens: Vec<i32>,
     },
-    /// A chat as the model is told it.
+    /// Render a chat with the model's template.
     ApplyTemplate(Box<Chat>),
 }
 
@@ -67,9 +66,9 @@ impl QueryJob {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
-    /// A text, begun and ended as the vocabulary wants it.
+    /// A text; the tokens that begin and end a text in this vocabulary are added.
     Text(String),
-    /// Tokens as they stand.
+    /// Tokens, used as is.
     Tokens(Vec<i32>),
 }
 
@@ -83,19 +82,19 @@ impl Input {
     }
 }
 
-/// The most inputs of one query: the vectors of the widest models fit a frame.
+/// Maximum number of inputs per query, so that the vectors of the widest models fit in one frame.
 pub const MAX_INPUTS: usize = 64;
 
-/// What came of a query.
+/// The outcome of a query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queried {
-    /// As asked.
+    /// As in the request.
     pub id: u64,
     /// The result.
     pub result: QueryResult,
 }
 
-/// The result of a query, by its job.
+/// The result for each kind of query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryResult {
@@ -110,15 +109,15 @@ pub enum QueryResult {
     Tokenized {
         /// The tokens.
         tokens: Vec<i32>,
-        /// The bytes of each token, where they were asked for; else empty.
+        /// The bytes of each token, if requested; else empty.
         pieces: Vec<Vec<u8>>,
     },
-    /// The text of tokens. What is no UTF-8 in it is U+FFFD.
+    /// The text of the tokens, with invalid UTF-8 replaced by U+FFFD.
     Detokenized {
         /// The text.
         text: String,
     },
-    /// A chat as the model is told it.
+    /// A rendered chat.
     Applied {
         /// The prompt.
         prompt: String,

@@ -1,4 +1,4 @@
-//! Frames over a pipe that cuts, ends and lies as it likes.
+//! Frames over a pipe that splits, ends and corrupts them at will.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::io::{self, Read};
@@ -48,7 +48,7 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
-/// Gives bytes in pieces of these sizes, over and over.
+/// Yields bytes in pieces of these sizes, in a cycle.
 struct Pieces<'a> {
     bytes: &'a [u8],
     sizes: std::iter::Cycle<std::slice::Iter<'a, usize>>,

@@ -1,5 +1,5 @@
-//! The messages as they go over the pipe. A change here is a change of the protocol: a field that an older peer can do
-//! without needs `#[serde(default)]`, anything else a new [`wire::VERSION`].
+//! The messages as sent over the pipe. A change here is a protocol change: a field that an older peer can do without
+//! needs `#[serde(default)]`, anything else a new [`wire::VERSION`].
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,7 +17,7 @@ fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &
     }
 }
 
-/// Unit variants go by their names alone.
+/// Unit variants are written as their names.
 fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
     for (value, name) in cases {
         assert_eq!(serde_json::to_value(value).unwrap(), serde_json::Value::from(*name));

@@ -34,7 +34,7 @@ pub fn format(time: &ZonedDateTime, format: &str) -> String {
     text
 }
 
-/// Write what a field, without its percent sign, stands for; the field's length is given back.
+/// Write the value of a field, given without its percent sign; returns the field's length.
 fn write_field(time: &ZonedDateTime, field: &str, text: &mut String) -> usize {
     let flags = field.len() - field.trim_start_matches(['-', '_', '0', '^', '#']).len();
     let after = field.get(flags..).unwrap_or_default();
@@ -78,7 +78,7 @@ enum Field {
     Number(i64, usize, char),
 }
 
-/// What a field is by its name; `None` for one that isn't known.
+/// The field with this name; `None` if unknown.
 fn value(time: &ZonedDateTime, name: char) -> Option<Field> {
     let of = |pattern: &str| jiff::fmt::strtime::format(pattern, time).ok();
     let number = |pattern: &str, digits, fill| {

@@ -1,11 +1,11 @@
-//! An answer that is held to a grammar, by a model that may reason first.
+//! Constraining an answer to a grammar, for models that may reason first.
 //!
-//! Owned here: from which token on the grammar holds, and when reasoning is closed although the model goes on. Absent: the
-//! grammar itself (`grammar`), decoding (`scheduler`).
+//! Owned here: from which token on the grammar applies, and when reasoning is closed early. Absent: the grammar itself
+//! (`grammar`), decoding (`scheduler`).
 //!
-//! A grammar is about the answer, so reasoning is free. It gets half of the room at most: a model that never closes it
-//! would leave nothing for the answer. Then the closing tag is put into the text as if the model had written it. A JSON
-//! document that comes near the end of the room is brought to its own end: one that is cut off is of no use.
+//! The grammar applies to the answer only; reasoning is free but gets at most half of the room, since a model that
+//! never closes it would leave nothing for the answer. Then the closing tag is inserted as if the model had written
+//! it. A JSON document near the limit is steered to a valid end, because a truncated one is useless.
 
 use wire::{Failure, Finish, Generate, Grammar as Wanted};
 
@@ -37,7 +37,7 @@ pub(crate) struct Constraint {
     n_blanks: u32,
     /// The tokens of [`CLOSERS`] that there are; none for another grammar.
     closers: Vec<i32>,
-    /// With so many tokens left they are taken.
+    /// They are inserted when this many tokens are left.
     n_closing: u32,
     /// It holds calls of tools.
     is_of_calls: bool,
@@ -88,8 +88,8 @@ pub(crate) enum Verdict {
 }
 
 impl Constraint {
-    /// What a request or its tools want, where they want a grammar. There is room for so many tokens. A call that is
-    /// forced goes before what the request wants.
+    /// The constraint for a request or its tools, if either wants a grammar, given the room in tokens. A forced call
+    /// takes precedence over the request's own grammar.
     pub(crate) fn new(
         model: &Model,
         request: &Generate,
@@ -131,8 +131,8 @@ impl Constraint {
         }))
     }
 
-    /// Whether the answer ends where the model would go on with what the grammar forbids: once the calls are whole, any other
-    /// token says that there are no more.
+    /// Whether the answer ends when the model continues with something the grammar forbids: after complete calls, any
+    /// other token means that there are no more.
     pub(crate) fn is_over(&mut self, model: &Model) -> bool {
         self.is_of_calls && model.end().is_some_and(|end| self.grammar.allows(end))
     }
@@ -298,7 +298,7 @@ fn allowed(grammar: &mut Grammar, token: i32) -> Verdict {
     if grammar.allows(token) { Verdict::Allowed } else { Verdict::Forbidden }
 }
 
-/// A grammar that begins with a trigger. A word that is one token is looked for as that.
+/// A grammar that begins at a trigger. A trigger word that is a single token is matched as that token.
 fn lazy(model: &Model, gbnf: &str, triggers: &[Trigger]) -> Result<Grammar, Failure> {
     let (mut patterns, mut tokens) = (Vec::new(), Vec::new());
     for trigger in triggers {

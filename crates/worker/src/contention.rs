@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How long threads are watched before it is decided.
 const WINDOW: Duration = Duration::from_millis(200);
-/// A share of the window that threads waited for a processor, summed over them: 1 is a thread that never got one. A
-/// busy program beside two threads on two cores gives 0.5 to 0.8, a quiet desktop below 0.1.
+/// Share of the window that threads waited for a CPU, summed over threads: 1 is one thread that never ran. A busy
+/// program alongside two threads on two cores gives 0.5 to 0.8, a quiet desktop below 0.1.
 const TAKEN: f64 = 0.3;
 /// How long to stay below the wanted number at first. A second try that fails too doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,10 +32,10 @@ impl Contention {
         Self { window: None, given_up: None, pause: FIRST_PAUSE }
     }
 
-    /// How many of the `wanted` threads to use now. `delay` tells how long all threads of the process have waited for a
-    /// processor since their start; it is asked about five times a second, and where it is unknown all are used.
+    /// How many of the `wanted` threads to use now. `delay` returns how long all threads of the process have waited
+    /// for a CPU since their start; it is called about five times a second. If unknown, all threads are used.
     pub(crate) fn threads(&mut self, wanted: u32, now: Instant, delay: impl FnOnce() -> Option<Duration>) -> u32 {
-        // A single thread waits for nobody at a barrier.
+        // A single thread never waits at a barrier.
         if wanted < 2 {
             self.window = None;
             return wanted;
@@ -69,8 +69,7 @@ impl Contention {
     }
 }
 
-/// How long the threads of this process that live have waited for a processor, from Linux's `schedstat`; `None` where
-/// the system doesn't tell.
+/// How long the live threads of this process have waited for a CPU, from Linux's `schedstat`; `None` if not available.
 pub(crate) fn waited() -> Option<Duration> {
     let mut waited = Duration::ZERO;
     let mut buffer = String::new();
@@ -93,7 +92,7 @@ pub(crate) fn waited() -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Milliseconds at which a token begins, what all threads had waited by then, threads expected.
+    /// Start time of a token in milliseconds, total wait time of all threads so far, expected threads.
     type Step = (u64, u64, u32);
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the reader thread tells the engine's thread while that is busy.
+//! Shared state through which the reader thread reaches the engine thread while that is busy.
 //!
 //! Owned here: which requests wait or run, and for each whether it is cancelled and how many tokens it may draw; stop, the
 //! number of threads, the counts of decode calls and of steps. One static, since llama.cpp calls back from C.
@@ -44,7 +44,7 @@ struct State {
     requests: Vec<Running>,
     /// The most of them.
     n_parallel: usize,
-    /// The one that runs has the engine for itself.
+    /// The running request has the engine to itself.
     is_alone: bool,
     /// Changes that the engine's thread may have to act on.
     n_changes: u64,
@@ -86,7 +86,7 @@ impl Control {
         self.state().n_parallel = n_parallel.clamp(1, MAX_PARALLEL) as usize;
     }
 
-    /// Admit a request; `false` where as many run as may.
+    /// Admit a request; `false` if the maximum number is running.
     pub(crate) fn begin(&self, id: u64) -> bool {
         let mut state = self.state();
         let is_full = state.is_alone || state.count(false) >= state.n_parallel;
@@ -97,7 +97,7 @@ impl Control {
         true
     }
 
-    /// Admit a query; `false` where as many wait as may.
+    /// Admit a query; `false` if the maximum number is waiting.
     pub(crate) fn begin_query(&self, id: u64) -> bool {
         let mut state = self.state();
         if state.count(true) >= MAX_QUERIES || state.of(id).is_some() {
@@ -127,7 +127,7 @@ impl Control {
         self.update_pointless(&state);
     }
 
-    /// Let this request draw so many tokens more.
+    /// Let this request draw this many more tokens.
     pub(crate) fn add_credits(&self, id: u64, n_tokens: u32) {
         if let Some(request) = self.state().of(id) {
             request.credits = request.credits.saturating_add(n_tokens);
@@ -159,7 +159,7 @@ impl Control {
         self.is_stopping() || self.state().of(id).is_none_or(|request| request.is_cancelled)
     }
 
-    /// A decode call with tokens of these requests begins.
+    /// A decode call with tokens of these requests is starting.
     pub(crate) fn begin_decode(&self, ids: &[u64]) {
         let mut state = self.state();
         let is_alone = state.is_alone;

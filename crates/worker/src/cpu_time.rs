@@ -1,9 +1,9 @@
-//! Processor time that this process took, so that the energy of loading can be told from an answer's.
+//! CPU time used by this process, to separate the energy of loading from that of answers.
 
 use std::time::Duration;
 
-/// Of all threads since the start (`proc_pid_stat(5)`), by the clock that the program reads it with as well; `None`
-/// where the system doesn't tell.
+/// CPU time of all threads since the start (`proc_pid_stat(5)`), by the clock that the supervisor uses too; `None` if
+/// not available.
 pub(crate) fn cpu_time() -> Option<Duration> {
     let ticks = ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)?;
     let per_second = rustix::param::clock_ticks_per_second();

@@ -1,8 +1,8 @@
-//! Vectors that stand for texts: the model's last layer over a text's tokens, made one vector as the model's file says.
+//! Embeddings: the model's last layer over a text's tokens, pooled into one vector as the model's file specifies.
 //!
-//! Owned here: the bounds of inputs, the context for them, and how the rows of an input's tokens become one vector. It is
-//! done here rather than by llama.cpp, whose pooling wants a whole input in one call: so a long input is read in chunks,
-//! between which answers go on, and each input is computed alike whatever others are asked with it.
+//! Owned here: limits of inputs, the context for them, and pooling. llama.cpp's own pooling needs a whole input in one
+//! call. Here a long input is read in chunks, so that answers continue in between, and the result for an input does
+//! not depend on the other inputs.
 
 use std::collections::VecDeque;
 
@@ -68,7 +68,7 @@ impl Embedder {
         (normalize, truncate): (bool, bool),
     ) -> Result<(), Failure> {
         let bad = |message: String, hint: &str| Err(fail(FailureKind::Request, message, hint));
-        // A model for text says nothing.
+        // Text models don't specify one.
         let pooling = engine.model().pooling().unwrap_or(Pooling::Mean);
         if inputs.is_empty() || inputs.len() > MAX_INPUTS {
             return bad(format!("there are {} inputs; 1 to {MAX_INPUTS} may be", inputs.len()), "ask in parts");
@@ -152,7 +152,7 @@ impl Embedder {
     }
 }
 
-/// How many inputs from this place on fit a context of so many tokens together, at least one and `most` at most.
+/// How many inputs from this index on fit together in a context of this many tokens: at least one, at most `most`.
 fn together(inputs: &[Vec<i32>], place: usize, n_room: usize, most: usize) -> usize {
     let mut n_tokens = 0;
     let fits = |input: &&Vec<i32>| {
@@ -162,7 +162,7 @@ fn together(inputs: &[Vec<i32>], place: usize, n_room: usize, most: usize) -> us
     inputs.iter().skip(place).take(most).take_while(fits).count().max(1)
 }
 
-/// Read the next inputs in one call, each as a sequence of its own.
+/// Read the next inputs in one call, each in a separate sequence.
 fn read_together(context: &Context, batch: &mut Batch, job: &mut Job, n: usize) -> Result<Step, Failure> {
     let first = job.vectors.len();
     batch.clear();
@@ -269,7 +269,7 @@ fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, us
             let message = format!("input {place} has {} tokens, and {most} are the most", tokens.len());
             return Err(fail(FailureKind::PromptTooLong, message, "shorten it, or split it"));
         }
-        // What the vocabulary puts behind a text belongs behind one that is cut too: the vector may be that token's.
+        // The vocabulary's closing token also belongs at the end of a truncated text: the vector may be that token's.
         let closing = tokens.last().copied().filter(|token| is_text && model.closes_text(*token));
         tokens.truncate(most);
         if let (Some(closing), Some(last)) = (closing, tokens.last_mut()) {

@@ -1,10 +1,10 @@
-//! Requests that come at the same time begin together: one decode call reads the prompts of all, and none waits for one that
-//! came a moment earlier. Who asks alone never waits.
+//! Requests that arrive together start together: one decode call reads all their prompts, and none waits for one that
+//! came a moment earlier. A lone request never waits.
 
 use std::time::{Duration, Instant};
 
-/// The longest time after a request that another one is waited for, where as many as last time are not there yet: a server
-/// takes in several in that time, and a first token takes ten times as long.
+/// Maximum time to wait for another request while fewer have arrived than last time. A server accepts several in that
+/// time, and a first token takes ten times as long.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// The longest time that the first one waits.
 const MAX_PATIENCE: Duration = Duration::from_millis(8);
@@ -21,8 +21,8 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    /// How long the next request is waited for before the next decode call, where so many run; `None` takes only what is
-    /// there.
+    /// How long to wait for the next request before the next decode call, with this many running; `None` to take only
+    /// what has arrived.
     pub(crate) fn patience(&mut self, n_running: usize, now: Instant) -> Option<Duration> {
         if n_running == 0 {
             (self.came, self.n_steps) = (None, 0);
@@ -46,7 +46,7 @@ impl Gather {
             .filter(|left| !left.is_zero())
     }
 
-    /// A decode call begins, if anything runs.
+    /// A decode call starts, if anything runs.
     pub(crate) fn begin(&mut self) {
         if self.came.is_some() {
             self.n_steps += 1;

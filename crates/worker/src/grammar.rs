@@ -18,11 +18,11 @@ use crate::model::Model;
 /// The longest grammar, in bytes: longer ones take llama.cpp minutes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Where the grammar of calls begins to hold.
+/// Where the grammar of calls starts to apply.
 pub(crate) enum Start<'a> {
     /// From a text on that fits a regular expression, or from a token on.
     Triggers { patterns: Vec<String>, tokens: Vec<i32> },
-    /// After this text, with which it begins.
+    /// After this text, which the grammar starts with.
     After(&'a str),
 }
 
@@ -34,7 +34,7 @@ fn made(gbnf: &str, make: impl FnOnce() -> Option<LlamaSampler>) -> Result<Gramm
         Err(Fault::Unread(reason)) => Some(reason),
     };
     make().map(Grammar).ok_or_else(|| {
-        // It says why it does not understand one, and nothing where memory is refused to it.
+        // llama.cpp gives a reason if it can't parse a grammar, but none if it runs out of memory.
         let silent = || format!("llama.cpp gave no reason, as where one takes more than {} MiB", MAX_GROWTH >> 20);
         unread.or_else(log::take_error).unwrap_or_else(silent)
     })

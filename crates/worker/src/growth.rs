@@ -13,8 +13,8 @@ pub(crate) struct Bounded {
     before: rustix::process::Rlimit,
 }
 
-/// Bound the address space by what is in use now and so many bytes more. `None` where the system offers no such bound, or
-/// a lower limit applies already.
+/// Limit the address space to what is in use now plus this many bytes. `None` if the system has no such limit, or a
+/// lower one applies already.
 #[cfg(target_os = "linux")]
 pub(crate) fn bound(growth: u64) -> Option<Bounded> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

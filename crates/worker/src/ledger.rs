@@ -1,4 +1,4 @@
-//! The memory ledger: what llama.cpp itself says it allocated, and which of the mapped file it uses.
+//! The memory ledger: what llama.cpp reports as allocated, and which parts of the mapped file it uses.
 
 use std::ffi::CStr;
 use std::ops::Range;

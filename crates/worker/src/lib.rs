@@ -86,7 +86,7 @@ pub fn has_amx() -> bool {
     false
 }
 
-/// Be a worker until standard input closes or the supervisor says so.
+/// Run as a worker until standard input closes or the supervisor requests a shutdown.
 #[cfg(feature = "llama")]
 pub fn run(options: &Options) -> ExitCode {
     // Its first step would end the process without a word.

@@ -1,7 +1,7 @@
 //! llama.cpp's log.
 //!
-//! Owned here: its way to standard error, and the error that says why a call failed. Absent: keeping or drawing
-//! it, which is the supervisor's; the lines are a stranger's text and are to be made harmless there.
+//! Owned here: writing it to standard error, and the error message that explains a failed call. Absent: storing and
+//! displaying it, which is up to the supervisor; the lines are untrusted and have to be cleaned there.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io::Write as _;
@@ -36,7 +36,7 @@ pub(crate) fn capture(verbose: bool) {
 /// The first error since this was last asked, as one line without control characters.
 pub(crate) fn take_error() -> Option<String> {
     let error = lock().error.take()?;
-    // "function: " before the text says nothing to a user.
+    // "function: " before the text is of no use to a user.
     let text =
         error.split_once(": ").map_or(error.as_str(), |(name, text)| if name.contains(' ') { &error } else { text });
     let text = text.strip_prefix("error loading model: ").unwrap_or(text);
@@ -78,7 +78,7 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
             // A log that can't be written can't be reported either.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
-        // Of several errors in a row the first says what happened, the others that their callers failed too.
+        // Of several errors in a row, the first is the cause; the others are from its callers.
         if state.level == sys::GGML_LOG_LEVEL_ERROR && state.error.is_none() {
             state.error = Some(line.to_owned());
         }

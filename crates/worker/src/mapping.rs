@@ -1,12 +1,12 @@
-//! Pages of the model's mapped file that nothing needs any more.
+//! Releases pages of the mapped model file that are no longer needed.
 //!
-//! Where llama.cpp copies weights out of the mapping, into a layout that suits the processor (`CPU_REPACK`, `AMX`) or
-//! onto a GPU, the pages they came from stay resident beside the copy: a 7B model in `Q4_K_M` takes 8.4 GB rather than 5.3.
-//! Owned here: when these pages are given back, during the load and after it, and that those which are still used are
-//! there again. Absent: which weights are where (`ledger`).
+//! When llama.cpp copies weights out of the mapping, into a layout for the CPU (`CPU_REPACK`, `AMX`) or to a GPU, the
+//! source pages stay resident next to the copy: a 7B model in `Q4_K_M` takes 8.4 GB instead of 5.3.
+//! Owned here: when these pages are released, during the load and after it, and that those still in use are resident
+//! again. Absent: which weights are where (`ledger`).
 //!
-//! Giving back a page (`MADV_DONTNEED`) takes it out of this process alone. It stays in the page cache as long as the
-//! system has room, so that the next load is fast, and other processes that mapped the file notice nothing.
+//! Releasing a page (`MADV_DONTNEED`) affects only this process. The page stays in the page cache while the system has
+//! room, so that the next load is fast, and other processes that mapped the file are not affected.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -117,7 +117,7 @@ impl Mapping {
     }
 }
 
-/// The addresses of a line of `/proc/self/maps` that tells of a file in this folder, shared and only to be read.
+/// The address range in a line of `/proc/self/maps` if it is a shared read-only mapping of a file in this folder.
 fn file_in(folder: &Path, line: &str) -> Option<Range<usize>> {
     let mut fields = line.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
@@ -137,7 +137,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// From `proc_pid_statm(5)`; nothing where the system doesn't tell.
+    /// From `proc_pid_statm(5)`; zero if not available.
     fn read() -> Self {
         let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let mut pages = text.split_ascii_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
@@ -189,10 +189,10 @@ fn pointer(range: &Range<usize>) -> *mut c_void {
 
 /// Take the pages out of this process's memory.
 fn give_back(range: &Range<usize>) {
-    // SAFETY: llama.cpp maps the range shared, file-backed and only for reading (`MAP_SHARED`, `PROT_READ`), so no page
-    // holds anything that the file doesn't: whoever reads one again, in this thread or another, gets the same bytes from
-    // the file. Only the load's thread, this one, unmaps it, so it is still what `/proc/self/maps` just said.
-    // What can't be given back, such as locked pages, stays: that costs memory and nothing else.
+    // SAFETY: llama.cpp maps the range shared, file-backed and read-only (`MAP_SHARED`, `PROT_READ`), so its pages
+    // hold only what the file does: any thread that reads a page again gets the same bytes from the file. Only this
+    // thread, the load's, unmaps it, so `/proc/self/maps` is still accurate. Pages that can't be released, such as
+    // locked ones, stay: that costs memory and nothing else.
     #[cfg(target_os = "linux")]
     let _ = unsafe { rustix::mm::madvise(pointer(range), range.len(), Advice::LinuxDontNeed) };
 }

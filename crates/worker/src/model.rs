@@ -37,7 +37,7 @@ pub(crate) struct Model {
 }
 
 impl Pooling {
-    /// The places of the rows that make the vector of so many tokens.
+    /// The indices of the rows that are pooled, for this many tokens.
     pub(crate) fn rows(self, n_tokens: usize) -> Range<usize> {
         match self {
             Self::Mean | Self::Rank => 0..n_tokens,
@@ -53,7 +53,7 @@ impl Pooling {
 }
 
 impl Model {
-    /// Load a model. `progress` hears how far it is, 0 to 1, and says whether to go on.
+    /// Load a model. `progress` is called with the fraction loaded, 0 to 1, and returns whether to continue.
     pub(crate) fn load(
         llama: &LlamaBackend,
         load: &Load,
@@ -137,7 +137,7 @@ impl Model {
         Err(fail(FailureKind::Load, format!("the model can't be used: {what}"), hint))
     }
 
-    /// How the vectors of a text's tokens become one, where its file says so.
+    /// How the tokens' vectors are pooled, if the file specifies it.
     pub(crate) fn pooling(&self) -> Option<Pooling> {
         match self.of_architecture("pooling_type")?.trim().parse().ok()? {
             1 => Some(Pooling::Mean),
@@ -159,7 +159,7 @@ impl Model {
         self.metadata(&format!("{architecture}.{key}"))
     }
 
-    /// Whether a token is the one that the vocabulary puts behind every text.
+    /// Whether this is the token that the vocabulary appends to every text.
     pub(crate) fn closes_text(&self, token: i32) -> bool {
         let vocab = self.inner.vocab();
         (vocab.should_add_eos() && token == vocab.eos().0) || (vocab.should_add_sep() && token == vocab.sep().0)
@@ -175,12 +175,13 @@ impl Model {
         self.tokens(text, is_wanted.then(|| vocab.bos()))
     }
 
-    /// The tokens of a text that is nothing but text, begun and ended as the vocabulary wants it.
+    /// Tokenize plain text, with the begin and end tokens of the vocabulary.
     pub(crate) fn tokenize_text(&self, text: &str) -> Vec<i32> {
         self.tokenize_as(text, true, false)
     }
 
-    /// The tokens of a text: whether begun and ended as the vocabulary wants it, and with special tokens read as such.
+    /// Tokenize a text. `add_special` adds the vocabulary's begin and end tokens, `parse_special` parses special
+    /// tokens in the text.
     pub(crate) fn tokenize_as(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<i32> {
         let mut tokens = Vec::with_capacity(text.len() + 16);
         self.inner.vocab().tokenize_into(text.as_bytes(), &mut tokens, add_special, parse_special);
@@ -193,7 +194,7 @@ impl Model {
         String::from_utf8_lossy(&self.inner.vocab().detokenize(&tokens, false, true)).into_owned()
     }
 
-    /// Numbers of a vector that stands for a text.
+    /// Dimensions of an embedding.
     pub(crate) fn n_embd(&self) -> usize {
         // SAFETY: the model is live.
         usize::try_from(unsafe { sys::llama_model_n_embd_out(self.as_ptr()) }).unwrap_or(0)
@@ -206,7 +207,7 @@ impl Model {
         (vocab.should_add_bos() && self.is_token(token)).then_some(token)
     }
 
-    /// The tokens of a text as it stands, special tokens read as such.
+    /// Tokenize a text as is, with special tokens parsed.
     pub(crate) fn tokenize_bare(&self, text: &str) -> Vec<i32> {
         self.tokens(text, None)
     }
@@ -327,8 +328,8 @@ impl Model {
         LlamaSampler::grammar(&self.inner, gbnf, "root").ok()
     }
 
-    /// The same of one that holds only once a text has come that fits one of these regular expressions, or one of these
-    /// tokens.
+    /// Like the above, but the grammar applies only after a text that matches one of these regular expressions, or one
+    /// of these tokens.
     pub(crate) fn lazy_grammar(&self, gbnf: &str, patterns: &[String], tokens: &[i32]) -> Option<LlamaSampler> {
         let tokens: Vec<LlamaToken> = tokens.iter().copied().map(LlamaToken).collect();
         LlamaSampler::grammar_lazy_patterns(&self.inner, gbnf, "root", patterns, &tokens).ok()

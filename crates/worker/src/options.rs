@@ -7,6 +7,6 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// The file to load, whatever the request to load names: a supervisor on another machine knows no paths of this one.
     pub path: Option<std::path::PathBuf>,
-    /// Log all that llama.cpp says rather than its warnings and errors.
+    /// Log everything from llama.cpp instead of just warnings and errors.
     pub verbose: bool,
 }

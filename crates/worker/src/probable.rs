@@ -41,7 +41,7 @@ pub fn divergence(reference: &[f32], logits: &[f32], whole: f64) -> f64 {
     let terms = reference.iter().zip(logits).map(|(reference, logit)| {
         let (reference, own) = (f64::from(*reference), f64::from(*logit) - whole);
         let term = reference.exp() * (reference - own);
-        // What the reference never says costs nothing.
+        // Tokens with probability 0 in the reference contribute nothing.
         if term.is_nan() { 0.0 } else { term }
     });
     terms.sum()

@@ -1,7 +1,7 @@
 //! How much of a file is in the page cache.
 //!
-//! It stands in this crate since `mincore` takes `unsafe`, and no safe crate that we know of wraps it. Reading with
-//! `RWF_NOWAIT` would do without, but has the kernel read ahead what it was only asked about.
+//! It is in this crate because `mincore` needs `unsafe`, and we know of no safe crate that wraps it. Reading with
+//! `RWF_NOWAIT` would avoid that, but makes the kernel read ahead.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 const CHUNK: u64 = 1 << 20;
 
-/// The most chunks that are asked about: 4 GiB, some milliseconds. Of larger files as many are, spread evenly.
+/// Maximum number of chunks to query: 4 GiB, a few milliseconds. In larger files this many are sampled evenly.
 #[cfg(target_os = "linux")]
 const MAX_CHUNKS: u64 = 4096;
 
@@ -18,8 +18,8 @@ const MAX_CHUNKS: u64 = 4096;
 ///
 /// # Errors
 ///
-/// What the file system says; or that the kernel tells this of files alone that the user owns or may write (since Linux
-/// 5.2 it calls all others present).
+/// An error of the file system; or the kernel reports this only for files that the user owns or may write (since Linux
+/// 5.2 it reports all pages of other files as present).
 #[cfg(target_os = "linux")]
 pub fn share(path: &Path) -> io::Result<(f64, u64)> {
     use std::os::fd::AsFd;

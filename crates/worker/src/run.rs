@@ -169,7 +169,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
     CONTROL.notify();
 }
 
-/// How long the engine may take to stop. What it does ends within a step of it; one that is stuck never ends.
+/// How long the engine may take to stop. It normally stops within one step; one that is stuck never does.
 const STOP: Duration = Duration::from_millis(500);
 
 /// How long keeping prompts for the next load may take: what has been written whole by then is kept. A supervisor waits
@@ -229,7 +229,7 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
     }
 }
 
-/// The next task; one that is not there yet is waited for.
+/// The next task, waiting up to `patience` for it.
 fn next(tasks: &Receiver<Task>, patience: Option<Duration>) -> Result<Task, TryRecvError> {
     let Some(patience) = patience else { return tasks.try_recv() };
     tasks.recv_timeout(patience).map_err(|error| match error {
@@ -270,7 +270,7 @@ fn carry_out(
         (Task::Generate(generate, arrived), Some(scheduler)) => scheduler.admit(*generate, arrived),
         (Task::Score(score), Some(scheduler)) => {
             let ended = scheduler.score(&score).unwrap_or_else(Event::Failed);
-            // Before the event: whoever reads it may send the next request.
+            // Before the event, because its reader may send the next request immediately.
             CONTROL.end(score.id);
             out.send(&ended);
         }

@@ -378,7 +378,7 @@ mod tests {
             assert!(!draw(sampling, 1, -100.0).contains(&1));
             assert_eq!(draw(sampling, 3, 100.0), [3].into());
         }
-        // One that there is not has no effect here.
+        // A token that does not exist has no effect here.
         assert_eq!(draw(Sampling { temperature: Some(0.0), ..ALL }, 9, 100.0), [1].into());
     }
 

@@ -1,6 +1,6 @@
-//! A loaded model, with what its file says about prompts and answers: template, sampling, tags of reasoning.
+//! A loaded model, with its file's settings for prompts and answers: template, sampling, reasoning tags.
 //!
-//! Owned here: the load, and the requests that have the engine for themselves. Absent: answers (`scheduler`).
+//! Owned here: the load, and the requests that have the engine to themselves. Absent: answers (`scheduler`).
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ use crate::stream::Follow;
 use crate::template::{self, Template, TemplateError};
 use crate::think::{FORMATS, Format};
 
-/// A model in its context, with what its file says about prompts and answers.
+/// A model in its context, with its file's settings for prompts and answers.
 pub(crate) struct Session {
     /// Contexts of benches and of vectors: before the engine, whose model they refer to.
     bench: Bench,
@@ -125,7 +125,7 @@ impl Session {
         measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
     }
 
-    /// Carry out a query at once; `None` for one that takes steps.
+    /// Run a query immediately; `None` for one that takes several steps.
     pub(crate) fn query(&mut self, query: Query) -> Option<Result<QueryResult, Failure>> {
         let Query { id, job } = query;
         let result = match job {
@@ -218,7 +218,7 @@ impl Session {
         prepared.map(Rendered::from)
     }
 
-    /// The template for chats with tools: some files have one of their own for them.
+    /// The template for chats with tools: some files have a separate one.
     fn template_for_tools(&self) -> Option<Template> {
         let model = self.engine.model();
         let own = model.metadata("tokenizer.chat_template.tool_use").filter(|source| !source.trim().is_empty());

@@ -1,6 +1,6 @@
 //! Stop texts: an answer ends where the model writes one of them.
 //!
-//! Owned here: finding one that is spread over tokens, which means holding back what may be its begin. Absent: tokens that
+//! Owned here: finding one that is split over tokens, by holding back text that may be its start. Absent: tokens that
 //! end the model's turn.
 
 /// Looks for stop texts in an answer as it streams.
@@ -30,7 +30,7 @@ impl Stopper {
         self.stopped.is_some()
     }
 
-    /// The place of the one that was found.
+    /// The index of the stop text that was found.
     pub fn stopped_by(&self) -> Option<u32> {
         self.stopped
     }
@@ -44,7 +44,7 @@ impl Stopper {
             return emit(text);
         }
         self.held.push_str(text);
-        // The one that is whole first counts, as if the text came letter by letter; of several the one that began first.
+        // The first to be complete counts, as if the text came character by character; of several, the one that started first.
         let found = self.texts.iter().filter_map(|(place, text)| {
             let at = self.held.find(text.as_str())?;
             Some((at + text.len(), at, *place))
@@ -76,7 +76,7 @@ impl Stopper {
             let end = self.held.as_bytes().get(self.held.len() - n..).unwrap_or_default();
             self.texts.iter().any(|(_, text)| text.as_bytes().starts_with(end))
         };
-        // An end that begins in the middle of a character is the begin of no text.
+        // A tail that starts inside a character is not the start of any stop text.
         (1..=self.held.len().min(longest)).rev().find(is_begin).unwrap_or(0)
     }
 }
@@ -124,7 +124,7 @@ mod tests {
             let chunks = characters.chunks(size).map(|chunk| chunk.iter().collect::<String>());
             let (found, stopped) = answer(&stops, chunks);
             prop_assert_eq!(stopped.is_some(), stops.iter().any(|stop| text.contains(stop)));
-            // With several stop texts, one that is whole first wins over one that began first.
+            // With several stop texts, the first to be complete wins over the first to start.
             prop_assert!(text.starts_with(&found));
             prop_assert!(stops.iter().all(|stop| !found.contains(stop)));
         }

@@ -139,7 +139,7 @@ impl<'a> Stream<'a> {
         self.follow.as_ref().is_some_and(|follow| follow.ends.has_stopped() || follow.follower.is_over())
     }
 
-    /// Where the reasoning stands.
+    /// The state of the reasoning.
     pub(crate) fn splitter(&self) -> &Splitter {
         &self.splitter
     }
@@ -163,7 +163,7 @@ impl<'a> Stream<'a> {
         self.tokens.push(token);
     }
 
-    /// Send what there is, if it is time.
+    /// Send what has been collected, if it is time.
     pub(crate) fn tick(&mut self, now: Instant) {
         let due = self.sent.is_none_or(|sent| {
             let since = now.saturating_duration_since(sent);
@@ -176,7 +176,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Send what there is now.
+    /// Send what has been collected.
     pub(crate) fn flush(&mut self) {
         self.look();
         if !self.pieces.is_empty() || !self.tokens.is_empty() || !self.tool_calls.is_empty() {
@@ -184,8 +184,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Send the rest, what was held back included. The last token may have been half a character. `is_whole` says
-    /// whether the model has ended the answer.
+    /// Send the rest, including held-back text. The last token may have ended inside a character. `is_whole` is
+    /// whether the model ended the answer itself.
     pub(crate) fn finish(&mut self, is_whole: bool) {
         self.text.clear();
         self.decoder.finish(&mut self.text);

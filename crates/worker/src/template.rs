@@ -54,10 +54,10 @@ pub enum TemplateError {
     /// The variables that the chat gives it are none.
     #[error("the template's options are not a JSON object")]
     Options,
-    /// The tools that it is to tell of are none.
+    /// A tool definition is invalid.
     #[error("the tools can't be used: {0}")]
     Tools(String),
-    /// The prompt that it makes lacks what was said.
+    /// The rendered prompt lacks part of the conversation.
     #[error("the chat template leaves out {0}")]
     LeftOut(&'static str),
 }
@@ -75,7 +75,7 @@ enum Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     source: String,
-    /// The text of the token that begins a text; empty where the vocabulary has none.
+    /// The text of the begin-of-text token; empty if the vocabulary has none.
     bos: String,
     /// The text of the token that ends one.
     eos: String,

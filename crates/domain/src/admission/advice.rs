@@ -9,7 +9,7 @@ use crate::units::Bytes;
 
 /// The context that the figures of an advice are for, tokens.
 const USUAL: u32 = 8192;
-/// From this size on, a mixture's experts are worth a place of their own.
+/// From this size on, a mixture's experts are worth placing separately.
 const LARGE: Bytes = Bytes(20_000_000_000);
 
 /// One sentence, without a full stop.

@@ -36,7 +36,7 @@ pub fn planned(domain: &Domain, model: &Model, settings: &SessionSettings) -> Me
     MemoryEstimate { elsewhere: elsewhere.unwrap_or_default(), ..estimate }
 }
 
-/// The layers that go to devices: as many as asked for, else as many as other machines have room for where these are the
+/// The layers that go to devices: the number requested, else as many as other machines have room for if these are the
 /// only devices; `None` leaves it to llama.cpp, which places all.
 pub fn layers(domain: &Domain, model: &Model, settings: &SessionSettings) -> Option<u32> {
     if settings.gpu_layers.is_some() || settings.devices.may_be_local() {
@@ -97,7 +97,7 @@ pub fn free_elsewhere(domain: &Domain, settings: &SessionSettings) -> Option<Byt
     settings.devices.elsewhere().map(|name| device(domain, name)?.free).sum()
 }
 
-/// How a model's layers are divided; `None` where no other machine is named, or the header doesn't tell its layers.
+/// How a model's layers are divided; `None` if no other machine is named, or the header doesn't list its layers.
 fn division(domain: &Domain, model: &Model, settings: &SessionSettings, estimate: MemoryEstimate) -> Option<Division> {
     if settings.devices == Devices::Auto || settings.gpu_layers == Some(0) {
         return None;
@@ -154,7 +154,7 @@ mod tests {
         let model = model();
         let estimate = memory_estimate(&model, &SessionSettings::default());
         let per_layer = (estimate.weights + estimate.context).0.div_ceil(10);
-        // What so many layers and a half take there.
+        // The size of this many layers and a half.
         let room = |n_layers: u64| Some(Bytes(KEPT.0 + estimate.compute.0 + per_layer * n_layers + per_layer / 2));
         for (devices, gpu_layers, free, expected, there, fits) in [
             // None elsewhere: as asked, and nothing there.
@@ -168,7 +168,7 @@ mod tests {
             // What is not known refuses nothing.
             ("box:CPU", None, None, None, 10, true),
             ("box:GPU", Some(4), room(1), Some(4), 4, true),
-            // As many as asked for, unless they don't fit.
+            // The requested number, unless they don't fit.
             ("box:CPU", Some(3), room(20), Some(3), 3, true),
             ("box:CPU", Some(99), room(20), Some(99), 10, true),
             ("box:CPU", Some(3), room(2), Some(3), 3, false),

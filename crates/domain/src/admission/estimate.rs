@@ -41,9 +41,9 @@ impl MemoryEstimate {
     }
 }
 
-/// What a model is expected to take with these settings: the header's formulas, the upper bound where they give a range.
-/// What a header does not tell counts as nothing, since refusing on a guess would be worse; without a header it is the size
-/// of the files, for a model that is started all the same takes about that.
+/// The memory that a model is expected to take with these settings, by the header's formulas; the upper bound if they
+/// give a range. Unknown parts count as zero, since refusing on a guess would be worse. Without a header it is the
+/// size of the files, which is close to what the model takes if it is loaded anyway.
 pub fn memory_estimate(model: &Model, settings: &SessionSettings) -> MemoryEstimate {
     // It takes memory elsewhere.
     if model.remote.is_some() {
@@ -63,7 +63,7 @@ pub fn memory_estimate(model: &Model, settings: &SessionSettings) -> MemoryEstim
     }
 }
 
-/// What the prompt cache can take at most: its budget, or what as many prompts take as it keeps, each as long as the context.
+/// Maximum size of the prompt cache: its budget, or its maximum number of prompts, each as long as the context.
 fn prompt_cache(settings: &SessionSettings, kv: u64) -> Bytes {
     let longest = kv / u64::from(settings.parallel.max(1));
     settings.prompt_cache.min(Bytes(longest.saturating_mul(wire::MAX_CACHED_PROMPTS)))
@@ -111,8 +111,7 @@ pub fn context(model: &Model, wanted: u32) -> u32 {
     }
 }
 
-/// Settings as they are in force for a model: with the context that its store wants where nobody chose one, and within
-/// what the model can.
+/// The effective settings for a model: with its store's context if the user chose none, limited to the model's maximum.
 pub fn settings_for(model: &Model, mut settings: SessionSettings) -> SessionSettings {
     if let Some(wanted) = model.preset().and_then(|preset| preset.context).filter(|_| !settings.is_context_chosen.0) {
         settings.context = wanted;
@@ -121,7 +120,7 @@ pub fn settings_for(model: &Model, mut settings: SessionSettings) -> SessionSett
     settings
 }
 
-/// That a context which somebody chose is more than the model can, in one clause; `None` where it is not.
+/// A clause for a chosen context that exceeds the model's maximum; `None` if it does not.
 pub fn shortened(model: &Model, wanted: &SessionSettings) -> Option<String> {
     let got = context(model, wanted.context);
     (wanted.is_context_chosen.0 && wanted.context > got).then(|| {

@@ -27,7 +27,7 @@ pub enum Fit {
         /// What it would need with the shortest context that is offered.
         needed: Bytes,
     },
-    /// The header does not tell, or the memory is not read yet.
+    /// The header lacks the figures, or the memory has not been read yet.
     Unknown,
     /// Parts of it are missing.
     Parts {
@@ -107,7 +107,7 @@ pub enum Placement {
 pub struct Need {
     /// Type of keys and values.
     pub cache: CacheType,
-    /// Keys, values and states; `None` where the header doesn't tell.
+    /// Keys, values and states; `None` if the header lacks the figures.
     pub context: Option<Bytes>,
     /// The compute buffers, at least.
     pub compute_low: Bytes,
@@ -141,7 +141,7 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-/// The table of a model's needs; `None` without a header that tells its context.
+/// The table of a model's memory needs; `None` without a header that has its context.
 pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
     let summary = model.summary.as_ref()?;
     let clamp = |context: u64| context.clamp(1, LAST) as u32;
@@ -178,7 +178,7 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
     })
 }
 
-/// What is free for one more session on the model's machine: in main memory, then on each GPU that has memory of its own.
+/// Free memory for one more session on the model's machine: main memory, then each GPU with separate memory.
 pub fn rooms(domain: &Domain, model: &Model) -> Vec<Room> {
     let machine = model.machine.as_deref();
     let (Some(sample), Some(free)) = (domain.sample_on(machine), free_memory_on(domain, machine)) else {
@@ -216,7 +216,7 @@ pub fn cache_name(cache: CacheType) -> &'static str {
 }
 
 impl Placement {
-    /// Glyph and what it stands for.
+    /// A glyph and its meaning.
     pub fn legend(self) -> (&'static str, &'static str) {
         match self {
             Self::Gpu => ("■", "on a GPU"),

@@ -109,8 +109,8 @@ pub fn admit(domain: &Domain, needed: MemoryEstimate) -> Result<(), AdmissionErr
     admit_on(domain, None, needed)
 }
 
-/// The memory that is left for one more session on a machine. Of another one its sensors tell; its own sessions count as
-/// memory in use, whosever they are.
+/// The memory left for one more session on a machine. For a remote machine its sensors report it, and sessions there
+/// count as memory in use, whoever started them.
 pub fn free_memory_on(domain: &Domain, machine: Option<&str>) -> Option<Free> {
     if machine.is_none() {
         return free_memory(domain);
@@ -139,7 +139,7 @@ pub fn admit_on(domain: &Domain, machine: Option<&str>, needed: MemoryEstimate) 
     Err(AdmissionError { needed, free, available, promised, others, reserve })
 }
 
-/// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
+/// Whether a session may be reloaded with `needed`: one that has a worker first returns its own reservation.
 pub fn readmit(domain: &Domain, session: &Session, needed: MemoryEstimate) -> Result<(), AdmissionError> {
     let counts = session.is_here() && !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
     let own = if counts { session.planned.here() } else { Bytes(0) };

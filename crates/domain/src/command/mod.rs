@@ -54,7 +54,7 @@ pub enum What {
         /// The model's id.
         model: String,
     },
-    /// Stop a session. One that has ended leaves the list.
+    /// Stop a session, or remove one that has ended from the list.
     StopSession(SessionId),
     /// Load a session's model again, and keep its conversation.
     RestartSession(SessionId),
@@ -89,8 +89,8 @@ pub enum What {
         /// The new prompt.
         text: String,
     },
-    /// Go on with a conversation that was kept, in a session of its model: the one that shows it, one whose own conversation
-    /// is kept too, or a new one. Answered with [`Value::Session`].
+    /// Continue a saved conversation in a session of its model: the one that shows it, one whose own conversation is
+    /// saved too, or a new one. Answered with [`Value::Session`].
     ContinueConversation {
         /// The conversation.
         #[serde(with = "crate::portable::document")]
@@ -121,12 +121,12 @@ pub enum What {
         stop: Vec<String>,
         /// How it is generated; `None` takes the session's settings.
         options: Option<Box<AnswerOptions>>,
-        /// Whether the answer becomes a record of its own.
+        /// Whether the answer is saved as a separate record.
         record: bool,
     },
     /// Answer a request for a model, which is loaded where no session has it; replied to with [`Value::Request`].
     Ask(Box<Ask>),
-    /// Carry out a short job beside answers, such as the tokens of a text; replied to with [`Value::Request`], and ended by
+    /// Run a short job alongside answers, such as tokenizing a text; replied to with [`Value::Request`], and ended by
     /// [`crate::Effect::EndQuery`].
     Query(Box<Query>),
     /// Have a model loaded as a request for it would; replied to with [`Value::Session`].
@@ -140,11 +140,11 @@ pub enum What {
     },
     /// Unload a model, by its id, that was loaded for requests: as soon as nothing is asked of it.
     UnloadModel(String),
-    /// Give a model a name of the user's own, or another meaning to one that a command made.
+    /// Define an alias for a model, or change one that was made by a command.
     SetAlias {
         /// The name.
         name: String,
-        /// What it stands for.
+        /// Its meaning.
         alias: Box<Alias>,
     },
     /// Remove such a name.
@@ -246,7 +246,7 @@ pub struct Reply {
 /// What a command gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum Value {
-    /// It is done, or has begun.
+    /// Done, or started.
     Accepted,
     /// A session was created.
     Session(SessionId),

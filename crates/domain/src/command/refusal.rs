@@ -50,7 +50,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Something else must end first, nobody knows when.
+    /// Something else must end first; it is not known when.
     pub const BUSY: Self = Self::Busy { retry_after: None };
 }
 

@@ -13,7 +13,7 @@ use crate::units::span;
 /// The longest line of names, in characters.
 const MAX_LINE: usize = 400;
 
-/// The conversation as Markdown. What was said stands in it as it was said, but for what steers a terminal.
+/// The conversation as Markdown. Messages are unchanged except for control characters, which are removed.
 pub fn markdown(conversation: &Conversation) -> String {
     let line = |text: &str| gguf::clean(text, MAX_LINE);
     let label = conversation.label();

@@ -21,6 +21,6 @@ const FIELDS: &[Field<ConversationField>] = &[
 
 /// Read from what a user types: words, `model:qwen`, `prompts>3`, and `-` before what is not wanted.
 pub fn parse(text: &str) -> Filter<ConversationField> {
-    // Nobody looks through the conversations to decide whether a colon is a part of a text.
+    // Conversations aren't searched to decide whether a colon is part of a text.
     Filter::parse(text, FIELDS).settle(|_| false)
 }

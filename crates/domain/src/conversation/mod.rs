@@ -1,7 +1,7 @@
-//! Conversations as they are kept: what was said, with whom, and how it is told to the model.
+//! Saved conversations: the messages, the model, and the settings for its prompt.
 //!
-//! Owned here: the typed document with its version, its way from and to a session, its exports. Absent: where
-//! conversations lie (`history` of the program), and when they are kept (`update::conversation`).
+//! Owned here: the typed document with its version, conversion from and to a session, exports. Absent: where
+//! conversations are stored (the program's `history`), and when they are saved (`update::conversation`).
 
 mod export;
 pub mod filter;

@@ -37,25 +37,25 @@ pub struct Conversation {
     pub model: ModelRef,
     /// When it began, milliseconds since 1970.
     pub created_ms: i64,
-    /// When something was said last, milliseconds since 1970.
+    /// Time of the last message, milliseconds since 1970.
     pub updated_ms: i64,
-    /// How it is told to the model.
+    /// The settings for its prompt.
     pub chat: ChatSettings,
     /// The settings of its session that are not the defaults.
     pub options: Options,
-    /// Turns at the beginning that the model was not told any more.
+    /// Turns at the beginning that are no longer part of the prompt.
     pub n_dropped: usize,
-    /// What was said.
+    /// The messages.
     pub turns: Vec<SavedTurn>,
 }
 
-/// What is said once.
+/// One message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SavedTurn {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// Its text.
     pub text: String,
     /// What was thought before.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -120,7 +120,7 @@ pub struct ConversationEntry {
     pub model_name: String,
     /// When it began, milliseconds since 1970.
     pub created_ms: i64,
-    /// When something was said last, milliseconds since 1970.
+    /// Time of the last message, milliseconds since 1970.
     pub updated_ms: i64,
     /// Prompts in it.
     pub n_prompts: u64,
@@ -196,7 +196,7 @@ impl Conversation {
         }
     }
 
-    /// That of a session, as it stands now.
+    /// The session's conversation in its current state.
     pub fn of(session: &Session, key: ConversationKey, energy: &settings::Energy, now_ms: i64) -> Self {
         Self {
             name: session.thread.name.clone(),
@@ -332,7 +332,7 @@ impl SavedTurn {
         let end = match (&self.error, self.finish) {
             (Some(reason), _) => Some(End::failed(reason)),
             (None, Some(finish)) => Some(finish.end()),
-            // One that was cut off with the program.
+            // An answer that was cut off when the program ended.
             (None, None) => is_answer.then(|| Finished::Interrupted.end()),
         };
         Turn {

@@ -1,4 +1,4 @@
-//! A conversation as its model is told it: which turns, and how much room is left for an answer.
+//! The part of a conversation that goes into the prompt: which turns, and how much room is left for an answer.
 
 use wire::{Chat, Message, Role};
 
@@ -8,8 +8,7 @@ use crate::settings::ChatSettings;
 /// The most tokens that are kept free for an answer.
 const MAX_ROOM: u32 = 1024;
 
-/// Turns as messages with what a conversation tells its model besides. A system prompt of its own goes before those that
-/// were sent.
+/// The turns as messages, plus the conversation's prompt settings. Its own system prompt goes before any that were sent.
 pub fn chat(settings: &ChatSettings, turns: &[Turn], n_dropped: usize) -> Chat {
     let system = settings.system.iter().map(|text| Message::new(Role::System, text));
     Chat {
@@ -20,8 +19,8 @@ pub fn chat(settings: &ChatSettings, turns: &[Turn], n_dropped: usize) -> Chat {
     }
 }
 
-/// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the
-/// system prompt), one message where two of a role follow each other, which many templates refuse.
+/// The conversation as the model is given it: without reasoning, empty turns and dropped turns (except for the system
+/// prompt); consecutive messages of one role are merged, because many templates reject them.
 pub fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let is_told = |place: usize, turn: &Turn| place >= n_dropped || turn.role == Role::System;
@@ -40,7 +39,7 @@ pub fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     messages
 }
 
-/// Tokens that must be left for the answer in a context of so many. A first prompt may fill the context; later ones would
+/// Tokens to reserve for the answer in a context of `n_ctx`. A first prompt may fill the context; later ones would
 /// leave less and less.
 pub fn room(turns: &[Turn], n_dropped: usize, n_ctx: u32, max_tokens: Option<u32>) -> u32 {
     let is_first = next_exchange(turns, n_dropped).is_none();
@@ -51,11 +50,11 @@ pub fn room(turns: &[Turn], n_dropped: usize, n_ctx: u32, max_tokens: Option<u32
     max_tokens.map_or(quarter, |most| most.min(quarter))
 }
 
-/// Where the second exchange begins that the model is told, if there is one: before it lie whole exchanges.
+/// Where the second exchange in the prompt begins, if there is one: before it are whole exchanges.
 pub fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
     let told = turns.iter().enumerate().skip(n_dropped);
     let mut begins = told.filter(|(place, turn)| {
-        // Two prompts without an answer between them are told as one.
+        // Two prompts without an answer between them are merged.
         turn.role == Role::User && (*place == 0 || turns[place - 1].role != Role::User)
     });
     begins.next()?;

@@ -1,7 +1,7 @@
-//! The hub as the program knows it: what a search found, which quantisations a repository has, and which one to take.
+//! The Hub's models: what a search found, which quantizations a repository has, and which one to choose.
 //!
-//! Pure: names are read, sizes are compared. Absent: the network, and what a file would need exactly, which only its
-//! header tells.
+//! Pure: names are parsed, sizes are compared. Absent: the network, and a file's exact memory needs, which only its
+//! header can give.
 
 use std::collections::BTreeMap;
 
@@ -75,14 +75,14 @@ pub enum Files {
     Asked,
     /// The models, smallest first.
     Known(Vec<Quant>),
-    /// The hub did not tell.
+    /// The Hub did not report it.
     Failed(Failure),
 }
 
 /// One model of a repository: a quantisation, whatever its files.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Quant {
-    /// What tells it from the others: `Q4_K_M`, or the file's stem.
+    /// What distinguishes it from the others: `Q4_K_M`, or the file's stem.
     pub label: String,
     /// Its files, in order of their parts.
     pub files: Vec<RemoteFile>,
@@ -98,8 +98,8 @@ impl Quant {
         self.role == FileRole::Model && self.is_whole()
     }
 
-    /// Whether it is one file that is called the first part of several, and none of the others is there. That may be a
-    /// whole model under such a name: only its header tells.
+    /// Whether it is a single file named as the first of several parts, with none of the others present. It may still
+    /// be a whole model: only its header can tell.
     pub fn is_lone(&self) -> bool {
         let is_first = |file: &RemoteFile| {
             let name = file.path.rsplit('/').next().unwrap_or_default();
@@ -123,10 +123,10 @@ impl Quant {
         self.files.len() == self.n_parts as usize
     }
 
-    /// Memory that it would need with so many tokens of context, estimated from the size of its files alone: the
-    /// weights as they are, an attention cache as models with so many parameters usually have it, and a little for
-    /// computing. The cache is fitted to the llama and qwen2 families (28 KiB per token at 1.5 B parameters to 320 KiB
-    /// at 70 B, f16), and errs to the larger side.
+    /// Memory needed with this context in tokens, estimated from the size of its files alone: the weights as they are,
+    /// an attention cache as is usual for models with this many parameters, and a little for computing. The cache is
+    /// fitted to the llama and qwen2 families (28 KiB per token at 1.5 B parameters to 320 KiB at 70 B, f16), and errs
+    /// on the large side.
     pub fn needs(&self, context: u32) -> Bytes {
         let size = self.size().0;
         let parameters = size as f64 * 8.0 / bits(&self.label);
@@ -135,7 +135,7 @@ impl Quant {
     }
 }
 
-/// What computing takes beside weights and cache, bytes.
+/// Memory for computing, on top of weights and cache, bytes.
 const COMPUTE: u64 = 300_000_000;
 
 /// A download that an earlier run of the program left unfinished.
@@ -186,7 +186,7 @@ pub fn quants(files: &[RemoteFile]) -> Vec<Quant> {
     for group in &mut groups {
         group.role = group.mark.map_or(FileRole::Model, |mark| mark.role(group.parameters(), largest));
     }
-    // What two have in common tells neither from the other.
+    // A label that two have in common doesn't distinguish them.
     let mut counts: BTreeMap<(FileRole, String), usize> = BTreeMap::new();
     for group in &groups {
         *counts.entry((group.role, group.short())).or_default() += 1;
@@ -247,7 +247,7 @@ fn strip_gguf(name: &str) -> Option<&str> {
     (suffix.eq_ignore_ascii_case("gguf") && !stem.is_empty()).then_some(stem)
 }
 
-/// What tells a file from its neighbours: the quantisation in its stem, as people write it, else the stem itself.
+/// A label that distinguishes a file from the others: the quantization in its stem, as commonly written, else the stem itself.
 fn label(stem: &str) -> String {
     let Some(place) = quant_in(stem) else { return stem.to_owned() };
     let upper = stem.to_ascii_uppercase();
@@ -256,7 +256,7 @@ fn label(stem: &str) -> String {
     if is_dynamic { format!("UD-{quant}") } else { quant.to_owned() }
 }
 
-/// Where the quantisation stands in a stem: the last one that it names.
+/// Position of the quantization in a stem: the last one if there are several.
 fn quant_in(stem: &str) -> Option<std::ops::Range<usize>> {
     let upper = stem.to_ascii_uppercase();
     let starts = upper
@@ -265,7 +265,7 @@ fn quant_in(stem: &str) -> Option<std::ops::Range<usize>> {
     starts.rev().find_map(|(at, _)| Some(at..at + quant_at(upper.get(at..)?)?.len()))
 }
 
-/// The quantisation that a text begins with, up to the next `-`, `.` or blank.
+/// The quantization at the start of a text, up to the next `-`, `.` or blank.
 fn quant_at(text: &str) -> Option<&str> {
     let word = text.split(['-', '.', ' ']).next()?;
     let digits = ["IQ", "TQ", "Q"].iter().find_map(|prefix| word.strip_prefix(prefix));
@@ -318,9 +318,9 @@ pub struct Choice {
     pub fits: Option<bool>,
 }
 
-/// The best of a repository's quantisations for so much free memory: the largest that fits with this context. Full
-/// floats are taken only where nothing else is offered, and so is a single file that is called a part. `None` where there
-/// is no model.
+/// The best of a repository's quantizations for this much free memory: the largest that fits with this context. Full
+/// floats, and a single file named as a part, are chosen only if nothing else is available. `None` if there is no
+/// model.
 pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choice> {
     let has_whole = quants.iter().any(Quant::is_choice);
     let is_offered =

@@ -53,7 +53,7 @@ fn parts_are_one_model_and_projectors_stand_apart() {
     assert_eq!(quants[2].files[0].path, "big/m-Q8_0-00001-of-00002.gguf");
 }
 
-/// Only a header tells whether a file is a part. Its name does not, where no other part is there.
+/// Only a header can tell whether a file is a part. Its name can't, if no other part is present.
 #[test]
 fn a_lone_file_that_is_called_a_part_can_be_had() {
     let lone = [file("x-Q4_K_M-00001-of-00013.gguf", 400)];
@@ -138,8 +138,8 @@ fn needs_grow_with_the_context_and_come_near_what_is_known() {
 /// A file's name, its size in megabytes, and what it is.
 type Entry = (&'static str, u64, &'static str);
 
-/// Listings of real repositories, as the hub had them in 2024 to 2026: file names, and sizes in megabytes as the model
-/// cards round them. `=` stands before what is a model, with its label; all else goes with one.
+/// Listings of real repositories from the Hub, 2024 to 2026: file names, and sizes in megabytes as rounded in the
+/// model cards. `=` marks a model, followed by its label; all other files belong to one.
 const LISTINGS: &[(&str, &[Entry])] = &[
     (
         "unsloth/gemma-4-E4B-it-GGUF",

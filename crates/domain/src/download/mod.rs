@@ -97,9 +97,9 @@ pub enum DownloadEvent {
     Preparing(String),
     /// It waits for something: in one clause.
     Waiting(String),
-    /// So many bytes of the whole order are there.
+    /// Bytes of the whole order that are present.
     Progress(Bytes),
-    /// It stands still as it was asked to. Nothing follows.
+    /// Paused as requested. Nothing follows.
     Paused,
     /// It is gone, with what had come. Nothing follows.
     Cancelled,
@@ -119,7 +119,7 @@ const SMOOTH: Duration = Duration::from_secs(4);
 const MEASURE: Duration = Duration::from_millis(250);
 
 impl Download {
-    /// One that has not begun, with so much of it there.
+    /// A download that has not started, with this much of it present.
     pub fn new(id: DownloadId, order: Order, phase: Phase, done: Bytes) -> Self {
         Self { id, order, phase, done, rate: None, measured: None }
     }
@@ -147,7 +147,7 @@ impl Download {
 
     /// Take what happened.
     pub(crate) fn on_event(&mut self, now: Moment, event: DownloadEvent) {
-        // Nobody works on it: what comes now is late.
+        // No transfer is running: this event is late.
         if matches!(self.phase, Phase::Paused | Phase::Failed(_) | Phase::Done) {
             return;
         }
@@ -166,7 +166,7 @@ impl Download {
                 return self.end(Phase::Done);
             }
         };
-        // What was on its way before it heard of its end changes nothing.
+        // What was sent before the stop arrived changes nothing.
         if !is_ending {
             if phase != Phase::Running {
                 self.rate = None;
@@ -191,7 +191,7 @@ impl Download {
             self.rate = Some(self.rate.map_or(rate, |old| old + weight * (rate - old)));
             self.measured = Some((done, now));
         } else if done < self.done {
-            // It began anew.
+            // It restarted from the beginning.
             self.measured = Some((done, now));
         }
         self.done = done;

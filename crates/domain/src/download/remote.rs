@@ -34,7 +34,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Kinds of failures, as exit codes tell them apart.
+/// Kinds of failures, as distinguished by exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FailureKind {
     /// There is no such repository, revision or file.

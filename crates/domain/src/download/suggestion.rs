@@ -1,7 +1,7 @@
-//! First models to fetch, for whoever has none yet.
+//! Suggestions for a first model to download.
 //!
-//! Sizes are those of the files on the hub, rounded; licences and openness are what the makers publish. The hub's own
-//! listing, which shows before anything is fetched, has the last word.
+//! Sizes are those of the files on the Hub, rounded; licenses and openness are as published by the makers. The Hub's
+//! own listing, shown before anything is downloaded, takes precedence.
 
 use crate::units::Bytes;
 

@@ -15,7 +15,7 @@ const MAX_LISTED: usize = 24;
 /// The longest owner or name; the hub's own bound is 96 for both.
 const MAX_NAME: usize = 96;
 
-/// What a name may begin with that says that the model is on the hub: ours, and its addresses without their scheme.
+/// Prefixes that mean that the model is on the Hub: ours, and its addresses without their scheme.
 const HUB: [&str; 4] = ["hf:", "hf.co/", "huggingface.co/", "www.huggingface.co/"];
 
 /// Schemes by which other programs write a model of the hub.
@@ -121,7 +121,7 @@ impl Target {
         }
     }
 
-    /// The order for it, and why this model, where nobody named one.
+    /// The order for it, and why this model was chosen, if the user named none.
     pub fn order(
         &self,
         revision: &str,
@@ -224,8 +224,8 @@ fn listed(words: &[String]) -> String {
     text
 }
 
-/// Whether an address without a scheme is no repository's: a file's path, or one that begins with another host. An owner's
-/// name has no dot on the hub.
+/// Whether an address without a scheme is not a repository: a file's path, or an address at another host. Owner names
+/// on the Hub contain no dot.
 fn is_elsewhere(address: &str) -> bool {
     let is_path = address.starts_with(['/', '~']) || ["./", "../"].iter().any(|start| address.starts_with(start));
     let mut parts = address.split('/');

@@ -11,7 +11,7 @@ use crate::figure::{Figure, Grade, Uncertain};
 use crate::settings;
 use crate::units::span;
 
-/// A window shorter than so many updates of its sensor says nothing alone.
+/// A window shorter than this many updates of its sensor is not meaningful alone.
 const MIN_UPDATES: f64 = 10.0;
 
 /// Of the time that is to be metered, the share that must have been.
@@ -23,8 +23,8 @@ const SMALL_GAP: f64 = 1.02;
 /// The most meters without a reading that are noted: more than any machine has.
 const MAX_ABSENT: usize = 64;
 
-/// The split of memory's energy is this many times as uncertain as that of the processor's: time on the processor says
-/// little about traffic to the memory.
+/// The split of the memory's energy is this many times as uncertain as that of the processor's: CPU time says little
+/// about memory traffic.
 const MEMORY: f64 = 2.0;
 
 /// What makes an answer long enough.
@@ -48,7 +48,7 @@ pub struct EnergyAccount {
     pub prompt: EnergyUsed,
     /// For generating.
     pub generation: EnergyUsed,
-    /// Meters of what it uses that told nothing at some time.
+    /// Meters of its devices that had no reading at some time.
     pub absent: Vec<MissingMeter>,
     /// Prompt tokens and generated ones up to the last tick: those that it is for. What came since is in no reading yet,
     /// so that it would make each token look cheaper. `None` where no tick has been counted.
@@ -127,7 +127,7 @@ impl EnergyAccount {
         self.prompt.seconds + self.generation.seconds
     }
 
-    /// Note meters that told nothing.
+    /// Record meters without a reading.
     pub fn miss(&mut self, absent: &[MissingMeter]) {
         for absent in absent {
             self.absent.retain(|known| known.meter != absent.meter);
@@ -157,7 +157,7 @@ impl EnergyAccount {
         MeteredPart::ALL.map(of).join(" · ")
     }
 
-    /// Whether no sensor stands behind it, so that it has no place in a ranking.
+    /// Whether it is not based on a sensor, so that it can't be ranked.
     pub fn is_modelled(&self) -> bool {
         self.prompt.charges.iter().chain(&self.generation.charges).any(|charge| charge.is_modelled)
     }
@@ -174,7 +174,7 @@ impl EnergyAccount {
         self.prompt.covered() + self.generation.covered()
     }
 
-    /// Joules of both steps. `why` is told where nothing was metered.
+    /// Joules of both steps. `why` is the reason if nothing was metered.
     pub fn answer(&self, settings: &settings::Energy, why: &Figure<()>) -> Figure<Uncertain> {
         let both = self.prompt.plus(&self.generation);
         self.stated(both.total(&self.absent, settings, |charge| (charge.gross, charge.covered)), why)
@@ -370,7 +370,7 @@ impl EnergyUsed {
 }
 
 impl EnergyEntry {
-    /// Its uncertainty over so many seconds: the sensor's, and the split's.
+    /// Its relative uncertainty over this many seconds: the sensor's, and the split's.
     fn relative(&self, covered: f64, settings: &settings::Energy) -> (f64, f64) {
         if self.is_modelled {
             return (0.0, estimate::FACTOR - 1.0);

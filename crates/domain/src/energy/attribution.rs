@@ -13,8 +13,8 @@ use crate::figure::{Figure, Grade};
 use crate::machine::{Domain, Power, Process, Sample};
 use crate::units::{Joules, Watts};
 
-/// A tick longer than so many periods is one in which the machine or the program stood still: counters may have wrapped
-/// more than once, so its energy is nobody's.
+/// A tick longer than this many periods means that the machine or the program was suspended: counters may have wrapped
+/// more than once, so its energy is unattributed.
 const MAX_PERIODS: u32 = 5;
 
 /// However short the period, so long a tick is no such gap.
@@ -24,10 +24,10 @@ const SHORTEST_GAP: Duration = Duration::from_secs(5);
 /// measured figure may have.
 const ALONE: f64 = 0.98;
 
-/// Ticks whose work is remembered, for a counter that stands still and tells their energy later.
+/// Ticks whose work is remembered, for a counter that pauses and reports their energy later.
 const MAX_TICKS: usize = 60;
 
-/// The most models whose standby is told apart.
+/// The maximum number of models with a separate standby figure.
 const MAX_MODELS: usize = 1024;
 
 /// Seconds between two readings of processor time, which the system counts in hundredths; the counters are finer.
@@ -45,7 +45,7 @@ pub struct Attribution {
     pub last: Vec<MeterAttribution>,
     /// What it was all together, and how long.
     pub tally: EnergyTotals,
-    /// The same as mean power in watts: a counter that tells late covers more than the tick.
+    /// The same as mean power in watts: a counter that reports late covers more than the tick.
     pub power: EnergyTotals,
     /// The energy since the program's start.
     pub total: EnergyTotals,
@@ -63,7 +63,7 @@ pub struct Attribution {
     pending: BTreeMap<String, usize>,
 }
 
-/// Work is of no interest to whoever compares states.
+/// Work is ignored when states are compared.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 struct Remembered(Work);
 
@@ -111,9 +111,9 @@ pub struct MeterAttribution {
     pub tally: EnergyTotals,
     /// How sure the meter is.
     grade: Grade,
-    /// Whether its idle power is known, and that with and without a model, which tells standby.
+    /// Whether its idle power is known, and with and without a model separately, which gives standby.
     knows: (bool, bool),
-    /// What one who had all of its work would have been given, in joules; `None` where nobody can be told.
+    /// What a consumer with all of its work would have been given, in joules; `None` if it can't be attributed.
     whole: Option<f64>,
     /// Shares of work of others, by process, on a card.
     others: Vec<(u32, f64)>,
@@ -235,7 +235,8 @@ impl Attribution {
                 is_shared,
                 is_modelled: is_estimate,
                 source: source(power, part),
-                // Without a baseline the idle energy of a tick that an answer fills in part can't be told from its own.
+                // Without a baseline the idle energy of a tick that an answer fills only in part can't be separated
+                // from the answer's.
                 // An estimate has none, and is uncertain enough without.
                 update: if base.is_some() || is_estimate { own } else { own.max(sample.elapsed.as_secs_f64()) },
                 intervals: row.intervals.clone(),
@@ -252,7 +253,7 @@ impl Attribution {
             tally,
             grade: power.watts.grade().unwrap_or(Grade::Measured),
             knows: (base.is_some(), base.is_some() && (idle == Idle::Empty || standby.is_some())),
-            // Without a baseline nobody's work can be told from what an idle machine draws.
+            // Without a baseline no work can be separated from what an idle machine draws.
             whole: (weights.unclear.is_none() && (base.is_some() || work.active > 0.0)).then_some(cut.gross),
             others: others(sample, power, &work, &weights),
         });
@@ -281,12 +282,12 @@ impl Attribution {
             ticks += 1;
         }
         let work = Work::sum(self.recent.iter().take(ticks).map(|tick| &tick.0));
-        // The work is known by whole ticks, and the energy over what the meter says.
+        // The work is known by whole ticks, and the energy over the period that the meter reports.
         let seconds = if missed > 0 && covers > 0.0 { covers } else { seconds };
         Some(Reading { energy, seconds, work, is_late: ticks > 1 })
     }
 
-    /// Book a meter's energy to nobody.
+    /// Record a meter's energy as unattributed.
     fn nobody(&mut self, power: &Power, energy: f64, seconds: f64) {
         let tally = EnergyTotals { seconds, unattributed: energy, ..EnergyTotals::default() };
         self.tally.add(&tally);
@@ -409,7 +410,7 @@ fn cut(energy: f64, seconds: f64, active: f64, base: Option<f64>, standby: Optio
             let dynamic = energy - idle;
             (dynamic + idle * busy, Some(dynamic), idle * (1.0 - busy))
         }
-        // Idle energy can't be told from foreign work, but what a session worked in is its to pay.
+        // Idle energy can't be separated from other processes' work, but a session that worked is charged for it.
         None if active > 0.0 => (energy, None, 0.0),
         None => (0.0, None, 0.0),
     };
@@ -443,7 +444,7 @@ fn source(power: &Power, part: MeteredPart) -> String {
     }
 }
 
-/// Shares of others' work on a card, so that their energy can be told apart.
+/// Shares of other processes' work on a card, so that their energy can be shown separately.
 fn others(sample: &Sample, power: &Power, work: &Work, weights: &Weights) -> Vec<(u32, f64)> {
     let Domain::Gpu(index) = power.domain else { return Vec::new() };
     let Some(gpu) = sample.gpus.iter().find(|gpu| gpu.index == index) else { return Vec::new() };

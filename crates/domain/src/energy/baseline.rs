@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// The most baselines that are kept: two for each of many meters. Further ones are not learned.
 pub const MAX_BASELINES: usize = 256;
 
-/// Whether a model is loaded while nothing decodes. Not told apart, the standby of a loaded model would be idle energy
-/// of the machine.
+/// Whether a model is loaded while nothing decodes. Without this distinction, the standby of a loaded model would
+/// count as idle energy of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -52,7 +52,7 @@ pub struct Baseline {
     pub unix: i64,
     /// Whether the user asked for it.
     pub is_calibrated: bool,
-    /// How sure. Estimates are not learned from, so one that an earlier version kept was measured.
+    /// Its grade. Estimates are never learned from, so one saved by an earlier version was measured.
     #[serde(default = "measured")]
     pub grade: Grade,
 }

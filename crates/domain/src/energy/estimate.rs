@@ -1,15 +1,15 @@
-//! Power where nothing measures it, from what the user says of the processor.
+//! Power estimated from the user's processor settings, if there is no meter.
 
 use crate::figure::{Figure, Grade, Uncertain};
 use crate::machine::{Domain, Power, Sample};
 use crate::settings;
 use crate::units::{Joules, Watts, digits};
 
-/// Power may as well be so many times as much, or as little: at the same load a processor draws more than its TDP for
-/// some seconds, and far less in code that waits for memory.
+/// Power may be this many times as much, or as little: at the same load a processor draws more than its TDP for some
+/// seconds, and far less in code that waits for memory.
 pub(super) const FACTOR: f64 = 2.0;
 
-/// The processor's power as idle + (TDP − idle) × load, where the user has set a TDP and no meter tells anything.
+/// The processor's power as idle + (TDP − idle) × load, if the user has set a TDP and no meter has a reading.
 pub fn estimated(sample: &Sample, settings: &settings::Energy) -> Option<Power> {
     let tdp = settings.tdp_watts?;
     if sample.power.iter().any(|power| power.watts.value().is_some()) {

@@ -1,4 +1,4 @@
-//! Which meters cover a session, which of them told nothing, and what may be summed without them.
+//! Which meters cover a session, which of them had no reading, and what may be summed without them.
 
 use super::part::{MeteredPart, MissingMeter};
 use super::share::{Share, Shared};
@@ -12,7 +12,7 @@ pub(super) fn is_part(domain: &Domain) -> bool {
     matches!(domain, Domain::Package(_) | Domain::Dram(_) | Domain::Gpu(_))
 }
 
-/// The mean of a session's power, and which of its meters told nothing.
+/// The mean of a session's power, and which of its meters had no reading.
 pub(super) fn finish(shared: &mut Shared, consumer: &Consumer, sample: &Sample) {
     let Some(pid) = consumer.pid else {
         shared.watts = Figure::unknown("no worker");
@@ -62,7 +62,7 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
         let (reason, remedy) = sample.why_no_power();
         return Figure::Unknown { reason, remedy };
     };
-    // A counter that tells late covers more than this tick.
+    // A counter that reports late covers more than this tick.
     let over = |share: &&Share| if share.seconds > 0.0 { share.gross / share.seconds } else { 0.0 };
     let watts = summed.iter().map(over).sum::<f64>() + shared.standby_watts;
     let sources: Vec<_> = summed.iter().map(|share| share.source.as_str()).collect();
@@ -72,8 +72,8 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
     Figure::Known { value: Watts(watts), grade, source }
 }
 
-/// What may be summed: a card in use that told nothing makes the sum unknown, for it is the larger part; a processor
-/// that told nothing, or half of it, is left out where there is a card, and else makes the sum unknown too.
+/// What may be summed. A card in use without a reading makes the sum unknown, for it is the larger part; a processor
+/// without a reading, or half of it, is left out if there is a card, and otherwise makes the sum unknown too.
 pub(super) fn metered<'a, T>(
     all: &'a [T],
     absent: &'a [MissingMeter],
@@ -91,7 +91,7 @@ pub(super) fn metered<'a, T>(
     }
 }
 
-/// Why there is no meter, as its source says.
+/// Why there is no meter, as its source reports it.
 fn why(sample: &Sample, source: &str, otherwise: &str) -> (String, Option<String>) {
     match sample.sources.iter().find(|row| row.name == source).map(|row| &row.reading) {
         Some(Figure::Unknown { reason, remedy }) => (reason.clone(), remedy.clone()),

@@ -1,8 +1,8 @@
-//! The parts of the machine that are metered apart, and meters without a reading.
+//! The parts of the machine that are metered separately, and meters without a reading.
 
 use crate::machine::Domain;
 
-/// Parts of the machine that are metered apart.
+/// Parts of the machine that are metered separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum MeteredPart {
@@ -43,6 +43,6 @@ pub struct MissingMeter {
     pub meter: String,
     /// Why.
     pub reason: String,
-    /// What mends it.
+    /// How to fix it.
     pub remedy: Option<String>,
 }

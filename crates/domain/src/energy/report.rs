@@ -1,4 +1,4 @@
-//! What is said about an answer's energy, or a session's: the same in the chat, on the face of figures and in documents.
+//! The energy figures of an answer or a session: the same in the chat, in the tab of figures and in documents.
 
 use super::account::{EnergyAccount, Step};
 use super::estimate::FACTOR;
@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::settings;
 use crate::units::{Joules, digits};
 
-/// The figures. Each is unknown with its reason where it can't be told.
+/// The figures. Each is unknown, with a reason, if it can't be determined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Gross joules per generated token, the headline: dynamic energy and the share of idle energy, of generation
@@ -121,7 +121,7 @@ impl Report {
             let plain = figure.value().map(|quantity| format!("{}{} {unit}", grade.mark(), digits(quantity.value)));
             plain.unwrap_or_else(|| format!("— {unit}"))
         };
-        // An estimate is a range wherever it stands.
+        // An estimate is always shown as a range.
         let is_range = *grade == Grade::Estimated;
         let energy = if is_range { self.energy.graded("J") } else { brief(&self.energy, "J") };
         let mut parts = vec![energy, self.per_token.graded("J/tok"), brief(&self.watt_hours, "Wh")];

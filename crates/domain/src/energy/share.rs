@@ -23,7 +23,7 @@ pub struct Share {
     pub grade: Grade,
     /// Whether others used it as well.
     pub is_shared: bool,
-    /// Whether no sensor stands behind it.
+    /// Whether it is not based on a sensor.
     pub is_modelled: bool,
     /// Its source.
     pub source: String,
@@ -33,9 +33,9 @@ pub struct Share {
     pub intervals: Vec<WorkInterval>,
     /// Processor time of the session in it, seconds, where this part is split by that.
     pub cpu: Option<f64>,
-    /// Seconds that the reading covers: a counter that tells late covers several ticks.
+    /// Seconds that the reading covers: a counter that reports late covers several ticks.
     pub seconds: f64,
-    /// Where the reading came late: seconds that it covers, at whose ends nobody knows whose the energy is.
+    /// If the reading came late: the seconds that it covers, at whose ends the energy can't be attributed.
     pub late: f64,
 }
 
@@ -78,6 +78,6 @@ pub struct Shared {
     pub standby: Joules,
     /// The same as power, each meter over the seconds that its reading covers.
     pub(super) standby_watts: f64,
-    /// Meters of what it uses that told nothing.
+    /// Meters of its devices that had no reading.
     pub absent: Vec<MissingMeter>,
 }

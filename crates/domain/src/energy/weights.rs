@@ -3,18 +3,18 @@
 use super::work::Work;
 use crate::machine::Domain;
 
-/// Memory on a card, as a share of what is in use there, up to which others don't count where the driver says
-/// nothing of their work: a desktop's windows.
+/// Memory on a card, as a share of what is in use there, up to which other processes don't count if the driver doesn't
+/// report their work: a desktop's windows.
 const GUEST: f64 = 0.1;
 
-/// Shares of the energy of one meter. What is left to one is nobody's.
+/// Shares of the energy of one meter. The rest up to one is unattributed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Weights {
     /// By row of the work, each 0 to 1.
     pub(super) rows: Vec<f64>,
     /// Of all that is not ours.
     pub(super) foreign: f64,
-    /// Why nothing can be said, where that is so for whoever uses it.
+    /// Why nothing can be said, if that is so for every consumer.
     pub(super) unclear: Option<String>,
     /// Whether others were left out for the little memory that they hold.
     pub(super) is_rough: bool,
@@ -58,7 +58,7 @@ fn on_card(index: u32, name: &str, work: &Work) -> Weights {
             let unclear = format!("{name} is shared by {count} processes, whose work can't be separated");
             return Weights { unclear: Some(unclear), ..nobody };
         }
-        // Whoever it was, it was none of ours.
+        // Whichever process it was, it was none of ours.
         None if ours == 0.0 && others.count > 0 => work.elapsed,
         None => 0.0,
     };

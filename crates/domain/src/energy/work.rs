@@ -16,7 +16,7 @@ pub const LOAD: u64 = u64::MAX;
 pub struct WorkInterval {
     /// The answer, by its generation; [`LOAD`] for what is none.
     pub generation: u64,
-    /// Processor time that it took, where the worker has told it; zero where only the clock has.
+    /// CPU time that it took, if reported by the worker; zero if only the clock is known.
     pub cpu: Duration,
     /// Time in its prompt.
     pub prompt: Duration,
@@ -42,8 +42,8 @@ pub struct Done {
 
 /// Times a session's answers, several at once.
 ///
-/// A worker tells its decode time with each text, as far as it went into this answer. Before the first token it tells
-/// nothing, so the prompt's time is the wall clock's.
+/// A worker reports the decode time of an answer with each text. Before the first token it reports nothing, so the
+/// prompt's time is wall-clock time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Timer {
     running: Vec<Running>,
@@ -63,7 +63,7 @@ struct Running {
 }
 
 impl Timer {
-    /// A model begins to be loaded. Whatever ran before has ended.
+    /// A model starts loading. Whatever ran before has ended.
     pub fn load(&mut self, now: Duration) {
         self.end_all(now);
         self.begin(LOAD, now);
@@ -77,13 +77,13 @@ impl Timer {
         }
     }
 
-    /// An answer begins.
+    /// An answer starts.
     pub fn begin(&mut self, generation: u64, now: Duration) {
         self.running.push(Running { generation, prompt_since: Some(now), decoded_us: 0 });
         self.busy_since.get_or_insert(now);
     }
 
-    /// The worker told an answer's counters.
+    /// The worker reported an answer's counters.
     pub fn count(&mut self, generation: u64, counters: &Counters, now: Duration) {
         self.leave_prompts(now);
         let decoded_us = counters.decode_us.saturating_sub(counters.prompt_us);
@@ -185,7 +185,7 @@ impl Row {
 /// What else computed on a card.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct OtherProcesses {
-    /// Seconds by the driver's account; `None` where it doesn't tell.
+    /// Seconds by the driver's account; `None` if not reported.
     pub(super) seconds: Option<f64>,
     /// Tenants that are not ours.
     pub(super) count: usize,
@@ -209,7 +209,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// What the tick's sample and the consumers tell. `is_whole` is false where a session of ours went unread.
+    /// The work in a tick's sample and the consumers. `is_whole` is false if a session of ours was not read.
     pub(super) fn of(sample: &Sample, consumers: &[Consumer], is_whole: bool) -> Self {
         let elapsed = sample.elapsed.as_secs_f64();
         let cores = sample.cores.len().max(1) as f64;
@@ -290,8 +290,8 @@ fn others(gpu: &Gpu, consumers: &[Consumer], elapsed: f64) -> OtherProcesses {
     let count = gpu.processes.iter().filter(|(pid, _)| !is_ours(*pid)).count();
     let shares =
         |of: bool| -> f64 { gpu.shares.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, share)| share.0).sum() };
-    // Idle processes are absent from the list, so an empty one while ours is busy means that the driver doesn't tell.
-    // One that tells of ours alone leaves the others what the card as a whole did besides.
+    // Idle processes are absent from the list, so an empty one while ours is busy means that the driver doesn't report
+    // them. If it reports only ours, the others did the rest of the card's work.
     let told = if gpu.shares.is_empty() {
         None
     } else if gpu.processes.iter().any(|(pid, _)| *pid == 0) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// In what a field's number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Bytes: `5gb`, `4gib`, decimal where nothing else is said.
+    /// Bytes: `5gb`, `4gib`; decimal by default.
     Bytes,
     /// How many there are, such as parameters: `7b`, `500m`.
     Count,
@@ -31,7 +31,7 @@ impl Unit {
         }
     }
 
-    /// One that is right.
+    /// A valid example.
     pub(super) fn example(self) -> &'static str {
         match self {
             Self::Bytes => "5gb",

@@ -25,7 +25,7 @@ const FIELDS: &[Field<Of>] = &[
     Field { field: Of::Ttft, names: &["ttft"], kind: Kind::Number(Unit::Millis) },
 ];
 
-/// 8.2 B parameters in 5 GB with 32768 tokens of context; how fast it is, nobody knows.
+/// 8.2 B parameters in 5 GB with 32768 tokens of context; its speed is unknown.
 struct Model;
 
 impl Row<Of> for Model {

@@ -13,7 +13,7 @@ pub struct Bandwidth {
     pub threads: u32,
     /// When, seconds since 1970.
     pub unix: i64,
-    /// The processor that it was measured on: on another it says nothing.
+    /// The processor that it was measured on; the value is not valid for another.
     pub processor: String,
 }
 

@@ -46,15 +46,15 @@ pub struct Sample {
     pub pressure: Pressure,
     /// Mounted disks, real ones only.
     pub disks: Vec<Disk>,
-    /// Traffic with other machines; `None` in the first sample, and where the system doesn't tell.
+    /// Network traffic; `None` in the first sample, and if the system doesn't report it.
     pub network: Option<Network>,
     /// Temperature sensors.
     pub temperatures: Vec<Temperature>,
-    /// GPUs that a driver tells about.
+    /// GPUs reported by a driver.
     pub gpus: Vec<Gpu>,
     /// Other machines whose devices sessions may use.
     pub rpc: Vec<RpcMachine>,
-    /// Power by domain. Domains overlap (a package holds its cores): never add two unless `adds` says so.
+    /// Power by domain. Domains overlap (a package includes its cores): never add two unless `adds` is set.
     pub power: Vec<Power>,
     /// The processes that were asked for: our workers, by id.
     pub processes: Vec<Process>,
@@ -85,7 +85,7 @@ pub struct Host {
 pub struct Core {
     /// Busy share; `None` in the first sample, for it takes two readings.
     pub usage: Option<Ratio>,
-    /// Clock in MHz; `None` where the system doesn't tell.
+    /// Clock in MHz; `None` if the system doesn't report it.
     pub mhz: Option<u64>,
 }
 
@@ -93,9 +93,9 @@ pub struct Core {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Allowed {
-    /// Threads that may run at the same time, as `nproc` counts them; `None` where the system doesn't tell.
+    /// Threads that may run at the same time, as `nproc` counts them; `None` if the system doesn't report it.
     pub threads: Option<u32>,
-    /// What makes them fewer than the cores, such as `CPU affinity`; empty where nothing does.
+    /// What limits them to fewer than the cores, such as `CPU affinity`; empty if nothing does.
     pub threads_by: String,
     /// What makes the memory less than the machine's.
     pub memory: Option<MemoryLimit>,
@@ -119,7 +119,7 @@ impl Allowed {
         Some(format!("{threads} usable ({})", self.threads_by))
     }
 
-    /// What bounds the memory; `None` where nothing does.
+    /// What limits the memory; `None` if nothing does.
     pub fn less_memory(&self) -> Option<String> {
         let MemoryLimit { by, total, .. } = self.memory.as_ref()?;
         Some(format!("limited by {by}, the machine has {total}"))
@@ -132,7 +132,7 @@ fn zero_is_unknown<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Gpu {
-    /// What is in use and what there is of its memory, where the driver reports both.
+    /// Used and total memory, if the driver reports both.
     pub fn memory(&self) -> Option<(Bytes, Bytes)> {
         self.memory_used.zip(self.memory_total)
     }
@@ -150,7 +150,7 @@ impl Memory {
     }
 }
 
-/// What a speed depends on beside the model and the program: processor, system, GPUs with their drivers.
+/// What a speed depends on besides the model and the program: processor, system, GPUs with their drivers.
 pub fn driver(sample: &Sample) -> String {
     let mut parts = vec![sample.host.processor.clone(), sample.host.system.clone()];
     parts.extend(sample.gpus.iter().map(|gpu| gpu.name.clone()));
@@ -172,7 +172,7 @@ impl Sample {
     }
 }
 
-/// What holds the processor's clock down. `None` where the system doesn't tell.
+/// What throttles the processor's clock. `None` if the system doesn't report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// How often heat throttled a core or a package since the reading before.
@@ -183,7 +183,7 @@ pub struct Limits {
     pub highest_mhz: Option<u64>,
 }
 
-/// The share of the last ten seconds in which some task waited; `None` where the system doesn't tell.
+/// The share of the last ten seconds in which some task waited; `None` if the system doesn't report it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what was waited for")]
 pub struct Pressure {
@@ -236,7 +236,7 @@ pub struct Temperature {
     pub label: String,
     /// The reading.
     pub celsius: Celsius,
-    /// Where the driver says it gets critical.
+    /// The critical temperature, if the driver reports it.
     pub critical: Option<Celsius>,
 }
 
@@ -256,14 +256,14 @@ pub struct Gpu {
     pub memory_used: Option<Bytes>,
     /// Temperature.
     pub temperature: Option<Celsius>,
-    /// Which process uses how much of its memory. Where the driver tells only of the processes that were asked for, what
-    /// the others use stands under process 0.
+    /// Memory use by process. If the driver reports only the processes it was asked for, the others' memory is listed
+    /// under process 0.
     pub processes: Vec<(u32, Bytes)>,
-    /// Which process had what share of its time, where the driver tells that; idle ones are absent.
+    /// Share of its time by process, if the driver reports it; idle processes are absent.
     pub shares: Vec<(u32, Ratio)>,
-    /// Its clock in MHz, where the driver tells it.
+    /// Its clock in MHz, if the driver reports it.
     pub mhz: Option<u64>,
-    /// What holds its clock down, such as `heat`; empty where nothing does, or nothing is told.
+    /// What throttles its clock, such as `heat`; empty if nothing does, or it is not reported.
     pub held_by: String,
 }
 
@@ -321,7 +321,7 @@ pub struct Source {
     pub age: Duration,
 }
 
-/// A source is late after so many periods.
+/// A source is late after this many periods.
 const LATE: u32 = 3;
 
 impl Source {
@@ -332,7 +332,7 @@ impl Source {
 }
 
 impl Sample {
-    /// The power of everything that is metered without overlap; `None` where nothing is.
+    /// The power of everything that is metered without overlap; `None` if nothing is.
     pub fn total_power(&self) -> Option<Watts> {
         let mut all = self.power.iter().filter(|p| p.adds).filter_map(|p| p.watts.value()).peekable();
         all.peek()?;
@@ -363,7 +363,7 @@ impl Sample {
         format!("[{}]", parts.join("+"))
     }
 
-    /// What would mend most of what is not known here, in a sentence; `None` where power is known, or nothing helps.
+    /// The remedy that would reveal most of what is unknown here, in a sentence; `None` if power is known, or nothing helps.
     pub fn best_remedy(&self, energy: &crate::settings::Energy) -> Option<String> {
         if self.total().is_some() {
             return None;
@@ -381,7 +381,7 @@ impl Sample {
         }
     }
 
-    /// Why power is not known and what mends it: of the sources that would tell, the first that gives a remedy.
+    /// Why power is unknown, and the remedy: from the first source that could report it and has a remedy.
     pub fn why_no_power(&self) -> (String, Option<String>) {
         let of_power = self.power.iter().filter_map(|power| match &power.watts {
             Figure::Unknown { reason, remedy } => Some((reason.clone(), remedy.clone())),

@@ -1,7 +1,7 @@
-//! Other programs that run or train models on this machine: which they are, and which model they hold.
+//! Other programs that run or train models on this machine: which they are, and which model they have loaded.
 //!
-//! Owned here: the table of known engines, and what a process tells by its name, its command line and the files it has
-//! mapped. Absent: reading any of that, which `telemetry` does, and starting or changing such a program.
+//! Owned here: the table of known engines, and what follows from a process's name, its command line and the files it
+//! has mapped. Absent: reading any of that, which `telemetry` does, and starting or changing such a program.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,18 +64,18 @@ impl OtherProcess {
 pub struct Clue<'a> {
     /// Its name by the kernel, 15 bytes at most.
     pub name: &'a str,
-    /// Its executable; empty where that is not told.
+    /// Its executable; empty if unknown.
     pub executable: &'a str,
     /// Its command line.
     pub arguments: &'a [String],
     /// Files that it has mapped, with their length in its address space.
     pub mapped: &'a [(String, u64)],
-    /// A driver names it as one that uses a GPU.
+    /// A driver lists it as using a GPU.
     pub holds_gpu: bool,
 }
 
-/// An engine, with the words that tell it: parts of the program's name or its folder's, or of the script's that an
-/// interpreter runs. A word behind `=` must be the name itself, for it may be a folder's for other reasons.
+/// An engine, with the words that identify it: parts of the program's name or its folder's, or of the script's that an
+/// interpreter runs. A word after `=` must be the whole name, since folders may have it for other reasons.
 struct Known {
     engine: &'static str,
     words: &'static [&'static str],
@@ -146,8 +146,7 @@ const SUFFIXES: [&str; 4] = [".gguf", ".safetensors", ".ggml", ".llamafile"];
 /// The longest name of an engine or a model that is kept, bytes.
 const MAX_NAME: usize = 256;
 
-/// What a process is, its model, and how much of model files it has mapped; `None` for one that has nothing to do with
-/// models.
+/// What a process is, its model, and how much of model files it has mapped; `None` if it has nothing to do with models.
 pub fn identify(clue: &Clue<'_>) -> Option<(String, Option<String>, Bytes)> {
     let program = program(clue);
     let models = || clue.mapped.iter().filter(|(path, _)| is_model_file(path));
@@ -169,7 +168,7 @@ pub fn identify(clue: &Clue<'_>) -> Option<(String, Option<String>, Bytes)> {
     Some((gguf::clean(&engine, MAX_NAME), model.map(|model| gguf::clean(&model, MAX_NAME * 4)), Bytes(length)))
 }
 
-/// The program's name: the executable's, which nobody can change, else what it calls itself.
+/// The program's name: the executable's, which can't be changed, else the name that the process gives itself.
 fn program<'a>(clue: &Clue<'a>) -> &'a str {
     let executable = base(clue.executable.trim_end_matches(" (deleted)"));
     if executable.is_empty() { clue.name } else { executable }

@@ -18,16 +18,16 @@ pub struct Process {
     pub cpu_seconds: Option<f64>,
     /// Resident memory, mapped files included.
     pub resident: Bytes,
-    /// Of it, anonymous memory: what can't be dropped. All of it where the system doesn't tell them apart.
+    /// Of it, anonymous memory, which can't be dropped. All of it if the system doesn't distinguish them.
     pub anonymous: Bytes,
     /// Swapped out.
     pub swapped: Bytes,
-    /// Of what is resident, pages that other processes have as well. Of files, all pages where the system does not tell
-    /// them apart; `None` where it tells nothing.
+    /// Of the resident memory, pages shared with other processes. For files, all pages if the system does not
+    /// distinguish them; `None` if it reports nothing.
     #[serde(default)]
     pub shared: Option<Bytes>,
-    /// Its proportional share: each page divided by the number of processes that have it. It is read now and then, for
-    /// the system walks all pages to tell it; `None` before that, and where it is not told.
+    /// Its proportional share: each page divided by the number of processes that have it. Read only now and then,
+    /// since the system walks all pages to compute it; `None` before that, and if it is not reported.
     #[serde(default)]
     pub proportional: Option<Bytes>,
 }

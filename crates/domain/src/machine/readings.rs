@@ -1,6 +1,6 @@
-//! The machine's readings, for the records of what ran meanwhile.
+//! The machine's readings, for the records of runs.
 //!
-//! Owned here: the newest ticks, bounded, and a record's part of them. Absent: the graphs, which have rings of their own.
+//! Owned here: the newest ticks, bounded, and a record's part of them. Absent: the graphs, which have separate rings.
 
 use std::collections::VecDeque;
 use std::time::Duration;

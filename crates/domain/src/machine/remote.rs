@@ -19,11 +19,11 @@ pub struct RemoteMachine {
     pub name: String,
     /// How the connection is.
     pub link: LinkState,
-    /// The version of taffrail there; empty before it has told.
+    /// The version of taffrail there; empty until reported.
     pub version: String,
     /// Why models can't be started there although it answers: another version.
     pub differs: Option<String>,
-    /// What it said last of its figures.
+    /// The last figures it reported.
     pub figures: Option<Box<RemoteFigures>>,
     /// Its whole last sample, where the versions agree on its form.
     #[serde(with = "crate::machine::snapshot::last_sample")]
@@ -54,7 +54,7 @@ pub enum LinkState {
     },
 }
 
-/// Figures of a machine that every version tells and reads: each may be absent, and what a later version adds is passed over.
+/// Figures of a machine that every version writes and reads: each is optional, and fields added by later versions are ignored.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RemoteFigures {
@@ -64,9 +64,9 @@ pub struct RemoteFigures {
     pub processor: String,
     /// Busy share of all cores.
     pub cpu: Option<Ratio>,
-    /// Memory in use, and what there is.
+    /// Used and total memory.
     pub memory: Option<(Bytes, Bytes)>,
-    /// Memory in use on each GPU that tells it, and what there is.
+    /// Used and total memory of each GPU that reports it.
     pub gpus: Vec<RemoteGpu>,
     /// The hottest sensor, degrees Celsius.
     pub hottest: Option<f64>,
@@ -91,7 +91,7 @@ pub struct RemotePower {
 pub struct RemoteGpu {
     /// The card's name.
     pub name: String,
-    /// Memory in use, and what there is.
+    /// Used and total memory.
     pub memory: Option<(Bytes, Bytes)>,
 }
 
@@ -100,7 +100,7 @@ pub struct RemoteGpu {
 pub enum RemoteEvent {
     /// It is being reached.
     Connecting,
-    /// It answers, and says which version it is; `differs` says why models can't be started there.
+    /// It answers with its version; `differs` is the reason if models can't be started there.
     Connected {
         /// The version of taffrail there.
         version: String,

@@ -26,9 +26,9 @@ pub struct RpcMachine {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RpcDevice {
-    /// What llama.cpp calls it there; its number where the server doesn't tell.
+    /// Its name in llama.cpp there; its number if the server doesn't report a name.
     pub name: String,
-    /// What it is; empty where the server doesn't tell.
+    /// Its description; empty if the server doesn't report one.
     pub description: String,
     /// Its memory; `None` where it is not reported.
     pub total: Option<Bytes>,
@@ -48,7 +48,7 @@ impl RpcDevice {
 }
 
 impl RpcMachine {
-    /// One line for each device, or why there is none: the name, and what is said of it.
+    /// One line per device with its name and description, or the reason why there is none.
     pub fn lines(&self) -> Vec<(String, String)> {
         if let Some(problem) = &self.problem {
             return vec![(self.name.clone(), format!("{} {problem}", self.address))];

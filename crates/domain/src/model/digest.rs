@@ -3,7 +3,7 @@
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
-/// What a file's content hashes to, as its store tells without reading it.
+/// The hash of a file's content, as its store records it without reading the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Digest {
@@ -49,7 +49,7 @@ impl Digest {
 pub struct NoDigest;
 
 impl std::fmt::Display for Digest {
-    /// The hexadecimal digits alone, so many as the precision says.
+    /// Only the hexadecimal digits, as many as the precision.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bytes: &[u8] = match self {
             Self::Sha256(bytes) => bytes,

@@ -1,17 +1,17 @@
 //! What a GGUF file of a repository is for, by its name: the model, or something that goes with one.
 //!
-//! Names and sizes are all that is known before anything is fetched. A mark that no model's name has decides by itself;
-//! one that models have too (`-MTP-` of a model that holds its own drafter, `lora` of one that was made with it) decides
-//! only where the file is much smaller than a model beside it, or than its own name says. Absent: what a file's header
-//! says, which the library reads.
+//! Only names and sizes are known before anything is downloaded. A mark that no model's name has is decisive alone;
+//! one that models have too (`-MTP-` of a model that contains its own drafter, `lora` of one that was made with it) is
+//! decisive only if the file is much smaller than a model next to it, or than its own name implies. Absent: the file's
+//! header, which the library reads.
 
-/// A file of so many times fewer parameters than the model that it is named after is no model of its own.
+/// A file with this many times fewer parameters than the model that it is named after is not a model.
 const MUCH_SMALLER: f64 = 3.0;
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 pub enum FileRole {
-    /// A model that runs by itself.
+    /// A complete model.
     #[default]
     Model,
     /// Turns images or sound into what a model reads.
@@ -46,25 +46,25 @@ impl FileRole {
     }
 }
 
-/// What a name says.
+/// What a name implies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Mark {
     role: FileRole,
     /// Whether models never have it.
     is_sure: bool,
-    /// The parameters that the name says; 0 where it says none.
+    /// The parameters in the name; 0 if it has none.
     named: f64,
 }
 
 impl Mark {
-    /// What the file is, given its parameters and those of the largest unmarked model beside it.
+    /// The file's role, given its parameters and those of the largest unmarked model next to it.
     pub(crate) fn role(self, parameters: f64, largest: f64) -> FileRole {
         let is_part = largest.max(self.named) >= MUCH_SMALLER * parameters;
         if self.is_sure || is_part { self.role } else { FileRole::Model }
     }
 }
 
-/// What a file's name says that it is; `None` for a model. `quant` is where its quantization stands in `stem`.
+/// The role that a file's name implies; `None` for a model. `quant` is the position of its quantization in `stem`.
 pub(crate) fn mark(folder: &str, stem: &str, quant: Option<std::ops::Range<usize>>) -> Option<Mark> {
     let name = Name::new(folder, stem, quant);
     let found = projector(&name)
@@ -89,7 +89,7 @@ struct Name {
     folders: Vec<String>,
     /// The quantization in upper case; empty without one.
     quant: String,
-    /// The parameters that the name says; 0 where it says none.
+    /// The parameters in the name; 0 if it has none.
     parameters: f64,
 }
 
@@ -137,7 +137,7 @@ impl Name {
         self.words.last().is_some_and(|last| last == word)
     }
 
-    /// Whether the word stands behind the quantization, or right before it, or at the end of a name without one.
+    /// Whether the word comes after the quantization, or right before it, or at the end of a name without one.
     fn closes(&self, word: &str) -> bool {
         self.words.iter().skip(self.n_before.saturating_sub(1)).any(|found| found == word)
     }
@@ -156,7 +156,7 @@ impl Name {
     }
 }
 
-/// The parameters that a word such as `27B`, `1.5b`, `360M` or `8x7B` says.
+/// The parameters in a word such as `27B`, `1.5b`, `360M` or `8x7B`.
 fn parameters(word: &str) -> Option<f64> {
     let (number, scale) = match word.as_bytes().last()?.to_ascii_lowercase() {
         b'b' => (word.get(..word.len() - 1)?, 1e9),

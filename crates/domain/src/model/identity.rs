@@ -75,7 +75,7 @@ const NAMES: &[(&str, &str)] = &[
 /// What a model is recognised as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Identity {
-    /// Its family, such as `qwen`; `None` where nothing tells.
+    /// Its family, such as `qwen`; `None` if unknown.
     pub family: Option<&'static str>,
     /// What it could be mistaken for.
     pub badge: Option<&'static str>,
@@ -114,7 +114,7 @@ fn words(name: &str) -> String {
     std::iter::once('-').chain(dashed).chain(std::iter::once('-')).collect()
 }
 
-/// Whether a name says R1, of `DeepSeek` or of those who went on from there.
+/// Whether a name contains R1, of `DeepSeek` or of models derived from it.
 fn claims_r1(words: &str) -> bool {
     words.contains("-deepseek-r1-")
         || words.contains("-deepseekr1-")
@@ -150,7 +150,7 @@ pub fn size(summary: &Summary) -> Option<String> {
     })
 }
 
-/// The context in a person's terms: `128K`, or `4K, extended to 160K by yarn x40`; `None` where the file doesn't tell.
+/// The context in a user's terms: `128K`, or `4K, extended to 160K by yarn x40`; `None` if the file doesn't say.
 pub fn context(summary: &Summary) -> Option<String> {
     use crate::units::tokens;
     let longest = summary.longest_context()?;
@@ -173,7 +173,7 @@ pub fn capabilities(summary: &Summary) -> Option<Vec<&'static str>> {
     summary.has_chat_template.then(|| all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect())
 }
 
-/// The licence with its name and link where the file has them; `None` where it doesn't tell.
+/// The license with its name and link if the file has them; `None` if it states none.
 pub fn license(summary: &Summary) -> Option<String> {
     let license = summary.license.as_ref()?;
     let name = summary.license_name.as_ref().filter(|name| *name != license);
@@ -231,7 +231,7 @@ mod tests {
             ("Phi-3-mini-4k-instruct-q4", "phi3", "Phi3", "", "", Some("phi"), none, false),
             ("Meta-Llama-3.1-8B-Instruct-Q8_0", "llama", "", "", "", Some("llama"), none, false),
             ("Hermes-3-Llama-3.1-8B", "llama", "", "", "", Some("llama"), none, false),
-            // Nothing tells, or two tell different things.
+            // No clue, or contradictory clues.
             ("dolphin-2.9-Q4_K_M", "llama", "", "", "", none, none, false),
             ("Llama-Mistral-merge-12B", "llama", "", "", "", none, none, false),
             ("gpt-oss-20b-mxfp4", "gpt-oss", "", "", "", Some("gpt-oss"), none, false),

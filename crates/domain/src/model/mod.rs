@@ -135,11 +135,11 @@ pub struct ModelFile {
     pub size: Bytes,
     /// Last change, seconds since 1970.
     pub modified: i64,
-    /// What its store says its content hashes to, where that is known without reading it.
+    /// The hash of its content according to its store, if known without reading it.
     pub digest: Option<Digest>,
 }
 
-/// What stands behind the name of a model for embeddings that is to answer.
+/// The message, after the model's name, when an embedding model is asked for an answer.
 pub const EMBEDS_ONLY: &str = "is a model for embeddings: it can't chat or complete";
 
 /// What could be done then.
@@ -212,8 +212,8 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// What stands beside the weights: the head of a model card (README.md), or the layers of a manifest. All of it is what
-/// others claim, bounded and cleaned.
+/// What accompanies the weights: the head of a model card (README.md), or the layers of a manifest. All of it is
+/// claimed by others, bounded and cleaned.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Card {
     /// The licence's identifier, such as `apache-2.0` or `other`.
@@ -245,7 +245,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// The licence's identifier, or its name where the identifier says nothing.
+    /// The license's identifier, or its name if the identifier is not specific.
     pub fn license(&self) -> Option<&str> {
         let telling = self.license.as_deref().filter(|license| *license != "other");
         telling.or(self.license_name.as_deref()).or(self.license.as_deref())
@@ -276,21 +276,21 @@ pub struct Model {
     pub size: Bytes,
     /// Whether it can be run.
     pub status: Status,
-    /// Last read, seconds since 1970, where the store or the file system tells.
+    /// Last read, seconds since 1970, if the store or the file system records it.
     pub used: Option<i64>,
-    /// What its header says; `None` where it could not be read. For a split model the parts' sums.
+    /// A summary of its header; `None` if it could not be read. For a split model the parts' sums.
     pub summary: Option<gguf::Summary>,
     /// What the user should know before relying on it, such as the starters' nature.
     pub note: Option<String>,
     /// What the weights are written in.
     pub format: Format,
-    /// What stands beside the weights, where something does.
+    /// What accompanies the weights, if anything does.
     pub card: Option<Box<Card>>,
     /// Why it would not be runnable, where it is all the same: it is forced, or has run before.
     pub overridden: Option<String>,
     /// What became of an earlier try of these very files.
     pub tried: Option<Tried>,
-    /// The same model in other places, the place to prefer first; none of these has copies of its own.
+    /// The same model in other places, preferred place first; none of these has copies itself.
     pub also: Vec<Arc<Model>>,
     /// The other machine that it is on, by its name in config.toml; `None` is this one.
     #[serde(default)]
@@ -321,7 +321,7 @@ impl Model {
         self.remote.as_ref().map_or_else(|| self.store.name(), |remote| &remote.engine)
     }
 
-    /// The id of a model in the library. A name that a store of files has too is told apart.
+    /// The id of a model in the library. A name that a store of files has too is made distinct.
     pub fn remote_id(engine: &str, model: &str) -> String {
         if Store::from_name(engine).is_some() {
             format!("remote.{engine}:{model}")
@@ -330,7 +330,7 @@ impl Model {
         }
     }
 
-    /// Its size as it is shown: a dash where an engine elsewhere does not tell it.
+    /// Its size as shown: a dash if a remote engine does not report it.
     pub fn size_text(&self) -> String {
         if self.remote.is_some() && self.size == Bytes(0) { "—".to_owned() } else { self.size.to_string() }
     }
@@ -361,14 +361,14 @@ impl Model {
         self.status == Status::Runnable
     }
 
-    /// Whether it can be tried although it can't be run as it stands: it is a file of the format that llama.cpp reads, or
+    /// Whether it can be tried although it can't normally be run: it is a file of the format that llama.cpp reads, or
     /// claims to be.
     pub fn can_be_tried(&self) -> bool {
         let is_refused = matches!(self.status, Status::Damaged(_) | Status::Incomplete { .. } | Status::NotAModel(_));
         is_refused && self.format == Format::Gguf && self.path().is_some_and(|path| !path.as_os_str().is_empty())
     }
 
-    /// The same model to be run whatever speaks against it; itself where nothing does, or where nothing can be tried.
+    /// The same model, to be run despite any objection; unchanged if there is none, or if it can't be tried.
     pub fn forced(self: &Arc<Self>) -> Arc<Self> {
         if !self.can_be_tried() {
             return Arc::clone(self);
@@ -392,7 +392,7 @@ impl Model {
         self.overridden.is_some() || !self.is_runnable() || !self.remarks().is_empty()
     }
 
-    /// The licence that the weights declare, else what stands beside them, in the first of its places that has one.
+    /// The license that the weights declare, else the one in the accompanying files of the first of its places that has one.
     pub fn license(&self) -> Option<&str> {
         self.places().find_map(|place| {
             let declared = place.summary.as_ref().and_then(|summary| summary.license.as_deref());

@@ -46,7 +46,7 @@ impl Preset {
     /// From the parameters of an Ollama model. What is out of range counts as not used.
     pub fn of_ollama(parameters: &Map<String, Value>) -> Self {
         let mut preset = Self::default();
-        // The settings' own parser says what is in range.
+        // The settings' own parser checks the range.
         let mut settings = SessionSettings::default();
         for (name, value) in parameters {
             let ours = match name.as_str() {

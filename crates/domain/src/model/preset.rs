@@ -1,6 +1,6 @@
-//! What a store wants a model to be run with: the parameters, the system prompt and the first messages of an Ollama model.
+//! The settings that a store has for a model: the parameters, the system prompt and the first messages of an Ollama model.
 //!
-//! The user's own settings go before it, and it goes before what the model's file says and llama.cpp's defaults.
+//! The user's own settings take precedence over it, and it takes precedence over the model file's and llama.cpp's defaults.
 
 use std::borrow::Cow;
 

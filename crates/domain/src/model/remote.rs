@@ -17,9 +17,9 @@ pub struct Remote {
     pub kind: EngineKind,
     /// The model's name as the engine has it.
     pub model: String,
-    /// The context that the engine gives it, in tokens, where it tells.
+    /// The context that the engine gives it, in tokens, if reported.
     pub context: Option<u32>,
-    /// Whether the engine has it in memory, where it tells.
+    /// Whether the engine has it in memory, if reported.
     pub is_loaded: Option<bool>,
     /// What its tokens cost.
     pub price: Price,
@@ -31,7 +31,7 @@ pub struct Remote {
 pub const NO_WATTS: &str = "it runs elsewhere, and no sensor of this machine sees it";
 
 impl Remote {
-    /// What an answer took that lasted so many seconds: an estimate from the watts that the user gave, else unknown.
+    /// The energy of an answer that lasted this many seconds: an estimate from the watts that the user set, else unknown.
     pub fn energy(&self, seconds: f64) -> Figure<Joules> {
         match self.watts {
             Some(watts) => Figure::Known {

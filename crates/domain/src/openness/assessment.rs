@@ -1,4 +1,4 @@
-//! What is said of one model: its own license, those that it inherits, and what the sources judged.
+//! What is known about one model's openness: its own license, those that it inherits, and the sources' assessments.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::license::License;
 /// What is known of a model's openness.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
 pub struct Card {
-    /// The licences that stand beside or in the model, the first found first; no two alike. Where it states none, what
-    /// the table says of it.
+    /// The licenses in the model or its accompanying files, in the order found, without duplicates. If it states none,
+    /// the one in the table.
     pub declared: Vec<Declared>,
     /// The licences of what it was made from.
     pub inherited: Vec<Inherited>,
     /// Which licence asks for most; `None` where none is known.
     pub strictest: Option<License>,
-    /// The declared licence asks for less than one that applies as well, or for something else.
+    /// The declared license is less strict than another one that applies, or differs from it.
     pub conflict: bool,
     /// What each source judged, in the table's order; a source that does not know the model is missing.
     pub judged: Vec<Judged>,
@@ -28,7 +28,7 @@ pub struct Card {
 pub struct Declared {
     /// The licence.
     pub licence: License,
-    /// Where it stands, such as `the file's header`; or who says so, where the model does not.
+    /// Where it was found, such as `the file's header`; or the source, if the model does not state it.
     pub place: Arc<str>,
 }
 
@@ -56,10 +56,10 @@ pub struct Judged {
     pub matched: Match,
     /// What was judged, as the source names it.
     pub judged: Arc<str>,
-    /// What it says, in the order of [`Dimension::ALL`].
+    /// Its assessment, in the order of [`Dimension::ALL`].
     #[serde(serialize_with = "by_dimension", deserialize_with = "from_dimensions")]
     pub classes: [Option<Class>; 5],
-    /// What it says of the model that the judged one was made from, where that differs.
+    /// Its assessment of the base model, where that differs.
     #[serde(serialize_with = "by_dimension", deserialize_with = "from_dimensions")]
     pub base_classes: [Option<Class>; 5],
 }
@@ -84,7 +84,7 @@ pub enum Match {
     Repository(String),
     /// By the repository of something that it was made from.
     BaseModel(String),
-    /// By its whole name, whoever owns it.
+    /// By its whole name, regardless of owner.
     Name(String),
     /// By its name without size, stage and quantisation.
     Family(String),
@@ -143,7 +143,7 @@ impl Card {
         self.strictest.as_ref().map_or(crate::openness::license::Class::Unknown, |licence| licence.class)
     }
 
-    /// Whether one source at least says that the dimension is open.
+    /// Whether at least one source assesses the dimension as open.
     pub fn is_open(&self, dimension: Dimension) -> bool {
         let index = Dimension::ALL.iter().position(|(_, known, _)| *known == dimension);
         index.is_some_and(|index| self.judged.iter().any(|judged| judged.class(index) == Some(Class::Open)))

@@ -37,7 +37,7 @@ struct Origin {
 }
 
 impl<'a> Known<'a> {
-    /// Of each repository the model that says most.
+    /// For each repository, the model with the most information.
     pub fn new(models: &'a [Arc<Model>]) -> Self {
         let mut by_repository: HashMap<String, &'a Model> = HashMap::new();
         let rank = |model: &Model| (model.card.is_some(), license_of(model).is_some());
@@ -159,7 +159,7 @@ fn judge_licences(card: &mut Card) {
             conflict |= licence.is_stricter_than(first) || both_bind;
         }
     }
-    // Two that bind alike: the one that is not declared is what a reader would miss.
+    // Two equally strict ones: the one that is not declared is what a reader would miss.
     if conflict && strictest == first {
         let others = card.inherited.iter().filter_map(|inherited| inherited.licence.as_ref());
         let others = card.declared.iter().map(|declared| &declared.licence).chain(others);
@@ -175,7 +175,7 @@ struct Identity {
     repository: Option<String>,
     /// The name, as [`names::slug`] gives it.
     name: String,
-    /// Its repository does not tell who made it: it has none, or one of files made by whoever quantised it.
+    /// Its repository does not identify its maker: it has none, or one of files made by whoever quantized it.
     is_anonymous: bool,
 }
 
@@ -204,7 +204,7 @@ struct Base {
     inherited: Inherited,
 }
 
-/// Everything that a model was made from, as far as its header, its card, the library's other models and the table tell.
+/// All base models, as far as its header, its card, the library's other models and the table list them.
 fn bases(model: &Model, identity: &Identity, table: &Table, known: &Known<'_>) -> Vec<Base> {
     let own = identity.repository.as_deref().unwrap_or(&identity.name);
     let mut found: Vec<Base> = Vec::new();
@@ -227,7 +227,7 @@ fn bases(model: &Model, identity: &Identity, table: &Table, known: &Known<'_>) -
     found
 }
 
-/// What a model says itself.
+/// The base models that a model states itself.
 fn stated(model: &Model) -> impl Iterator<Item = String> {
     let header = model.summary.iter().flat_map(|summary| &summary.base_models);
     header.chain(model.card.iter().flat_map(|card| &card.base_models)).cloned()
@@ -241,7 +241,7 @@ fn parents(own: &str, name: &str, table: &Table) -> Vec<String> {
     all
 }
 
-/// What the table says that a model was made from: a lineage, else the sources' own word.
+/// The base models in the table: a lineage, else the sources' own statement.
 fn parents_of(key: &str, table: &Table) -> Vec<String> {
     if let Some(index) = table.lineage_of.get(key) {
         return vec![table.lineages[*index].base.clone()];
@@ -278,7 +278,7 @@ fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<License>, 
     }
 }
 
-/// What each source says: of the model itself, else of what it was made from, else of its name, else of its family.
+/// Each source's assessment: of the model itself, else of its base model, else of its name, else of its family.
 fn judged(identity: &Identity, bases: &[Base], table: &Table) -> Vec<Judged> {
     let family = names::family(&identity.name);
     // Another's tuning of a model has its name and not its making, so owners must agree where they are known.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// To be had under an open licence.
+    /// Available under an open license.
     Open,
-    /// To be had in part, or under terms.
+    /// Available in part, or under terms.
     Partial,
-    /// Not to be had.
+    /// Not available.
     Closed,
 }
 
@@ -24,7 +24,7 @@ impl Class {
         }
     }
 
-    /// Glyph and word, for one that was judged or not: `● open`, `· not assessed`.
+    /// Glyph and word, for an assessed one or not: `● open`, `· not assessed`.
     pub fn shown(class: Option<Self>) -> (&'static str, &'static str) {
         match class {
             Some(Self::Open) => ("●", "open"),

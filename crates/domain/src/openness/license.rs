@@ -1,8 +1,8 @@
-//! What a licence asks for, as far as its name tells.
+//! The kind of a license, as far as its name shows.
 //!
-//! Owned here: one identifier for the many ways in which a licence is written (by the hub, by Ollama, by the openness
-//! projects), its class, and which of two is the stricter. Absent: advice. A class says what kind of terms there are,
-//! never that a use is safe.
+//! Owned here: one identifier for the many ways in which a license is written (by the Hub, by Ollama, by the openness
+//! projects), its class, and which of two is the stricter. Absent: advice. A class describes the kind of terms, never
+//! that a use is safe.
 
 use serde::Serialize;
 
@@ -23,13 +23,13 @@ pub struct License {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// It could not be told from its name.
+    /// Not recognized by its name.
     Unknown,
     /// Approved by the Open Source Initiative.
     Osi,
     /// Open, and made for data and texts: CC0, CC BY, CC BY-SA, CDLA, ODC.
     Open,
-    /// The weights are to be had, and terms of use apply.
+    /// The weights are available, and terms of use apply.
     Terms,
     /// No commercial use, or research only.
     NonCommercial,
@@ -79,8 +79,8 @@ impl License {
         Some(Self { id, class: strictest })
     }
 
-    /// The licence that the three lines of a model card mean: `license`, and where that is `other` or missing
-    /// `license_name`, whose address may tell what the name does not.
+    /// The license in the three lines of a model card: `license`, and if that is `other` or missing `license_name`,
+    /// whose link may be more specific than the name.
     pub fn of_card(license: Option<&str>, name: Option<&str>, link: Option<&str>) -> Option<Self> {
         let by_name = name.and_then(Self::parse);
         let found = match license.and_then(Self::parse) {
@@ -144,7 +144,7 @@ const NOISE: [&str; 12] = [
     "gnu",
 ];
 
-/// Licences approved by the OSI by their first word, with the identifier where the version is not told.
+/// Licenses approved by the OSI by their first word, with the identifier to use if the version is missing.
 const OSI: [(&str, &str); 24] = [
     ("apache", "apache"),
     ("mit", "mit"),
@@ -271,7 +271,7 @@ fn has(slug: &str, part: &str) -> bool {
     })
 }
 
-/// The identifier with the version that stands in the text, where it has one (`cc-by-4.0`).
+/// The identifier with the version in the text, if it has one (`cc-by-4.0`).
 fn versioned(id: &str, part: &str, slug: &str) -> String {
     let rest = slug.split_once(part).map_or("", |(_, rest)| rest).trim_start_matches('-');
     let end = rest.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(rest.len());
@@ -280,7 +280,7 @@ fn versioned(id: &str, part: &str, slug: &str) -> String {
     if takes && version.contains('.') { format!("{id}-{version}") } else { id.to_owned() }
 }
 
-/// The identifier of a licence that the OSI approved, where the text says nothing besides.
+/// The identifier of an OSI-approved license, if the text contains nothing else.
 fn osi(slug: &str) -> Option<String> {
     let mut words = slug.split('-').filter(|word| !NOISE.contains(word)).peekable();
     let first = words.next();
@@ -323,7 +323,7 @@ fn llama(slug: &str) -> Option<String> {
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| format!("llama{version}"))
 }
 
-/// What the address of a licence's text tells.
+/// The license that a link to its text refers to.
 fn of_link(link: &str) -> Option<License> {
     let link = link.to_lowercase();
     let licence = |id: &str, class| Some(License { id: id.to_owned(), class });

@@ -1,8 +1,8 @@
-//! How open a model is, by what others say.
+//! How open a model is, according to others.
 //!
-//! Owned here: the licence that a model declares and those that it inherits from what it was made from, and what public
-//! projects judged of its weights, data, code, evaluation and report, each with its source and its day. Absent: a score.
-//! The sources disagree, and each stands beside the other. What no source judged is `None`, not closed.
+//! Owned here: the license that a model declares and those that it inherits from its base models, and the public
+//! projects' assessments of its weights, data, code, evaluation and report, each with its source and date. Absent: a
+//! score. The sources disagree, and are shown side by side. What no source assessed is `None`, not closed.
 
 mod assessment;
 mod card;
@@ -46,7 +46,7 @@ impl Default for Openness {
 }
 
 impl Openness {
-    /// Make the cards of these models anew; `all` are the models that licences may be inherited from.
+    /// Rebuild the cards of these models; `all` are the models that licenses may be inherited from.
     pub fn refresh(&mut self, models: &[Arc<Model>], all: &[Arc<Model>]) {
         self.cards.extend(cards(models, all, &self.table));
     }

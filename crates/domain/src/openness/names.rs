@@ -6,7 +6,7 @@
 /// The longest name that is compared, bytes; names on the hub have at most 96 characters.
 const MAX_BYTES: usize = 200;
 
-/// Words that tell how the weights were stored, not which model they are.
+/// Words that describe how the weights were stored, not which model they are.
 const STORED: [&str; 25] = [
     "gguf",
     "ggml",

@@ -9,7 +9,7 @@ use super::dimension::{Class, Dimension};
 use super::names;
 use crate::openness::license::License;
 
-/// The table that ships with the program; data/README.md says how it was made.
+/// The table that ships with the program; data/README.md describes how it was made.
 const EMBEDDED: &str = include_str!("../../../../data/openness.json");
 
 /// What a file must say of itself.
@@ -83,12 +83,12 @@ pub struct Source {
     pub link: String,
     /// Whom to name.
     pub citation: String,
-    /// What was changed, as licences ask to be told.
+    /// What was changed; licenses require this notice.
     #[serde(default)]
     pub changes: String,
 }
 
-/// What one source says of one model.
+/// One source's assessment of one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Entry {
@@ -125,7 +125,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What the source says of one dimension of the model and of the one it was made from.
+    /// The source's assessment of one dimension, for the model and for its base model.
     pub fn class(&self, dimension: Dimension) -> (Option<Class>, Option<Class>) {
         match dimension {
             Dimension::Weights => (self.weights, self.base_weights),
@@ -156,7 +156,7 @@ pub struct Lineage {
     pub model: String,
     /// `owner/name` of what it was made from.
     pub base: String,
-    /// Where that stands.
+    /// Its link.
     pub link: String,
 }
 
@@ -170,7 +170,7 @@ pub struct Family {
     pub family: String,
     /// The licence's identifier.
     pub licence: String,
-    /// Where that stands.
+    /// Its link.
     pub link: String,
     /// Sizes that have another licence.
     #[serde(default)]

@@ -38,7 +38,7 @@ fn hub(repository: &str, name: &str, license: &str, bases: &[&str]) -> Card {
     card_of(&model(Store::HuggingFace, repository, name, license, bases), &[])
 }
 
-/// What each source says in letters (`o`pen, `p`artial, `c`losed, `-`), and how it was found.
+/// Each source's assessment in letters (`o`pen, `p`artial, `c`losed, `-`), and how it was found.
 fn judged(card: &Card) -> String {
     let one = |judged: &Judged| {
         let letter = |index| match judged.class(index) {
@@ -169,7 +169,7 @@ fn licences_from_everywhere() {
         ("my own", &[], Some("my own"), LicenceClass::Unknown),
         ("other", &[], None, LicenceClass::Unknown),
         ("", &["nobody/nothing"], None, LicenceClass::Unknown),
-        // What it declares itself goes before what the table says of it.
+        // Its own declaration takes precedence over the table.
         ("apache-2.0", &["google/gemma-3-4b-it"], Some("apache-2.0 ⚠gemma"), LicenceClass::Terms),
     ] {
         let card = hub("someone/something-GGUF", "something", license, bases);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wire::Counters;
 
-/// Clients whose service is remembered: more than ask at the same time on one machine. The one that came longest ago is
-/// forgotten first.
+/// Clients whose service is remembered: more than are active at once on one machine. The one that arrived longest ago
+/// is forgotten first.
 pub(super) const MAX_CLIENTS: usize = 256;
 
 /// What a generated token weighs against one of a prompt.
@@ -13,9 +13,9 @@ pub(super) const GENERATED: u64 = 2;
 /// What each client has had of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Served {
-    /// By client, the one that came last at the end.
+    /// By client, in order of arrival.
     pub(super) clients: Vec<(String, u64)>,
-    /// Interactive requests that have begun since a batch request could have.
+    /// Interactive requests that have started since a batch request could have.
     pub(super) n_ahead: u32,
 }
 
@@ -25,7 +25,7 @@ impl Served {
         self.clients.iter().find(|(name, _)| name == client).map_or(0, |(_, served)| *served)
     }
 
-    /// A client has had so many tokens of a prompt and generated ones.
+    /// Charge a client for the tokens of its prompt and the generated ones.
     pub(crate) fn charge(&mut self, client: &str, before: &Counters, now: &Counters) {
         let prompt = u64::from(now.n_prompt.saturating_sub(before.n_prompt));
         let generated = u64::from(now.n_generated.saturating_sub(before.n_generated));

@@ -25,7 +25,7 @@ fn ask(session: &mut Session, id: u64, client: &str, priority: Priority) {
     session.requests.push(request);
 }
 
-/// The next request begins, takes so many tokens and ends. Gives whose it was.
+/// Start the next request, generate this many tokens and end it. Returns its client.
 fn serve(session: &mut Session, n_generated: u32) -> Option<String> {
     let id = next(session)?;
     let request = session.request_mut(id)?;
@@ -47,7 +47,7 @@ fn a_client_that_floods_gets_no_more_than_its_share() {
     for _ in 0..50 {
         serve(&mut session, 10);
     }
-    // One that comes late goes next, and from then on every other time.
+    // A client that comes late goes next, and from then on every other time.
     let mut order = Vec::new();
     for id in 100..110 {
         ask(&mut session, id, "one", Priority::Interactive);
@@ -57,7 +57,7 @@ fn a_client_that_floods_gets_no_more_than_its_share() {
     }
     assert_eq!(order.iter().filter(|name| *name == "one").count(), 10);
     assert!(order[..2].contains(&"one".to_owned()), "{order:?}");
-    // Whoever takes longer answers begins fewer.
+    // A client with longer answers starts fewer.
     for id in 200..300 {
         ask(&mut session, id, "long", Priority::Interactive);
     }
@@ -91,7 +91,7 @@ proptest! {
         }
     }
 
-    /// A batch request begins after a bounded number of others, however many come.
+    /// A batch request starts after a bounded number of others, however many come.
     #[test]
     fn no_batch_request_waits_for_ever(bursts in proptest::collection::vec(0usize..6, 1..50)) {
         let mut session = session();

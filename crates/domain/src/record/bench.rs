@@ -64,7 +64,7 @@ pub struct BenchRow {
     pub deviation: Option<f64>,
     pub repetitions: Vec<BenchRepetition>,
     pub ttft_ms: Option<f64>,
-    /// The part of it that an engine elsewhere spent by its own clock, where it tells: without the network.
+    /// The part of it that a remote engine spent by its own clock, if reported: without the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_engine_ms: Option<f64>,
     pub step_ms: Option<StepTimes>,

@@ -12,7 +12,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// One that is not written yet.
+    /// A draft that has not been saved yet.
     pub fn new(id: u64) -> Self {
         Self { id, n_bytes: None, at: std::time::Duration::ZERO }
     }

@@ -36,7 +36,7 @@ pub struct Record {
     /// What the machine showed meanwhile, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Reading>,
-    /// A race with a seal is told without the names of its models until a vote with the same one breaks it.
+    /// A race with a seal is shown without the names of its models until a vote with the same seal breaks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
 }
@@ -231,9 +231,9 @@ impl Filter {
         filter
     }
 
-    /// What is wrong with what a user types, in a sentence; `None` where nothing is.
+    /// What is wrong with a filter, in a sentence; `None` if it is valid.
     pub fn problem(text: &str) -> Option<String> {
-        // Nobody looks through the records to decide whether a colon is a part of a name.
+        // Records aren't searched to decide whether a colon is a part of a name.
         filter::Filter::parse(text, FIELDS).settle(|_| false).problem().map(str::to_owned)
     }
 }
@@ -241,7 +241,7 @@ impl Filter {
 /// A window on the list, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// Only records with lower numbers: the last number of the page before; `None` begins at the newest.
+    /// Only records with lower numbers: the last number of the page before; `None` starts at the newest.
     pub before: Option<i64>,
     /// The most rows.
     pub rows: usize,

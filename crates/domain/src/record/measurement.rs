@@ -12,7 +12,7 @@ use crate::settings::{Devices, SessionSettings, WaitPolicy};
 pub struct Series {
     /// The model's id.
     pub model: String,
-    /// The hash of its file, or its size and time where the store tells none.
+    /// The hash of its file, or its size and time if the store has none.
     pub hash: String,
     /// taffrail's version and the engine's.
     pub build: String,
@@ -81,16 +81,16 @@ pub struct Latest {
     /// Joules per generated token.
     #[serde(flatten, with = "joules")]
     pub joules: Option<Graded>,
-    /// When, milliseconds since 1970; `None` where that is not told.
+    /// Time of the measurement, milliseconds since 1970; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<i64>,
 }
 
-/// What tells one content of a model's files from another: the store's own hash, else size and time of the first file.
+/// Identifies the content of a model's files: the store's own hash, else size and time of the first file.
 pub fn file_hash(model: &Model) -> String {
     model.files.first().map_or_else(String::new, |file| match file.digest {
         Some(digest) => format!("{}:{digest}", digest.kind()),
-        // It ships with the program: when it was written out says nothing about its content.
+        // It ships with the program: its modification time says nothing about its content.
         None if model.store == Store::Starter => format!("size:{}", file.size.0),
         None => format!("size:{} modified:{}", file.size.0, file.modified),
     })

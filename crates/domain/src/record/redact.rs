@@ -1,6 +1,6 @@
 //! What a blind race may show before its vote: a type of its own, so that whatever is not in it is hidden.
 //!
-//! A field that a race gets is hidden until somebody adds it here.
+//! A new field of a race is hidden until it is added here.
 
 use super::{
     ColumnError, DivergenceColumn, DivergenceRecord, Finished, RaceColumn, RaceDocument, RaceRecord, TokenCounts,
@@ -138,7 +138,7 @@ pub fn letter(place: usize) -> char {
     char::from(b'A' + (place % 26) as u8)
 }
 
-/// What stands for so many models whose names are hidden.
+/// Letters in place of the hidden names of this many models.
 pub fn letters(count: usize) -> Vec<String> {
     (0..count).map(|place| format!("model {}", letter(place))).collect()
 }

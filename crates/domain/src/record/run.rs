@@ -30,7 +30,7 @@ pub enum Finished {
 }
 
 impl Finished {
-    /// Of what the worker says.
+    /// From the worker's value.
     pub fn of(finish: wire::Finish) -> Self {
         match finish {
             wire::Finish::Stop | wire::Finish::StopText(_) => Self::Stop,
@@ -176,7 +176,7 @@ pub struct RunSettings {
 pub struct TurnRecord {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub text: String,
     /// The tools that it calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -126,7 +126,7 @@ pub struct SuiteRecord {
     pub description: String,
     /// Its prompts.
     pub prompts: Vec<PromptText>,
-    /// Its file, or the name of one that comes with the program.
+    /// Its file, or the name of a built-in one.
     pub file: Option<String>,
     /// The settings that are not the defaults.
     pub options: Options,

@@ -16,7 +16,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// As the worker is told it.
+    /// In the form that the worker takes.
     pub fn for_worker(&self) -> Grammar {
         match self {
             Self::Gbnf(text) => Grammar::Gbnf(text.clone()),

@@ -43,7 +43,7 @@ pub struct Request {
     pub client: Client,
     /// For a program: who it is.
     pub asker: Option<Asker>,
-    /// Before whom it begins.
+    /// Its priority.
     pub priority: Priority,
     /// What it answers: the conversation before the answer, or a prompt without a template as one turn.
     pub prompt: Vec<Turn>,

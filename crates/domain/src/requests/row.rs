@@ -1,4 +1,4 @@
-//! What a list tells of a request.
+//! A request's row in a list.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ pub struct Row<'a> {
     pub kind: Client,
     /// For a program: who it is.
     pub asker: Option<&'a Asker>,
-    /// Before whom it begins.
+    /// Its priority.
     pub priority: Priority,
     /// Where it is in its life.
     pub state: RequestState,
@@ -233,7 +233,7 @@ impl<'a> Row<'a> {
         Report::of_answer(self.figures, settings).energy
     }
 
-    /// What a column says, as a number: times in milliseconds. `None` where it is not known, or is no number.
+    /// A column's value as a number: times in milliseconds. `None` if unknown or not a number.
     pub fn figure(&self, column: RequestSort, facts: Facts<'_>) -> Option<f64> {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         match column {

@@ -116,7 +116,7 @@ fn sorts() {
         (RequestSort::State, false, vec![11, 12, 13, 5, 6]),
         (RequestSort::Queue, false, vec![12, 11, 6, 13, 5]),
         (RequestSort::Ttft, false, vec![13, 5, 11, 12, 6]),
-        // What is not known stands last either way round.
+        // Unknown values come last in either order.
         (RequestSort::Ttft, true, vec![5, 13, 11, 12, 6]),
         (RequestSort::Tokens, false, vec![13, 5, 12, 11, 6]),
         (RequestSort::Prompt, false, vec![12, 13, 5, 11, 6]),

@@ -1,10 +1,10 @@
-//! Where a session stands against what the memory allows.
+//! A session's speed relative to the limit set by memory bandwidth.
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Bytes, Ratio};
 
-/// How a session stands against the roofline.
+/// A session's speed relative to the roofline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Roofline {
     /// Bytes that a token moves: weights, and the context at the answer's middle.

@@ -19,7 +19,7 @@ pub struct JobRequest {
     pub settings: SessionSettings,
     /// Memory that it is expected to take.
     pub memory: Bytes,
-    /// The job array that it is one task of; `None` for a job of its own.
+    /// The job array that it is a task of; `None` for a separate job.
     #[serde(default)]
     pub array: Option<JobArray>,
 }

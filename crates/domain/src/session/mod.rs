@@ -55,15 +55,15 @@ pub struct Session {
     pub name: String,
     /// How it runs.
     pub settings: SessionSettings,
-    /// How its conversation is told to the model.
+    /// The settings for its conversation's prompt.
     pub chat: ChatSettings,
-    /// What its conversation is called, and whether it is kept as it stands.
+    /// The name of its conversation, and whether it is saved in its current state.
     pub thread: Thread,
     /// Where it is in its life.
     pub phase: Phase,
     /// The conversation, without the answer that is being generated.
     pub turns: Vec<Turn>,
-    /// Turns at the beginning that the model is not told any more, since the context is full.
+    /// Turns at the beginning that are no longer part of the prompt, since the context is full.
     pub n_dropped: usize,
     /// What it is asked, oldest first: all that has not ended, and the last [`Session::MAX_ENDED`] that have.
     pub requests: Vec<Request>,
@@ -83,7 +83,7 @@ pub struct Session {
     pub demand: Demand,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
-    /// What the worker said once the model was loaded.
+    /// The worker's report after loading the model.
     pub loaded: Option<Box<Loaded>>,
     /// Where its worker runs, or is to: a change of the setting counts from the next load on.
     pub(super) place: Place,
@@ -119,7 +119,7 @@ pub struct Session {
     pub n_generated: u64,
     /// Prompt tokens evaluated over the session's life.
     pub n_prompt: u64,
-    /// What it has answered, as metrics tell it.
+    /// Totals of its answers, for metrics.
     pub totals: Totals,
     /// What all its answers were charged.
     pub energy_account: EnergyAccount,
@@ -190,7 +190,7 @@ impl Session {
 
     /// Memory as llama.cpp reports it, all of it.
     pub fn engine_memory(&self) -> Option<Bytes> {
-        // What an engine elsewhere takes is not told, and not nothing.
+        // A remote engine's memory is unknown, not zero.
         if self.model.remote.is_some() {
             return None;
         }
@@ -338,7 +338,7 @@ impl Session {
         self.turns.iter().chain(self.open_chat().map(|request| &request.answer))
     }
 
-    /// How much of the context the conversation takes; `None` before its first answer has told it.
+    /// How much of the context the conversation uses; `None` before its first answer has reported it.
     pub fn context_use(&self) -> Option<ContextUse> {
         let counted = |figures: &Figures| Some(figures.counters.n_past).filter(|n_past| *n_past > 0);
         let told = || self.turns.iter().rev().find_map(|turn| turn.figures.as_ref()).and_then(counted);
@@ -366,7 +366,7 @@ impl Session {
         self.loaded.is_some() || self.phase == Phase::Ready
     }
 
-    /// Context length in tokens: as made, else as asked for; 0 where an engine elsewhere does not tell it.
+    /// Context length in tokens: as created, else as requested; 0 if a remote engine does not report it.
     pub fn n_ctx(&self) -> u32 {
         let asked = || match &self.model.remote {
             Some(remote) if !self.settings.is_context_chosen.0 => remote.context.unwrap_or(0),

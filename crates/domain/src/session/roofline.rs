@@ -19,7 +19,7 @@ const NEAR: f64 = 0.65;
 /// what the measurement missed.
 const LARGEST_CACHE: Bytes = Bytes(1_200_000_000);
 
-/// Tokens of an answer below which its speed says little.
+/// Answers with fewer tokens say little about speed.
 const MIN_TOKENS: u32 = 16;
 
 /// Where one of a session's answers stands, or why that is not known.
@@ -55,7 +55,7 @@ pub fn roofline(domain: &Domain, session: &Session, figures: &Figures) -> Result
     Ok(Roofline { per_token, bytes_per_second, share: Ratio(share), bound })
 }
 
-/// Weights and context that a token reads; `None` where the header doesn't tell.
+/// Weights and context that a token reads; `None` if the header lacks the figures.
 fn bytes_per_token(session: &Session, figures: &Figures) -> Option<(Bytes, Bytes)> {
     let summary = session.model.summary.as_ref()?;
     // Of the routed experts only those are read that the router chooses.
@@ -63,7 +63,7 @@ fn bytes_per_token(session: &Session, figures: &Figures) -> Option<(Bytes, Bytes
         .experts
         .filter(|(all, used)| used < all)
         .map_or(0.0, |(all, used)| summary.routed_bytes as f64 * (1.0 - used as f64 / all as f64));
-    // Of an embedding that stands beside the output's matrix one row is read.
+    // Of an embedding that is separate from the output matrix, one row is read.
     let embedding = summary.vocabulary.zip(summary.embedding_length).filter(|_| summary.output_parameters > 0);
     let rows = embedding.map_or(0.0, |(rows, columns)| {
         (rows as f64 * columns as f64).min(summary.parameters as f64) * summary.bits_per_weight.unwrap_or(0.0) / 8.0

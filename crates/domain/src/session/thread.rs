@@ -1,13 +1,13 @@
-//! What a session's conversation is called, and whether it is kept as it stands.
+//! The name of a session's conversation, and whether it is saved in its current state.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ConversationKey;
 
-/// What a session's conversation is called, and whether it is kept as it stands.
+/// The name of a session's conversation, and whether it is saved in its current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Thread {
-    /// What names it on the disk; `None` before anything was said.
+    /// Its key on disk; `None` before the first message.
     pub key: Option<ConversationKey>,
     /// The name that the user gave it.
     pub name: Option<String>,

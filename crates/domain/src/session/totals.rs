@@ -1,6 +1,6 @@
-//! What a session has answered since it was made: counts and distributions, as metrics tell them.
+//! Totals of a session's answers since it was created: counts and distributions, for metrics.
 //!
-//! Absent: how they are written down for a program that collects metrics (`server::llama::metrics`).
+//! Absent: the text format for a program that collects metrics (`server::llama::metrics`).
 
 use serde::{Deserialize, Serialize};
 use wire::{Counters, Finish};
@@ -89,7 +89,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The worker told how far an answer is.
+    /// The worker reported an answer's progress.
     pub(crate) fn counted(&mut self, before: &Counters, now: &Counters) {
         self.prompt_us += now.prompt_us.saturating_sub(before.prompt_us);
         self.generation_us += now.generation_us.saturating_sub(before.generation_us);

@@ -9,13 +9,13 @@ use crate::request::Figures;
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
-    /// What is said, as it came: the view cleans it before it draws.
+    /// The text as received: the view cleans it before drawing.
     pub text: String,
-    /// What was thought before, empty where nothing was.
+    /// The reasoning before it, empty if there was none.
     pub reasoning: String,
     /// For an answer: the tools that it calls.
     pub tool_calls: Vec<ToolCall>,
-    /// For what a tool said: which call it answers.
+    /// For a tool's result: the call that it answers.
     pub tool_call_id: Option<String>,
     /// For an answer whose tokens were asked for: they, and what else was likely.
     pub tokens: Vec<wire::Token>,
@@ -50,7 +50,7 @@ impl Turn {
         }
     }
 
-    /// Whether nothing is said and no tool called.
+    /// Whether it has neither text nor tool calls.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.tool_calls.is_empty()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SessionSettings;
 
-/// What a name of the user's own stands for.
+/// The meaning of a user-defined model name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Alias {
     /// The model, by its id or its name.
@@ -27,7 +27,7 @@ impl Alias {
     /// The longest name, in characters: that of a model is shorter.
     pub const MAX_NAME: usize = 120;
 
-    /// The most names: nobody has so many, and each is listed to every program.
+    /// Maximum number of aliases: far more than anyone needs, and each is listed to every program.
     pub const MAX: usize = 1000;
 
     /// What a name is, in a clause.

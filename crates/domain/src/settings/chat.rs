@@ -1,7 +1,7 @@
-//! How a conversation is told to its model: the system prompt, whether it reasons, and variables of its template.
+//! Settings for a conversation's prompt: the system prompt, whether the model reasons, and template variables.
 //!
-//! Apart from [`SessionSettings`](super::SessionSettings), since it belongs to a conversation and goes with it from one
-//! session to another.
+//! Separate from [`SessionSettings`](super::SessionSettings), since it belongs to a conversation and moves with it
+//! from one session to another.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::session::{AUTO, Field};
 /// The longest system prompt, and the longest template options, in bytes: more than the largest context holds is of no use.
 pub const MAX_SYSTEM: usize = 1 << 20;
 
-/// How a conversation is told to its model.
+/// Settings for a conversation's prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChatSettings {
@@ -45,7 +45,7 @@ impl ChatSettings {
         })
     }
 
-    /// Change a field from text. The error is one clause that says what would be right.
+    /// Set a field from text. The error is one clause that names the valid values.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
         if text.len() > MAX_SYSTEM {
             return Err(format!("must be no longer than {MAX_SYSTEM} bytes"));

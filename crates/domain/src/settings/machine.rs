@@ -20,10 +20,10 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// The most machines: each has a connection of its own.
+    /// Maximum number of machines: each needs a connection.
     pub const MAX: usize = 64;
 
-    /// The longest name, in bytes: it stands before every model of the machine.
+    /// Maximum length of a name, in bytes: it is shown before every model of the machine.
     pub const MAX_NAME: usize = 24;
 
     /// What a name is, in a clause.

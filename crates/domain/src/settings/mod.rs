@@ -42,9 +42,9 @@ pub struct Settings {
     pub library: Library,
     /// How the hub is used.
     pub hub: Hub,
-    /// How a new session runs unless told otherwise.
+    /// Default settings of a new session.
     pub session: SessionSettings,
-    /// How a new conversation is told to its model.
+    /// Default prompt settings of a new conversation.
     pub chat: ChatSettings,
     /// What sessions may take of the machine together.
     pub budget: Budget,
@@ -219,7 +219,7 @@ pub enum WaitPolicy {
     /// Spins a moment, then sleeps.
     #[default]
     Brief,
-    /// What OpenMP does of its own: spins for some milliseconds, then sleeps. Other programs on llama.cpp have it.
+    /// OpenMP's default: spin for some milliseconds, then sleep. Other programs based on llama.cpp use it.
     OpenMp,
     /// Spins: fastest alone, ruinous when cores are shared.
     Active,
@@ -285,7 +285,7 @@ pub struct Energy {
     pub sensor: f64,
     /// Uncertainty of the split where several share what a meter covers, as a share of the part.
     pub tenancy: f64,
-    /// The processor's thermal design power, to estimate from where nothing measures.
+    /// The processor's thermal design power, for an estimate if there is no meter.
     pub tdp_watts: Option<f64>,
     /// What the processor draws without work, for the same.
     pub idle_watts: Option<f64>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Bytes;
 
-/// The port that clients find the server at unless told otherwise.
+/// Default port of the server.
 pub const DEFAULT_PORT: u16 = 11437;
 
 /// How other programs are served.
@@ -26,7 +26,7 @@ pub struct Server {
     pub require_key: bool,
     /// Whether clients on other machines may load, unload, pull and delete models, with a key of that scope.
     pub remote_admin: bool,
-    /// Whether all clients are told what their answers took of energy, and not only those that ask for it.
+    /// Whether all clients are given the energy of their answers, not only those that ask for it.
     pub usage_energy: bool,
     /// The longest body of a request.
     pub max_body: Bytes,

@@ -13,13 +13,13 @@ use crate::units::Bytes;
 pub struct SessionSettings {
     /// Context length in tokens, at most what the model was trained for; 0 takes that.
     pub context: u32,
-    /// Whether somebody chose it: what a store wants for its model then doesn't count.
+    /// Whether the user chose it: the store's value for the model is then ignored.
     pub is_context_chosen: Chosen,
     /// Tokens per call of llama.cpp.
     pub batch: u32,
     /// Tokens computed at once.
     pub ubatch: u32,
-    /// The most answers at once, each with a context of its own.
+    /// Maximum number of concurrent answers, each with its own context.
     pub parallel: u32,
     /// One KV cache for all answers of the session rather than one for each.
     pub kv_unified: bool,
@@ -94,7 +94,7 @@ impl PartialEq for Chosen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContextFull {
-    /// The model is told no more of the oldest turns. They stay on the screen and in the history.
+    /// The oldest turns are left out of the prompt. They stay on the screen and in the history.
     #[default]
     DropOldest,
     /// The same; and an answer that fills the context goes on, without the older half of what stands behind the beginning.
@@ -230,7 +230,7 @@ impl SessionSettings {
         })
     }
 
-    /// Change a field from text. The error is one clause that says what would be right.
+    /// Set a field from text. The error is one clause that names the valid values.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
         let text = text.trim();
         match name {

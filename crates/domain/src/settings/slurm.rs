@@ -22,7 +22,7 @@ pub struct Slurm {
     pub max_requeues: u32,
     /// How long a job may wait for its turn, before it is cancelled; `None` waits for as long as it takes.
     pub max_pending: Option<Duration>,
-    /// How long a job waits for a taffrail that has gone, before it ends by itself.
+    /// How long a job waits for a taffrail that has gone before it exits.
     pub keep: Duration,
     /// Where jobs and this machine meet, on a file system that all nodes have; `None` takes `slurm` in the data folder.
     pub folder: Option<PathBuf>,

@@ -98,7 +98,7 @@ impl Usage {
     }
 }
 
-/// The family that a model counts for: what its name begins with, as people say it; else its architecture.
+/// The family that a model is counted in: the common prefix of its name, else its architecture.
 pub fn family(model: &Model) -> String {
     let name = model.name.rsplit('/').next().unwrap_or(&model.name).trim_start_matches("mmproj-");
     let word: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '.').collect();

@@ -226,7 +226,7 @@ pub enum StorageEvent {
         /// The plan.
         plan: CleanupPlan,
     },
-    /// So many steps are done, of so many.
+    /// Steps done, and total steps.
     Progress(usize, usize),
     /// It has ended: one sentence.
     Ended {

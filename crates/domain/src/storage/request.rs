@@ -71,13 +71,13 @@ pub enum Kind {
     Orphan,
     /// A download that was broken off.
     Partial,
-    /// A revision that no ref names, beside one that a ref does.
+    /// A revision without a ref, when another one has a ref.
     Detached,
     /// A link or a ref to nothing.
     Dangling,
     /// A file whose content lies elsewhere too.
     Duplicate,
-    /// A file that looks like another, which only comparing them tells for certain.
+    /// A file that looks like another; only a comparison can confirm it.
     LikelyDuplicate,
     /// A model that was not used for long.
     Unused,
@@ -86,7 +86,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What `prune` takes unless told otherwise.
+    /// What `prune` selects by default.
     pub const PRUNED: [Self; 4] = [Self::Orphan, Self::Partial, Self::Detached, Self::Dangling];
 
     /// In the plural, as a person calls them.
@@ -104,7 +104,7 @@ impl Kind {
         }
     }
 
-    /// So many of them: `1 old revision`, `3 duplicates`.
+    /// With its count: `1 old revision`, `3 duplicates`.
     pub fn counted(self, count: usize) -> String {
         match (self, count) {
             (Self::Trash, _) => format!("{count} in the trash"),

@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::settings::{Alias, SessionSettings};
 use crate::state::Domain;
 
-/// Make a name, or give one that a command made another meaning.
+/// Define an alias, or change one that was made by a command.
 pub(super) fn set(domain: &mut Domain, name: String, alias: Alias) -> Result<Vec<Effect>, Refused> {
     let invalid = |reason: String| Err(Refused::new(Cause::Invalid, reason));
     if !Alias::is_name(&name) {

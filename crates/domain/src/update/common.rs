@@ -7,7 +7,7 @@ use crate::notification::Notification;
 use crate::session::{Session, SessionId};
 use crate::state::Domain;
 
-/// Tell all clients a sentence.
+/// Send a message to all clients.
 pub(super) fn notify(domain: &mut Domain, text: impl Into<String>, is_error: bool) {
     domain.outbox.push(Notification::Notice { text: text.into(), is_error });
 }

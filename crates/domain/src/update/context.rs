@@ -23,7 +23,7 @@ pub(super) fn too_long(
     let now = domain.now;
     let Some(session) = find(domain, id) else { return Vec::new() };
     session.timer.end(request.0, now.uptime);
-    // An answer that has begun stays: its prompt was none too long.
+    // An answer that has started stays: its prompt was not too long.
     if session.request(request).is_some_and(|request| request.answer.n_bytes() > 0) {
         let (reason, hint) = (reason.to_owned(), hint.map(str::to_owned));
         return session::ended(domain, id, request, End::Failed { reason, hint });

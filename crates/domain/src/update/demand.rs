@@ -30,7 +30,7 @@ use crate::settings::SessionSettings;
 use crate::state::Domain;
 use crate::units::Bytes;
 
-/// How long the session of a model that could not be loaded or has died stays on the list, so that somebody sees why.
+/// How long the session of a model that could not be loaded or has died stays on the list, so that the user sees why.
 const FAILED_KEPT: Duration = Duration::from_mins(10);
 
 /// Text of prompts that may wait: a thousand of common length, and few that fill a long context. Each is held twice.
@@ -167,7 +167,7 @@ pub(super) fn session_for(
         Some(session) => {
             (session.settings, session.planned) = (settings, planned);
             (session.phase, session.since) = (Phase::Queued, now);
-            // What its old worker still says is dropped.
+            // Late events from its old worker are dropped.
             (session.worker, session.pid, session.process) = (WorkerId(0), None, None);
             session.id
         }
@@ -265,7 +265,7 @@ fn expire(domain: &mut Domain) -> Vec<Effect> {
         request.figures.is_settled || !history::may_settle(domain, session.machine(), ended)
     };
     let is_over = |session: &&Session| {
-        // Somebody talks to it on the screen.
+        // It has a conversation on the screen.
         let is_chat = session.demand.is_on_demand && !session.turns.is_empty();
         session.idle(now).is_some_and(|idle| session.keep_alive().is_over(idle))
             && !is_chat

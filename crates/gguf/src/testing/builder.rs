@@ -237,7 +237,7 @@ impl Builder {
         self
     }
 
-    /// The same model in as many parts, the keys in the first one, as llama.cpp splits it.
+    /// The same model in `count` parts, with the keys in the first one, as llama.cpp splits it.
     pub fn split(&self, count: u16) -> Vec<Self> {
         let each = self.tensors.len().div_ceil(usize::from(count).max(1)).max(1);
         let part = |number: u16| {

@@ -13,8 +13,8 @@ const LAYERS: u32 = 2;
 /// A text's longest length in tokens.
 pub const EMBEDDER_CONTEXT: u32 = 64;
 
-/// An encoder of the architecture `bert` or `nomic-bert`, or a decoder, `qwen2`, that pools as `pooling` says: 1 takes the
-/// mean, 2 the first token, 3 the last. Its weights look random and are always the same.
+/// An encoder of the architecture `bert` or `nomic-bert`, or a `qwen2` decoder. `pooling` is 1 for mean, 2 for the
+/// first token, 3 for the last. Its weights look random but are always the same.
 pub fn embedder(architecture: &str, pooling: u32) -> Builder {
     let is_decoder = architecture == "qwen2";
     let builder = if is_decoder { bytes(Builder::new(architecture)) } else { words(Builder::new(architecture)) };
@@ -95,7 +95,7 @@ fn words(builder: Builder) -> Builder {
         .u32("tokenizer.ggml.mask_token_id", 4)
 }
 
-/// A vocabulary of bytes as GPT-2 spells them, begun and ended by a token each.
+/// A vocabulary of bytes as GPT-2 spells them, with a begin and an end token.
 fn bytes(builder: Builder) -> Builder {
     let plain = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let shifted = |byte: u32| 256 + (0..byte).filter(|byte| !plain(*byte)).count() as u32;

@@ -43,7 +43,7 @@ enum Edit {
     Cut(usize),
     /// Other bytes in the same place.
     Patch(usize, Vec<u8>),
-    /// Other bytes in the place of some of the header, and another count of keys; the data is aligned anew.
+    /// Replace part of the header by these bytes and change the key count by this much; the data is realigned.
     Splice(Range<usize>, Vec<u8>, i64),
 }
 

@@ -119,7 +119,7 @@ impl Sized {
     }
 }
 
-/// So many tokens, and the merges that make the longer of them: `a` to `z`, `aa`, `ab` …
+/// `count` tokens, and the merges for the longer ones: `a` to `z`, `aa`, `ab` …
 fn words(count: u32) -> (Vec<String>, Vec<String>) {
     let mut tokens: Vec<String> = ('a'..='z').map(String::from).take(count as usize).collect();
     let mut merges = Vec::new();

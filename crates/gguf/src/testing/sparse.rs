@@ -4,7 +4,7 @@ use std::io;
 
 use crate::source::ReadAt;
 
-/// A file that has its header alone; behind it lie as many zeros as the weights would take.
+/// A file with only its header; after it come as many zeros as the weights would take.
 #[derive(Debug, Clone)]
 pub struct Sparse {
     /// The header.

@@ -40,7 +40,7 @@ impl Node {
 }
 
 impl Arena {
-    /// The runs of free text beneath a node, by their numbers. What an assistant says is left out where it is said so.
+    /// The runs of free text beneath a node, as rule numbers; without the assistant's content unless `with_content`.
     fn texts(&self, root: usize, with_content: bool) -> BTreeSet<usize> {
         let (mut seen, mut found, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![root]);
         while let Some(place) = open.pop() {
@@ -72,8 +72,8 @@ const BOUNDS: [(&str, &str); 4] = [
 const CALLS: &str = "tool-calls ::= (tool-call space)+";
 const WITHIN_CALL: &str = " (space \",\" space ";
 
-/// The grammar of a forced call with nothing in place of what an assistant may say beside it. `parser` is what the grammar was
-/// made from; where it can't be read, the grammar stays as it is.
+/// The grammar of a forced call without the free text that an assistant may write around it. `parser` is what the
+/// grammar was made from; if it can't be read, the grammar is returned unchanged.
 pub(super) fn without_text(gbnf: &str, parser: &str) -> String {
     let Ok(arena) = serde_json::from_str::<Arena>(parser) else { return gbnf.to_owned() };
     // A text that is reasoning elsewhere in the grammar is the same rule there.
@@ -117,8 +117,8 @@ fn without_more(rule: &str) -> String {
     cut().unwrap_or_else(|| rule.to_owned())
 }
 
-/// Whether a grammar of calls holds the arguments of all these tools to their schemas. For some models llama.cpp leaves texts
-/// free whatever the schema says of them, or lets what is required be left out.
+/// Whether a grammar of calls constrains the arguments of all these tools to their schemas. For some models llama.cpp
+/// leaves strings free despite the schema, or makes required properties optional.
 pub(super) fn holds(gbnf: &str, parser: &str, tools: &[super::openai::Tool]) -> bool {
     let Ok(arena) = serde_json::from_str::<Arena>(parser) else { return false };
     let has_schema = |name: &str| arena.parsers.iter().any(|node| node.is_schema(|own| own == name));
@@ -145,7 +145,7 @@ fn rule_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// Whether a schema says no more than that it is a text.
+/// Whether a schema only says that the value is a string.
 fn is_plain_text(schema: &Value) -> bool {
     let says = ["enum", "const", "pattern", "format", "minLength", "maxLength", "anyOf", "oneOf", "allOf", "$ref"];
     schema["type"] == "string" && says.iter().all(|word| schema.get(word).is_none())
@@ -167,7 +167,7 @@ fn always(rules: &BTreeMap<&str, &str>, root: &str) -> String {
 
 /// A rule without the groups that a star follows.
 fn without_repeated(rule: &str) -> String {
-    // The groups that are open, and one that has just been closed.
+    // The open groups, and the one just closed.
     let (mut open, mut closed): (Vec<String>, Option<String>) = (vec![String::new()], None);
     // The end of the text or of the characters that are open.
     let (mut end, mut is_escaped): (Option<char>, bool) = (None, false);

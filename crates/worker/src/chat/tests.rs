@@ -79,7 +79,7 @@ fn native_of(source: &str) -> Result<Native, TemplateError> {
     Native::new(Template::new(source, BOS, EOS))
 }
 
-/// A chat through llama.cpp; `None` where the model has to be told of tools as text.
+/// A chat through llama.cpp; `None` if the model has to be given the tools as text.
 fn prepared(native: &Native, chat: &Chat) -> Result<Option<(Inputs, Applied)>, TemplateError> {
     let is_forced = matches!(chat.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
     let tools = chosen(chat)?;
@@ -91,13 +91,13 @@ fn prepared(native: &Native, chat: &Chat) -> Result<Option<(Inputs, Applied)>, T
     Ok(Some((inputs, applied)))
 }
 
-/// Templates that tell the time, which `common/chat` takes from the system's clock.
+/// Templates that print the time, which `common/chat` takes from the system clock.
 fn tells_time(source: &str) -> bool {
     ["strftime_now", "date_string", "datetime", "current_date"].iter().any(|word| source.contains(word))
 }
 
-/// Prompts of the 350, five for each template, that are those of Jinja2. Of the others 49 are told as text, 3 refuse two
-/// calls at once, and most tell the day, which llama.cpp takes from the clock.
+/// Of the 350 prompts, five per template, those that equal Jinja2's. Of the others 49 have tools as text, 3 refuse two
+/// calls at once, and most print the date, which llama.cpp takes from the clock.
 const N_EQUAL: usize = 239;
 
 #[test]
@@ -328,7 +328,7 @@ fn calls_in_the_form_of_text_are_read() {
         (one.to_owned(), "", 1),
         (format!("Let me see.\n{one}"), "Let me see.", 1),
         (format!("{one}\n{one}"), "", 2),
-        // What calls no tool that there is stays text.
+        // A call of an unknown tool stays text.
         (unknown.clone(), unknown.as_str(), 0),
     ] {
         for size in [1, 5, usize::MAX] {

@@ -11,7 +11,7 @@ use crate::control::CONTROL;
 use crate::model::Model;
 
 impl Engine {
-    /// One that makes vectors of texts up to so many tokens, and nothing else. Its context is for short ones.
+    /// An engine that only makes embeddings of texts up to this many tokens. Its own context is for short ones.
     pub(super) fn for_embeddings(
         load: &Load,
         (model, context, params): (Model, Context, sys::llama_context_params),
@@ -44,7 +44,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A context over the same model that gives vectors rather than logits, of texts of so many tokens together. It must be
+    /// A context over the same model that returns embeddings instead of logits, for this many tokens together. Must be
     /// dropped before the engine.
     pub(crate) fn embedding_context(&self, n_tokens: u32) -> Result<Context, Failure> {
         let params = embedding_params(self.params, n_tokens);

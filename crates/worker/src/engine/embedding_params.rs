@@ -10,7 +10,7 @@ pub(super) const N_EMBEDDED: u32 = 512;
 /// llama.cpp holds a row as long as the vocabulary for each token.
 pub(crate) const N_CHUNK: u32 = 128;
 
-/// The parameters of a context for vectors of texts of so many tokens together, which may be read in one call: each token has its row.
+/// Parameters of a context for embedding this many tokens together, possibly in one call: each token has its row.
 pub(super) fn embedding_params(params: sys::llama_context_params, n_tokens: u32) -> sys::llama_context_params {
     sys::llama_context_params {
         n_ctx: n_tokens,

@@ -8,7 +8,7 @@ pub(super) const MAX_REPETITIONS: u64 = 2000;
 pub enum Fault {
     /// llama.cpp would take all memory or never end.
     Costly(String),
-    /// It is not understood here. Whether it's wrong, llama.cpp says.
+    /// Not understood by this reader; llama.cpp decides whether it is valid.
     Unread(String),
 }
 

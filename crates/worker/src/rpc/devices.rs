@@ -21,8 +21,8 @@ pub(crate) fn reworded(text: String) -> String {
     text
 }
 
-/// The parameters with the devices that a load names. Servers of other machines are asked first, for llama.cpp ends the
-/// process over one that is not there.
+/// The parameters with the devices that a load names. Remote servers are probed first, because llama.cpp terminates
+/// the process if one is missing.
 pub(crate) fn with_devices(params: LlamaModelParams, load: &Load) -> Result<LlamaModelParams, Failure> {
     let Some(devices) = &load.devices else { return Ok(params) };
     let places = devices.iter().map(place).collect::<Result<Vec<usize>, Failure>>()?;

@@ -1,8 +1,8 @@
 //! llama.cpp's RPC: devices of other machines for layers of a model, and devices of this one for others.
 //!
-//! Owned here: what is known of a server before llama.cpp connects to it, for it aborts the process over one that is not
-//! there ([`probe()`]); a server's devices as devices of a model; and the server itself. Absent: the door before a server,
-//! which lets nobody in from elsewhere, and who restarts what has died: both are the supervisor's.
+//! Owned here: checking a server before llama.cpp connects to it, since it aborts the process if the server is missing
+//! ([`probe()`]); a server's devices as devices of a model; and the server itself. Absent: access control for a
+//! server, and restarting one that died; both are up to the supervisor.
 
 #[cfg(not(all(feature = "llama", has_rpc)))]
 mod absent;

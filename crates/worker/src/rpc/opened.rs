@@ -1,4 +1,4 @@
-//! How a process that serves devices is started, and what it says first.
+//! How a process that serves devices is started, and what it prints first.
 
 use super::probe::RpcDevice;
 use super::protocol::Protocol;
@@ -10,11 +10,11 @@ pub struct ServeOptions {
     pub n_threads: u32,
     /// The devices by llama.cpp's names; none takes the GPUs, or the processor where there is no GPU.
     pub devices: Vec<String>,
-    /// Log all that llama.cpp says rather than its warnings and errors.
+    /// Log everything from llama.cpp instead of just warnings and errors.
     pub verbose: bool,
 }
 
-/// What a process that serves devices says once, as one line of JSON, before it serves.
+/// What a process that serves devices prints once, as one line of JSON, before it serves.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", tag = "serves")]
 pub enum Opened {

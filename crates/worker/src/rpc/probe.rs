@@ -1,7 +1,7 @@
-//! What an RPC server says of itself, asked with a deadline and nothing believed.
+//! What an RPC server reports about itself, read with a deadline and not trusted.
 //!
-//! taffrail's own server answers a line of HTTP on the same port, which tells the names of its devices; llama.cpp's protocol
-//! tells their number and memory alone, and any other server of it is asked by that.
+//! taffrail's own server answers an HTTP request on the same port with the names of its devices. llama.cpp's protocol
+//! has only their number and memory; other servers are probed that way.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -14,7 +14,7 @@ use super::protocol::{Protocol, protocol as ours};
 /// How long a server may take to say what it is, connecting included.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The most devices of a server: as many as llama.cpp takes for a model.
+/// Maximum number of devices per server, the same as llama.cpp's limit per model.
 pub const MAX_DEVICES: u32 = 16;
 
 /// The longest description of a server that is read, bytes: 16 devices of some hundred each.
@@ -34,9 +34,9 @@ const CAPABILITIES: [u8; 24] = [0; 24];
 /// A device of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpcDevice {
-    /// As llama.cpp calls it there; its number where the server does not tell.
+    /// Its name in llama.cpp on the server; its number if the server reports no name.
     pub name: String,
-    /// What it is; empty where the server does not tell.
+    /// A description; empty if the server reports none.
     #[serde(default)]
     pub description: String,
     /// Its memory, bytes; `None` where it reports none.
@@ -47,7 +47,7 @@ pub struct RpcDevice {
     pub free: Option<u64>,
 }
 
-/// What a server says of itself. It is the body of the answer to `GET /` too.
+/// What a server reports about itself. It is also the response body of `GET /`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpcStatus {
     /// taffrail's version; `None` for another server of the protocol.
@@ -65,7 +65,7 @@ pub enum ProbeError {
     /// Nothing takes the connection.
     #[error("is not there: {0}")]
     Absent(String),
-    /// The connection is taken, and nothing is said.
+    /// The connection was accepted, but no answer came.
     #[error("takes the connection and says nothing for {} s", PATIENCE.as_secs())]
     Silent,
     /// It ended the connection.
@@ -175,7 +175,7 @@ impl Talk {
         Ok(Self { stream, deadline, address })
     }
 
-    /// What a taffrail on that port says; `None` where it is another program that ended the connection.
+    /// The status of a taffrail server on that port; `None` if another program closed the connection.
     fn describe(mut self) -> Result<Option<RpcStatus>, ProbeError> {
         let request = format!("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
         if self.send(request.as_bytes()).is_err() {
@@ -209,7 +209,7 @@ impl Talk {
     fn hello(&mut self) -> Result<Protocol, ProbeError> {
         self.order(HELLO, &CAPABILITIES)?;
         let size = self.size()?;
-        // Earlier versions said theirs without capabilities.
+        // Earlier versions sent theirs without capabilities.
         if !(3..=256).contains(&size) {
             return Err(ProbeError::Garbage(format!("{size} bytes as its version")));
         }

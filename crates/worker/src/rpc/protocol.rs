@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What would mend a build without RPC.
+/// How to fix a build without RPC.
 pub const NO_RPC: &str = "this build has no RPC: run `cargo clean -p llama-cpp-sys-2`, and build taffrail again";
 
 /// A version of the protocol. Servers and clients of another major version don't understand each other.

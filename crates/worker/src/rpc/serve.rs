@@ -41,7 +41,7 @@ pub fn serve(options: &ServeOptions) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The places of the devices among llama.cpp's, and what is told of them.
+/// The devices' indices in llama.cpp, and what is reported about them.
 fn open(options: &ServeOptions) -> Result<(Opened, Vec<usize>), String> {
     let missing = build_info::missing_extensions();
     if !missing.is_empty() {
@@ -63,7 +63,7 @@ fn open(options: &ServeOptions) -> Result<(Opened, Vec<usize>), String> {
     // A GPU's driver maps its memory and more.
     let limit = (!chosen.iter().any(is_gpu)).then(|| devices.iter().filter_map(|device| device.total).max()).flatten();
     process::confine(limit.map(|total| total + BEYOND_MEMORY)).map_err(|error| error.to_string())?;
-    // llama.cpp opens the port itself and tells none that the system chose: one that was free a moment ago.
+    // llama.cpp opens the port itself and does not report one chosen by the system, so use one that was free a moment ago.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     Ok((Opened::On { port, protocol, devices }, chosen))

@@ -15,7 +15,7 @@ const LOOK: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// The most files that are looked through: a worker has some dozens.
 const MAX_FILES: usize = 4096;
 
-/// What ends a connection, whoever reads from it.
+/// Events that mean a connection has ended, whichever thread reads from it.
 const HUNG_UP: PollFlags = PollFlags::RDHUP.union(PollFlags::HUP).union(PollFlags::ERR);
 
 /// End this process, as llama.cpp would at its next step, once the connection to a server has ended.
@@ -34,7 +34,7 @@ pub(super) fn watch(server: RpcServer) {
     let _ = std::thread::Builder::new().name("rpc watch".to_owned()).spawn(watch);
 }
 
-/// An open file of this process with its number in the system, by which another one in its place is told from it.
+/// An open file of this process with its inode, which distinguishes it from a later one with the same descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Connection {
     file: RawFd,

@@ -8,7 +8,7 @@ use super::{Candidate, Mirostat, Sampler};
 const N_ESTIMATED: usize = 100;
 
 impl Sampler {
-    /// Cut candidates that are more standard deviations below the greatest logit of all than top-n-sigma says.
+    /// Drop candidates that are more than top-n-sigma standard deviations below the greatest logit.
     pub(super) fn keep_within_deviations(&mut self, logits: &[f32]) {
         let finite = || logits.iter().copied().filter(|logit| logit.is_finite()).map(f64::from);
         let count = finite().count().max(1) as f64;

@@ -1,4 +1,4 @@
-//! What is done to logits before any sampler: biases, and penalties for what stands in the text already.
+//! Changes to logits before any sampler: biases, and penalties for tokens already in the text.
 
 use wire::{LogitBias, Sampling};
 

@@ -48,7 +48,7 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A text of its own in a panel; nothing where there is none.
+/// A separate text in a panel; nothing if it is empty.
 pub(super) fn panel(label: &str, text: &str) -> Markup {
     html! {
         @if !text.trim().is_empty() {
@@ -73,7 +73,7 @@ pub(super) fn reasoning(text: &str, count: Option<u32>) -> Markup {
     }
 }
 
-/// A number in so many digits as it needs.
+/// A number with as many digits as it needs.
 pub(super) fn number(value: Option<f64>) -> String {
     or_dash(value.map(digits))
 }

@@ -99,7 +99,7 @@ fn divergence_panel(divergence: &DivergenceRecord, columns: &[RaceColumn]) -> Ma
     }
 }
 
-/// What a column says at a step.
+/// The title of a column at a step.
 fn step_title(column: &RaceColumn, step: &DivergenceColumn) -> String {
     let said = step.token.as_deref().zip(step.index).map_or_else(
         || "ends here".to_owned(),
@@ -177,7 +177,7 @@ fn row(column: &RaceColumn) -> [String; HEADS.len()] {
         let ms = ms.filter(|ms| ms.is_finite() && *ms >= 0.0)?;
         Duration::try_from_secs_f64(ms / 1e3).ok().map(span)
     };
-    // Without the network, where an engine elsewhere tells its own part.
+    // Without the network, if a remote engine reports its own time.
     let engine = time(column.ttft_engine_ms).map_or_else(String::new, |own| format!(" ({own} engine)"));
     let (per_token, of_answer) = joules(column);
     [

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 /// The longest schema, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// The most breaches that are told.
+/// Maximum number of breaches reported.
 const MAX_BREACHES: usize = 3;
 /// A schema that can be used.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

@@ -47,7 +47,7 @@ impl<'a> References<'a> {
         }
     }
 
-    /// The place that a reference means, as a pointer, and what stands there.
+    /// The place that a reference points to, as a JSON pointer, and the value there.
     pub(super) fn resolve(&self, reference: &str) -> Option<(String, &'a Value)> {
         let place = self.place(reference)?;
         Some((place.clone(), self.root.pointer(&place)?))

@@ -217,7 +217,7 @@ impl<'a> Rewriter<'a> {
         Ok(Ok(json!({ "$ref": format!("#/$defs/d{number}") })))
     }
 
-    /// `anyOf` and `oneOf`: what stands beside them holds in each branch.
+    /// `anyOf` and `oneOf`: the keywords next to them apply to each branch.
     fn branches(
         &mut self,
         object: &Map<String, Value>,

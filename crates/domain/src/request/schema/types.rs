@@ -127,7 +127,7 @@ impl Rewriter<'_> {
             }
         }
         let mut node = json!({ "type": "object" });
-        // Where nothing is named, anything may be.
+        // If no properties are named, any are allowed.
         let others = match others {
             Some(Ok(others)) => others,
             Some(Err(_)) if !has_patterns => json!(false),
@@ -296,7 +296,7 @@ fn implied(object: &Map<String, Value>) -> Option<&'static str> {
 fn bound(object: &Map<String, Value>, names: [&str; 2], is_least: bool) -> Option<f64> {
     let [inclusive, exclusive] = names.map(|name| object.get(name));
     let open = match exclusive {
-        // Draft 4: a flag beside the bound.
+        // Draft 4: a flag next to the bound.
         Some(Value::Bool(true)) => inclusive.and_then(Value::as_f64),
         other => other.and_then(Value::as_f64),
     };
