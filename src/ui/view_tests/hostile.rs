@@ -71,7 +71,7 @@ pub(super) fn hostile() -> State {
 }
 
 #[test]
-pub(super) fn hostile_text_never_reaches_a_cell() {
+fn hostile_text_never_reaches_a_cell() {
     let mut state = hostile();
     let overlays = SCENES.iter().filter_map(|scene| fixture::scene(scene).unwrap().ui.overlay).map(Some).chain([None]);
     let overlays: Vec<_> = overlays.collect();
