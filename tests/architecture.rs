@@ -132,8 +132,7 @@ const MAY_WRITE: &[&str] = &[
 /// A longer file has more than one purpose.
 const MAX_LINES: usize = 600;
 
-/// Tables of cases grow without another purpose.
-const MAX_TEST_LINES: usize = 800;
+const MAX_TEST_LINES: usize = 500;
 
 #[test]
 fn modules_import_only_what_they_may() {

@@ -1,3 +1,9 @@
+#[path = "view_tests/hostile.rs"]
+mod hostile;
+#[path = "view_tests/scrolls.rs"]
+mod scrolls;
+
+use hostile::hostile;
 use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
@@ -218,117 +224,6 @@ fn a_list_that_was_long_may_become_short() {
     assert!(text_of(&buffer).contains("qwen3-8b"));
 }
 
-/// Everything that an outsider can name or say, in one state.
-fn hostile() -> State {
-    const TEXT: &str = "a\x1b[31mb\x1b]0;title\x07c\r\nd\u{202e}e\u{200b}\u{9b}2Jf\tg\u{feff}\x7fh\u{2066}i\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
-    let mut state = fixture::busy();
-    state.domain.library.models = state
-        .domain
-        .library
-        .models
-        .iter()
-        .map(|model| {
-            let mut model = domain::model::Model::clone(model);
-            model.name = TEXT.to_owned();
-            model.note = Some(TEXT.to_owned());
-            model.repository = Some(TEXT.to_owned());
-            for file in &mut model.files {
-                file.path = TEXT.into();
-            }
-            if let Some(summary) = &mut model.summary {
-                for text in [&mut summary.license, &mut summary.architecture, &mut summary.quant] {
-                    *text = Some(TEXT.to_owned());
-                }
-                summary.base_models = vec![TEXT.to_owned()];
-                for share in &mut summary.types {
-                    share.name = TEXT.to_owned();
-                }
-            }
-            std::sync::Arc::new(model)
-        })
-        .collect();
-    for store in &mut state.domain.library.stores {
-        store.problems = vec![TEXT.to_owned(); 9];
-    }
-    state.ui.fleet.folds = state.domain.sessions.iter().map(|session| (session.id, false)).collect();
-    for session in &mut state.domain.sessions {
-        session.name = TEXT.to_owned();
-        session.log = vec![TEXT.to_owned(); 50];
-        session.watts = Figure::unknown(TEXT);
-        if let Phase::Failed { reason, hint } = &mut session.phase {
-            *reason = TEXT.to_owned();
-            *hint = Some(TEXT.to_owned());
-        }
-        for turn in &mut session.turns {
-            turn.text = TEXT.repeat(3);
-            turn.reasoning = TEXT.repeat(3);
-        }
-        if let Some(turn) = session.turns.last_mut() {
-            turn.end = Some(End::failed(TEXT));
-        }
-    }
-    state.ui.fleet.prompts.insert(SessionId(1), crate::ui::editor::Editor::with_text(TEXT));
-    if let Some(sample) = &mut state.domain.machine.sample {
-        sample.host.name = TEXT.to_owned();
-        for source in &mut sample.sources {
-            source.name = TEXT.to_owned();
-            source.covers = TEXT.to_owned();
-            source.reading = Figure::Unknown { reason: TEXT.to_owned(), remedy: Some(TEXT.to_owned()) };
-        }
-        for disk in &mut sample.disks {
-            disk.mount = TEXT.to_owned();
-        }
-        for gpu in &mut sample.gpus {
-            gpu.name = TEXT.to_owned();
-        }
-    }
-    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.domain.now, actions: &[] });
-    state
-}
-
-#[test]
-fn hostile_text_never_reaches_a_cell() {
-    let mut state = hostile();
-    let overlays = SCENES.iter().filter_map(|scene| fixture::scene(scene).unwrap().ui.overlay).map(Some).chain([None]);
-    let overlays: Vec<_> = overlays.collect();
-    for overlay in overlays {
-        state.ui.overlay = overlay;
-        for (screen, ..) in Screen::ALL {
-            state.ui.screen = screen;
-            for (tab, _) in SessionTab::ALL {
-                state.ui.fleet.tab = tab;
-                for (columns, rows) in [(80, 24), (160, 50)] {
-                    let buffer = draw(&state, columns, rows);
-                    for cell in &buffer.content {
-                        let symbol = cell.symbol();
-                        let bad = |c: char| {
-                            c.is_control()
-                                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-                        };
-                        assert!(!symbol.chars().any(bad), "{symbol:?}");
-                        assert!(symbol.chars().count() <= 8, "{symbol:?}");
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn wide_characters_leave_columns_where_they_are() {
-    let mut state = fixture::busy();
-    state.domain.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
-    state.domain.sessions[2].name = "🐳🐳 café".to_owned();
-    for (columns, rows) in [(80, 24), (121, 40), (200, 50)] {
-        let buffer = draw(&state, columns, rows);
-        let (x, y) = find(&buffer, "State").unwrap();
-        for (row, glyph) in ["●", "●", "○", "◐", "✕"].into_iter().zip(y + 1..).map(|(glyph, row)| (row, glyph))
-        {
-            assert_eq!(buffer[(x, row)].symbol(), glyph, "{columns}×{rows}\n{}", text_of(&buffer));
-        }
-    }
-}
-
 #[test]
 fn nothing_is_drawn_across_the_line_between_two_parts() {
     let mut state = hostile();
@@ -406,47 +301,6 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
 }
 
 #[test]
-fn a_conversation_scrolls_to_its_begin_and_no_further() {
-    let mut state = fixture::crowded(1, 2_000);
-    let (theme, keys) = (theme("dark"), Keymap::default());
-    let (end, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
-    assert_eq!(view_state.scroll_limit, None);
-    state.ui.fleet.scroll = 1_000_000;
-    let (begin, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
-    let limit = view_state.scroll_limit.unwrap();
-    assert!(text_of(&begin).contains("│ You") && text_of(&begin) != text_of(&end));
-    state.ui.fleet.scroll = limit;
-    assert_eq!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
-    state.ui.fleet.scroll = limit - 1;
-    assert_ne!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
-}
-
-#[test]
-fn a_models_card_scrolls_to_its_end() {
-    let mut state = fixture::scene("library").unwrap();
-    let id = state.chosen_model().unwrap().id.clone();
-    for (width, height) in [(80, 24), (120, 24)] {
-        let mut at = |rows: usize| {
-            state.ui.library.scrolled = Some((id.clone(), rows));
-            let (drawn, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
-            (text_of(&drawn), view_state.scroll_limit.unwrap())
-        };
-        let (top, limit) = at(0);
-        assert!(top.contains("↓ more: ]") && !top.contains("↑ back"), "{top}");
-        let (end, _) = at(limit);
-        assert!(end.contains("↑ back: [") && !end.contains("↓ more"), "{end}");
-        assert_eq!(at(1_000_000).0, end);
-        for wanted in ["openness", "weights", "report", "tensors"] {
-            assert!((0..=limit).any(|rows| at(rows).0.contains(wanted)), "{wanted} at {width}x{height}");
-        }
-        // The card of another model begins at its top.
-        state.ui.library.scrolled = Some(("another".to_owned(), limit));
-        let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
-        assert_eq!(text_of(&drawn), top);
-    }
-}
-
-#[test]
 fn the_machine_tells_what_its_energy_means() {
     let mut state = fixture::scene("machine").unwrap();
     assert!(text_of(&draw(&state, 120, 40)).contains("since the start 26.0 Wh ±5%   [cpu+gpu] in 10 min"));
@@ -468,44 +322,6 @@ fn nothing_runs_beside_other_programs() {
         let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
         assert_eq!(at("No sessions yet."), at("taffrail itself") + 1, "{text}");
         assert!(at("other processes") > at("No sessions yet."), "{text}");
-    }
-}
-
-#[test]
-fn what_top_has_no_room_for_is_reached_by_keys() {
-    let mut state = fixture::scene("top-sessions").unwrap();
-    let first = text_of(&draw(&state, 80, 24));
-    // How many of them show stands there.
-    assert!(first.contains("Session  2/5") && first.contains("other processes 1/3"), "{first}");
-    assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
-    let mut seen = String::new();
-    for _ in 0..8 {
-        let (now, action) = (state.domain.now, Action::Down);
-        crate::ui::update(&mut state, now, action);
-        seen += &text_of(&draw(&state, 80, 24));
-    }
-    for name in ["smollm2", "mistral-7b  ", "python train.py", "llama-server"] {
-        assert!(seen.lines().any(|line| line.contains('▌') && line.contains(name)), "{name}");
-    }
-}
-
-#[test]
-fn the_figures_scroll_to_their_end() {
-    let mut state = fixture::scene("figures").unwrap();
-    for (width, height) in [(80, 24), (120, 24), (200, 20), (60, 14)] {
-        state.ui.fleet.scroll = 0;
-        let (begin, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
-        assert!(text_of(&begin).contains("This answer") && !text_of(&begin).contains("repeat_penalty"), "{width}");
-        let limit = view_state.scroll_limit.unwrap();
-        // Two columns of unlike length scroll together, so what one ends with may have gone by at the other's end.
-        for last in ["repeat_penalty  ", " seed  "] {
-            let shows = |scroll| {
-                state.ui.fleet.scroll = scroll;
-                let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
-                text_of(&drawn).contains(last)
-            };
-            assert!((0..=limit).any(shows), "{last} at {width}x{height}");
-        }
     }
 }
 

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+#[path = "summary/broken.rs"]
+mod broken;
+#[path = "summary/figures.rs"]
+mod figures;
+
 use gguf::{
     CacheKind, Endian, Error, Header, Kind, LayerCache, Needs, SplitPart, Summary, TensorType, Value, ValueType,
     testing::Builder,
@@ -314,37 +319,6 @@ fn attention_in_words() {
 }
 
 #[test]
-fn active_parameters() {
-    let mixture = |b: Builder| b.u32("llama.expert_count", 8).u32("llama.expert_used_count", 2);
-    let exps = |b: Builder| mixture(b).tensor("blk.0.ffn_up_exps.weight", &[32, 64, 8], TensorType::F32);
-    let single = |b: Builder| {
-        (0..8).fold(mixture(b), |b, expert| {
-            b.tensor(&format!("blk.0.ffn_up.{expert}.weight"), &[32, 64], TensorType::F32)
-        })
-    };
-    for (what, summary, expected) in [
-        ("no experts", model("llama", 1, |b| b), None),
-        ("experts in one tensor", model("llama", 1, exps), Some(32 + 2 * 32 * 64)),
-        ("a tensor for each", model("llama", 1, single), Some(32 + 2 * 32 * 64)),
-        (
-            "an output matrix counts once",
-            model("llama", 1, |b| {
-                exps(b).tensor("token_embd.weight", &[32, 64], TensorType::F32).tensor(
-                    "output.weight",
-                    &[32, 64],
-                    TensorType::F32,
-                )
-            }),
-            Some(32 + 3 * 32 * 64),
-        ),
-        ("without their tensors, as in a first part", model("llama", 1, mixture), None),
-    ] {
-        assert_eq!(summary.active_parameters(), expected, "{what}");
-    }
-    assert_eq!(model("llama", 1, exps).routed_bytes, 4 * 8 * 32 * 64);
-}
-
-#[test]
 fn where_it_comes_from() {
     let summary = summary(
         &Builder::tiny_llama()
@@ -368,205 +342,6 @@ fn where_it_comes_from() {
     assert_eq!(summary.languages, ["en", "de"]);
     assert_eq!(summary.tokenizer_pre.as_deref(), Some("llama-bpe"));
     assert!(!summary.system, "a template that refuses it");
-}
-
-/// Bytes of the cache, checked by hand.
-#[test]
-fn cache_bytes() {
-    let mla = |b: Builder| {
-        b.u32("deepseek2.attention.head_count_kv", 1)
-            .u32("deepseek2.attention.key_length", 576)
-            .u32("deepseek2.attention.value_length", 512)
-            .u32("deepseek2.attention.key_length_mla", 192)
-            .u32("deepseek2.attention.value_length_mla", 128)
-    };
-    let needs = Needs { n_ctx: 1000, ..Needs::default() };
-    for (what, summary, needs, expected) in [
-        ("grouped heads", model("llama", 2, |b| b), needs, 2 * 1024 * (16 + 16) * 2),
-        (
-            "f32 keys",
-            model("llama", 2, |b| b),
-            Needs { cache_k: CacheKind::F32, ..needs },
-            2 * 1024 * (16 * 4 + 16 * 2),
-        ),
-        (
-            "blocks",
-            model("llama", 1, |b| b.u32("llama.attention.head_count_kv", 4)),
-            Needs { cache_k: CacheKind::Q8_0, cache_v: CacheKind::Q4_0, ..needs },
-            1024 * (34 + 18),
-        ),
-        // 61 layers x 576 x 2 bytes = 68.6 KiB a token, as DeepSeek V3 has it.
-        ("latent keys alone", model("deepseek2", 61, mla), needs, 1024 * 61 * 576 * 2),
-        (
-            "windows",
-            model("gemma2", 2, |b| b.u32("gemma2.attention.sliding_window", 100)),
-            Needs { n_ctx: 8192, n_ubatch: 128, full_windows: false, ..needs },
-            (8192 + 256) * (16 + 16) * 2,
-        ),
-        (
-            "a state for each sequence",
-            model("mamba", 2, |b| {
-                b.u32("mamba.ssm.conv_kernel", 4).u32("mamba.ssm.inner_size", 64).u32("mamba.ssm.state_size", 16)
-            }),
-            Needs { n_seq: 3, ..needs },
-            2 * 3 * 4 * (3 * 64 + 16 * 64),
-        ),
-    ] {
-        assert_eq!(summary.estimate(&needs).kv, Some(expected), "{what}");
-    }
-    assert_eq!(model("deepseek4", 2, |b| b).estimate(&needs).kv, None);
-}
-
-/// Against the compute buffers that llama.cpp reports on a processor, MiB.
-#[test]
-fn compute_is_between_the_bounds() {
-    let smol = (49_152, 576, 9, 192, 1536);
-    let ishmael = (2048, 256, 8, 128, 704);
-    for ((vocabulary, embedding, heads, kv, feed_forward), n_ctx, flash_attention, measured) in [
-        (smol, 256, true, 50.95),
-        (smol, 256, false, 52.01),
-        (smol, 4096, true, 106.77),
-        (smol, 4096, false, 110.39),
-        (smol, 8192, true, 109.64),
-        (smol, 8192, false, 167.52),
-        (smol, 32_768, true, 133.64),
-        (smol, 32_768, false, 647.52),
-        (ishmael, 512, true, 7.52),
-        (ishmael, 512, false, 13.02),
-        (ishmael, 4096, true, 10.64),
-        (ishmael, 4096, false, 76.02),
-    ] {
-        let mut summary = summary(&Builder::tiny_llama());
-        summary.vocabulary = Some(vocabulary);
-        summary.embedding_length = Some(embedding);
-        summary.head_count = Some(heads);
-        summary.shape.layers = vec![LayerCache::Attention { k: kv, v: kv, window: None }];
-        summary.shape.query = embedding;
-        summary.shape.feed_forward_length = feed_forward;
-        let estimate = summary.estimate(&Needs { n_ctx, flash_attention, n_outputs: 512, ..Needs::default() });
-        let (low, high) = (estimate.compute_low as f64 / 1_048_576.0, estimate.compute_high as f64 / 1_048_576.0);
-        assert!(low <= measured && measured <= high, "{low} <= {measured} <= {high} at {n_ctx}");
-        assert!(high <= 1.1 * measured + 2.0, "{high} says nothing about {measured}");
-    }
-}
-
-#[test]
-fn what_llama_cpp_aborts_at() {
-    let tiny = Builder::tiny_llama;
-    for (builder, expected) in [
-        (tiny().u32("llama.block_count", 513), "block_count is 513, 1 to 512 are possible"),
-        (tiny().u32("llama.nextn_predict_layers", 3), "nextn_predict_layers is 3, of 2 blocks"),
-        (tiny().u32("llama.expert_count", 1025), "expert_count is 1025, at most 1024 are possible"),
-        (tiny().u32("llama.expert_count", 8), "expert_used_count is 0 of 8"),
-        (tiny().u32("llama.expert_used_count", 2), "expert_used_count is 2 of 0"),
-        (tiny().u32("llama.expert_group_count", 2), "expert_group_count is 2 for 0 experts, 0 of them used"),
-        (tiny().string("llama.rope.scaling.type", "warp"), "rope.scaling.type warp is not known"),
-        (tiny().f32("llama.attention.layer_norm_rms_epsilon", -1e-5), "layer_norm_rms_epsilon is -1e-5"),
-        (
-            tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| (token % 60).to_string())),
-            "token 60 of the vocabulary appears twice",
-        ),
-        (
-            tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| format!("{}\0{token}", token.max(1)))),
-            "token 1 of the vocabulary appears twice",
-        ),
-    ] {
-        assert_eq!(fatal(&builder).as_deref(), Some(expected));
-    }
-    assert_eq!(fatal(&tiny()), None);
-}
-
-#[test]
-fn what_is_odd() {
-    let tiny = Builder::tiny_llama;
-    for (builder, expected) in [
-        (tiny().without("general.architecture"), "general.architecture is missing: llama.cpp refuses it"),
-        (tiny().without("llama.block_count"), "llama.block_count is missing: llama.cpp refuses it"),
-        (tiny().u64("llama.block_count", 2), "block_count is not a 32-bit number: llama.cpp refuses it"),
-        (tiny().f32("llama.rope.scaling.factor", f32::INFINITY), "rope.scaling.factor is inf"),
-        (
-            tiny().strings("tokenizer.ggml.tokens", (0..63).map(|token| token.to_string())),
-            "its vocabulary has 63 tokens, its embedding 64 rows",
-        ),
-        (
-            tiny().string("tokenizer.ggml.model", "llama"),
-            "its vocabulary has no tokens for bytes: text that it lacks ends the worker",
-        ),
-        (
-            tiny().tensor("output.weight", &[32, 64], TensorType::I32),
-            "tensor 21 (output.weight) has the type I32, which weights never have",
-        ),
-        (tiny().big_endian(), "its bytes are in the other order: llama.cpp refuses it on this processor"),
-        (tiny().tensor("blk.7.x", &[1], TensorType::F32), "block_count is 2, but there are tensors of 8 blocks"),
-    ] {
-        assert_eq!(remarks(&builder), [expected]);
-    }
-    assert_eq!(remarks(&tiny()), Vec::<String>::new());
-}
-
-#[test]
-fn what_breaks_the_format() {
-    let tiny = Builder::tiny_llama;
-    for (builder, expected) in [
-        (tiny().tensor("output_norm.weight", &[32], TensorType::F32), "tensor 21 appears twice: output_norm.weight"),
-        (
-            tiny().tensor("a\x1b[2J", &[32, 32, 1, 1, 1], TensorType::F32),
-            "tensor 21 (a[2J) has 5 dimensions, at most 4 are possible",
-        ),
-    ] {
-        assert_eq!(refusal(&builder), expected);
-    }
-    // Odd, but the format: no elements, no name, keys and names of other bytes.
-    for builder in [
-        tiny().tensor("empty", &[32, 0], TensorType::F32),
-        tiny().tensor("", &[32], TensorType::F32),
-        tiny().u32("general.alignment", 32),
-        tiny().alignment(1),
-        tiny().alignment(1 << 21),
-    ] {
-        read(&builder);
-    }
-}
-
-#[test]
-fn empty_tokens_are_no_repetition() {
-    let tokens = (0..64).map(|token| if token < 8 { "\0".repeat(token % 3) } else { token.to_string() });
-    read(&Builder::tiny_llama().strings("tokenizer.ggml.tokens", tokens));
-}
-
-#[test]
-fn nested_arrays_are_skipped_to_a_depth() {
-    let nest = |depth: usize| {
-        (0..depth).fold(Value::U32(7), |inner, _| {
-            let element = inner.value_type();
-            Value::Array(gguf::Array { element, count: 1, items: Some(vec![inner]) })
-        })
-    };
-    let with = |depth| Builder::tiny_llama().value("x", nest(depth)).u32("after", 1);
-    for depth in 1..=4 {
-        assert_eq!(read(&with(depth)).metadata.u64("after"), Some(1), "depth {depth}");
-    }
-    for depth in [5, 6, 1000] {
-        assert!(refusal(&with(depth)).ends_with("is nested more than 4 deep"), "depth {depth}");
-    }
-}
-
-#[test]
-fn what_is_long_is_not_held() {
-    let header = read(
-        &Builder::tiny_llama()
-            .u32s("numbers", 0..5000)
-            .strings("strings", (0..300).map(|number| number.to_string()))
-            .value("text", Value::LongString { bytes: 2 << 20 })
-            .u32s("few", 0..3),
-    );
-    let metadata = &header.metadata;
-    for (key, count) in [("numbers", 5000), ("strings", 300), ("tokenizer.ggml.tokens", 64)] {
-        let array = metadata.array(key).unwrap();
-        assert_eq!((array.count, &array.items), (count, &None), "{key}");
-    }
-    assert_eq!(metadata.get("text"), Some(&Value::LongString { bytes: 2 << 20 }));
-    assert_eq!(metadata.u64s("few"), Some(vec![0, 1, 2]));
 }
 
 #[test]

@@ -2,9 +2,12 @@
 #![cfg(feature = "llama")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
+mod control;
 mod embedders;
+mod files;
 mod formats;
 mod forms;
+mod ledger;
 mod queries;
 mod rpc;
 mod score;
@@ -256,29 +259,6 @@ fn tokens_are_told_with_what_else_was_likely() {
 }
 
 #[test]
-fn loads_with_an_exact_ledger() {
-    let file = std::fs::metadata(small().path).unwrap().len();
-    // The layout for AMX has more bytes than the file, and the token embedding twice.
-    let most = if worker::has_amx() { file * 3 / 2 } else { file };
-    for mmap in [true, false] {
-        let (_worker, loaded) = Worker::ready(&Load { mmap, ..small() });
-        assert_eq!((loaded.n_ctx, loaded.n_ctx_train, loaded.n_gpu_layers), (512, 512, 0));
-        assert_eq!(loaded.sampling.temperature, Some(0.8));
-        assert_eq!(loaded.sampling.seed, None);
-        assert!(loaded.load_us > 0);
-        let sum = |part: fn(&wire::DeviceMemory) -> u64| loaded.ledger.devices.iter().map(part).sum::<u64>();
-        let weights = sum(|device| device.weights);
-        assert!(weights > file / 2 && weights <= most, "{weights} bytes of weights in a file of {file}");
-        // Two caches of 512 cells, in each layer, of 2-byte numbers.
-        let context = sum(|device| device.context);
-        assert_eq!(context % (2 * 512 * 2), 0);
-        assert!(context > 0);
-        assert!(sum(|device| device.compute) > 0);
-        assert!(loaded.ledger.devices.iter().any(|device| device.device.starts_with("CPU")));
-    }
-}
-
-#[test]
 fn the_ledger_is_what_llama_cpp_prints() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
     let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_VERBOSE", "1"), Stdio::piped());
@@ -307,30 +287,6 @@ fn the_ledger_is_what_llama_cpp_prints() {
         assert!(told > 0.0, "{what}");
         assert!((told - printed(what)).abs() < 0.006, "{what} {} is told as {told}", printed(what));
     }
-}
-
-#[test]
-fn a_memory_limit_ends_in_a_failure_and_nothing_worse() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
-    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_MEMORY", (1_u64 << 30).to_string()), Stdio::null());
-    let failure = worker.load(&Load { n_ctx: 1 << 20, ..small() }).unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Context);
-    assert!(failure.message.contains("memory"), "{}", failure.message);
-}
-
-#[test]
-fn the_ledger_follows_context_and_cache_type() {
-    let context = |load: &Load| {
-        let (_worker, loaded) = Worker::ready(load);
-        loaded.ledger.devices.iter().map(|device| device.context).sum::<u64>()
-    };
-    let base = context(&small());
-    assert_eq!(context(&Load { n_ctx: 1024, ..small() }), 2 * base);
-    let f32 = Load { cache_type_k: CacheType::F32, cache_type_v: CacheType::F32, ..small() };
-    assert_eq!(context(&f32), 2 * base);
-    let q8 = Load { cache_type_k: CacheType::Q8_0, cache_type_v: CacheType::Q8_0, ..small() };
-    // Blocks of 32 numbers in 34 bytes rather than 64.
-    assert_eq!(context(&q8), base * 34 / 64);
 }
 
 #[test]
@@ -457,50 +413,6 @@ fn refuses_what_can_not_be_carried_out_and_stays_usable() {
 }
 
 #[test]
-fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
-    let (mut worker, _) = Worker::ready(&long());
-    let expected = worker.answer(&raw(1, "Call me", 20)).text;
-    let text = "the whale and the sea ".repeat(4000);
-    worker.send(&Request::ClearCache);
-    worker.send(&Request::Generate(raw(2, &text, 5)));
-    let Event::Started(started) = worker.event() else { panic!("no start") };
-    assert!(started.n_prompt > 10_000, "{started:?}");
-    assert!(matches!(worker.event(), Event::Prompt { .. }));
-    worker.send(&Request::Cancel { id: 1 });
-    worker.send(&Request::Cancel { id: 2 });
-    let (finish, counters) = loop {
-        match worker.event() {
-            Event::Finished { finish, counters, .. } => break (finish, counters),
-            Event::Prompt { .. } => {}
-            event => panic!("unexpected {event:?}"),
-        }
-    };
-    assert_eq!(finish, Finish::Cancelled);
-    assert!(counters.n_prompt < started.n_prompt, "{counters:?}");
-    assert_eq!(counters.n_prompt, counters.n_past);
-
-    let resumed = worker.answer(&raw(3, &text[..text.len() / 100], 3));
-    assert!(resumed.started.as_ref().unwrap().n_cached > 0, "what was evaluated before the cancel is kept");
-
-    worker.send(&Request::Generate(Generate { max_tokens: None, ..raw(4, "It was", 0) }));
-    loop {
-        if matches!(worker.event(), Event::Text { .. }) {
-            break;
-        }
-    }
-    worker.send(&Request::Cancel { id: 4 });
-    let cancelled = loop {
-        match worker.event() {
-            Event::Finished { finish, .. } => break finish,
-            Event::Text { .. } => {}
-            event => panic!("unexpected {event:?}"),
-        }
-    };
-    assert_eq!(cancelled, Finish::Cancelled);
-    assert_eq!(worker.answer(&raw(5, "Call me", 20)).text, expected, "and answers as if nothing had been");
-}
-
-#[test]
 fn cancels_inside_a_decode_step() {
     // One step that takes seconds.
     let (mut worker, _) = Worker::ready(&Load { n_batch: 16_384, n_ubatch: 16_384, ..long() });
@@ -511,33 +423,6 @@ fn cancels_inside_a_decode_step() {
     // How soon is measured in `benches/targets`; that nothing of the step was kept shows that it was left inside.
     assert_eq!((finish, counters.n_past), (Finish::Cancelled, 0));
     assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length);
-}
-
-#[test]
-fn answers_pings_and_refuses_a_second_generation_while_busy() {
-    let (mut worker, _) = Worker::ready(&long());
-    worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
-    assert!(matches!(worker.event(), Event::Started(_)));
-    worker.send(&Request::Ping { nonce: 42 });
-    worker.send(&Request::Generate(raw(2, "x", 5)));
-    let (mut ponged, mut refused) = (false, false);
-    while !(ponged && refused) {
-        match worker.event() {
-            Event::Pong { nonce, n_decodes, .. } => {
-                assert_eq!(nonce, 42);
-                assert!(n_decodes >= 1, "the warm-up is counted");
-                ponged = true;
-            }
-            Event::Failed(failure) => {
-                assert_eq!((failure.kind, failure.id), (FailureKind::Busy, Some(2)));
-                refused = true;
-            }
-            Event::Prompt { .. } => {}
-            event => panic!("the answer was over before the ping's: {event:?}"),
-        }
-    }
-    worker.send(&Request::Cancel { id: 1 });
-    assert_eq!(worker.listen_from_started(1), Finish::Cancelled);
 }
 
 impl Worker {
@@ -563,41 +448,6 @@ fn threads_change_between_decode_steps_without_changing_the_text() {
     assert_eq!(worker.listen(2).text, expected);
 }
 
-#[test]
-fn a_prompt_is_told_in_chunks() {
-    let (mut worker, _) = Worker::ready(&small());
-    let answer = worker.answer(&raw(1, &"the whale ".repeat(100), 1));
-    let n_prompt = answer.started.as_ref().unwrap().n_prompt as usize;
-    assert!(n_prompt > 128);
-    assert_eq!(answer.n_prompt_events, n_prompt.div_ceil(64));
-}
-
-#[test]
-fn ends_when_its_input_closes_even_while_busy() {
-    for busy in [false, true] {
-        let (mut worker, _) = Worker::ready(&long());
-        if busy {
-            worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
-            assert!(matches!(worker.event(), Event::Started(_)));
-        }
-        worker.hang_up();
-        assert_eq!(worker.wait().code(), Some(0));
-    }
-}
-
-#[test]
-fn shuts_down_when_told_even_while_busy() {
-    for busy in [false, true] {
-        let (mut worker, _) = Worker::ready(&long());
-        if busy {
-            worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
-            assert!(matches!(worker.event(), Event::Started(_)));
-        }
-        worker.send(&Request::Shutdown);
-        assert_eq!(worker.wait().code(), Some(0));
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stray_print_goes_to_the_log_and_a_crash_leaves_no_core() {
@@ -608,67 +458,6 @@ fn a_stray_print_goes_to_the_log_and_a_crash_leaves_no_core() {
     let limits = std::fs::read_to_string(process.join("limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-}
-
-#[test]
-fn says_why_a_file_does_not_load() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = std::fs::read(small().path).unwrap();
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    };
-    for (name, path, said) in [
-        ("missing", folder.path().join("nothing.gguf"), "can't be opened"),
-        ("empty", write("empty.gguf", b""), "could not be loaded"),
-        ("text", write("text.gguf", b"Call me Ishmael. Some years ago"), "could not be loaded"),
-        ("truncated", write("truncated.gguf", &whole[..whole.len() / 2]), "could not be loaded"),
-        ("a folder", folder.path().to_owned(), ""),
-    ] {
-        let mut worker = Worker::start();
-        let failure = worker.load(&Load { path, ..small() }).expect_err(name);
-        assert_eq!((failure.kind, failure.id), (FailureKind::Load, None), "{name}");
-        assert!(failure.message.contains(said), "{name}: {}", failure.message);
-        assert!(!failure.message.contains("no reason"), "{name}: {}", failure.message);
-        assert!(failure.hint.is_some(), "{name}");
-        assert_eq!(worker.wait().code(), Some(1), "{name}");
-    }
-}
-
-#[test]
-fn refuses_a_context_beyond_all_reason_and_clamps_batches() {
-    let mut worker = Worker::start();
-    let failure = worker.load(&Load { n_ctx: 2_000_000_000, ..small() }).unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Context);
-    assert!(failure.hint.is_some());
-    for (n_batch, n_ubatch) in [(0, 0), (u32::MAX, u32::MAX), (1, 512)] {
-        let (mut worker, loaded) = Worker::ready(&Load { n_ctx: 0, n_batch, n_ubatch, n_threads: 0, ..small() });
-        assert_eq!(loaded.n_ctx, loaded.n_ctx_train, "0 takes the trained length");
-        assert_eq!(worker.answer(&raw(1, "Call me Ishmael. Some years ago", 3)).finish(), Finish::Length);
-    }
-}
-
-#[test]
-fn a_file_may_claim_any_trained_length() {
-    let folder = tempfile::tempdir().unwrap();
-    let claim = |bytes: &mut Vec<u8>| {
-        let at = value_at(bytes, ".context_length");
-        bytes[at..at + 4].fill(0xff);
-    };
-    let (_worker, loaded) = Worker::ready(&changed(&folder, claim));
-    assert_eq!((loaded.n_ctx, loaded.n_ctx_train), (512, u32::MAX));
-}
-
-#[test]
-fn ends_at_a_frame_that_is_none() {
-    for bytes in [&[0xff; 16][..], b"\x02\x00\x00\x00{}"] {
-        let mut worker = Worker::start();
-        worker.input.as_mut().unwrap().write_all(bytes).unwrap();
-        let Event::Failed(failure) = worker.event() else { panic!("no failure") };
-        assert_eq!((failure.kind, failure.id), (FailureKind::Request, None));
-        assert_eq!(worker.wait().code(), Some(2));
-    }
 }
 
 /// The small starter with its bytes changed, written to `folder`.
@@ -692,107 +481,4 @@ fn set_template(bytes: &mut [u8], template: &str) {
     let (head, tail) = template.split_at(template.len() - 2);
     let padded = format!("{head}{}{tail}", " ".repeat(length - template.len()));
     bytes[at + 8..at + 8 + length].copy_from_slice(padded.as_bytes());
-}
-
-#[test]
-fn a_template_that_fails_costs_the_answer_and_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    for (template, said) in [
-        ("{{ raise_exception('only whales may speak') }}", "only whales may speak"),
-        ("{% for message in messages %}", "can't be read"),
-        ("{{ messages[0].nothing.at.all }}", "failed"),
-    ] {
-        let (mut worker, loaded) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
-        assert!(loaded.has_template);
-        let failure = worker.answer(&chat(1, &[(Role::User, "Call me")], 5)).end.unwrap_err();
-        assert_eq!((failure.kind, failure.id), (FailureKind::Template, Some(1)));
-        assert!(failure.message.contains(said), "{}", failure.message);
-        assert!(failure.hint.is_some());
-        assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length, "raw prompts need no template");
-    }
-}
-
-#[test]
-fn the_begin_of_text_stands_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let counts =
-        ["{%for m in messages%}{{m.content}}{%endfor%}", "{{bos_token}}{%for m in messages%}{{m.content}}{%endfor%}"]
-            .map(|template| {
-                let (mut worker, _) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
-                worker.answer(&chat(1, &[(Role::User, "Call me")], 1)).started.unwrap().n_prompt
-            });
-    assert_eq!(counts[0], counts[1]);
-}
-
-#[test]
-fn the_end_token_ends_the_turn_and_is_not_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut worker, _) = Worker::ready(&small());
-    let text = worker.answer(&raw(1, "Call me", 60)).text;
-    let before = text.split(',').next().unwrap();
-    assert_ne!(before, text, "the text has a comma");
-    // Byte tokens come first: one of them is the comma.
-    let ends = |token: u32| {
-        let load = changed(&folder, |bytes| {
-            let at = value_at(bytes, "tokenizer.ggml.eos_token_id");
-            bytes[at..at + 4].copy_from_slice(&token.to_le_bytes());
-        });
-        let (mut worker, _) = Worker::ready(&load);
-        let answer = worker.answer(&raw(1, "Call me", 60));
-        (answer.finish() == Finish::Stop).then_some(answer)
-    };
-    let answer = (1..64).filter_map(ends).find(|answer| answer.text == before).expect("a token for the comma");
-    assert_eq!(answer.counters().n_past, answer.started.unwrap().n_prompt + answer.end.unwrap().1.n_generated);
-}
-
-#[test]
-fn sampling_defaults_come_from_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let load = changed(&folder, |bytes| {
-        let mut added = Vec::new();
-        let mut add = |key: &str, kind: u32, value: &[u8]| {
-            added.extend_from_slice(&(key.len() as u64).to_le_bytes());
-            added.extend_from_slice(key.as_bytes());
-            added.extend_from_slice(&kind.to_le_bytes());
-            added.extend_from_slice(value);
-        };
-        add("general.sampling.temp", 6, &0.25_f32.to_le_bytes());
-        add("general.sampling.top_k", 5, &7_i32.to_le_bytes());
-        add("general.sampling.min_p", 6, &9.0_f32.to_le_bytes());
-        // Filled up to the tensor data's alignment of 32 bytes.
-        let filler = 32 - (added.len() + 8 + 6 + 4 + 8) % 32;
-        let value = [&(filler as u64).to_le_bytes()[..], " ".repeat(filler).as_bytes()].concat();
-        added.extend_from_slice(&6_u64.to_le_bytes());
-        added.extend_from_slice(b"filler");
-        added.extend_from_slice(&8_u32.to_le_bytes());
-        added.extend_from_slice(&value);
-        let n_keys = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) + 4;
-        bytes[16..24].copy_from_slice(&n_keys.to_le_bytes());
-        bytes.splice(24..24, added);
-    });
-    let (mut worker, loaded) = Worker::ready(&load);
-    let sampling = loaded.sampling;
-    assert_eq!((sampling.temperature, sampling.top_k), (Some(0.25), Some(7)));
-    assert_eq!(sampling.min_p, Some(0.05), "what is out of range is left out");
-    let mut generate = raw(1, "Call me", 1);
-    generate.sampling.top_k = Some(3);
-    let used = worker.answer(&generate).started.unwrap().sampling;
-    assert_eq!((used.temperature, used.top_k, used.seed), (Some(0.25), Some(3), Some(7)), "the request wins");
-}
-
-#[test]
-fn a_prompt_that_opens_the_reasoning_is_answered_in_it() {
-    let (mut worker, _) = Worker::ready(&small());
-    worker.send(&Request::Generate(raw(1, "Call me <think>\n", 20)));
-    let mut channels = Vec::new();
-    let counters = loop {
-        match worker.event() {
-            Event::Text { pieces, .. } => channels.extend(pieces.iter().map(|piece| piece.channel)),
-            Event::Finished { counters, .. } => break counters,
-            _ => {}
-        }
-    };
-    assert!(!channels.is_empty());
-    assert!(channels.iter().all(|channel| *channel == wire::Channel::Reasoning));
-    assert_eq!((counters.n_generated, counters.n_reasoning), (20, 20));
 }

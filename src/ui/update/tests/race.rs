@@ -1,6 +1,10 @@
 //! The course of races, driven as the program drives them: whatever the workers do, each column ends and says how.
 
+mod lockstep;
+mod records;
+
 use proptest::prelude::*;
+use records::kept;
 use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request, Token, TopLogprob};
 
 use super::energy::metered;
@@ -127,53 +131,6 @@ fn a_worker_that_dies_while_it_is_stopped_holds_nobody_up() {
     answer(&mut program, 0, "because");
     exit(&mut program, first, false);
     assert_eq!(stages(&program), ["done", "starting"]);
-}
-
-/// The records that effects keep.
-fn kept(effects: Vec<Effect>) -> Vec<Record> {
-    let records = effects.into_iter().filter_map(|effect| match effect {
-        Effect::SaveRecord { record, .. } => Some(*record),
-        _ => None,
-    });
-    records.collect()
-}
-
-#[test]
-fn what_ends_is_kept_once_and_so_is_the_vote() {
-    for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
-        let mut program = program(&["alpha", "beta"], order, true);
-        program.happens(Event::Random(7));
-        let mut records = Vec::new();
-        for column in 0..2 {
-            load(&mut program, column);
-            if order == Order::Together && column == 0 {
-                continue;
-            }
-            let columns = if order == Order::Together { 0..2 } else { column..column + 1 };
-            for column in columns {
-                records.extend(kept(answer(&mut program, column, "because it is so, and so it was ever since")));
-                if order == Order::InTurn {
-                    let worker = worker(&program, column);
-                    records.extend(kept(exit(&mut program, worker, true)));
-                }
-            }
-        }
-        records.extend(kept(program.happens(crate::ui::Event::Redraw)));
-        let [race] = &records[..] else { panic!("{records:?}") };
-        assert_eq!((race.kind(), race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
-        assert_eq!(race.models.len(), 2);
-        assert!(race.figures.iter().all(|figure| figure.series.settings.starts_with("threads=4 ")), "{race:?}");
-        let document = &race.body.race().unwrap().document;
-        assert!(document.blind);
-        let hidden = document.columns.iter().any(|column| column.model.is_none());
-        assert!(!hidden, "the history knows who raced: {document:?}");
-        program.act(Action::Vote);
-        let votes = kept(program.act(Action::Choose));
-        let [vote] = &votes[..] else { panic!("{votes:?}") };
-        assert_eq!((vote.kind(), vote.figures.len()), (Kind::Vote, 0));
-        let choice = vote.body.race().unwrap().document.vote.as_ref().unwrap();
-        assert_eq!(choice.winner.as_ref(), Some(&document.columns[0].name));
-    }
 }
 
 #[test]
@@ -391,42 +348,6 @@ proptest! {
     }
 }
 
-#[test]
-fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
-    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-    let vote = |unix| Vote {
-        race: 0,
-        at: Moment { unix, ..Moment::default() },
-        models: ["alpha", "beta"].map(|name| Contender::new(name, &domain::record::Options::new(), name)).to_vec(),
-        winner: Some(0),
-        blind: false,
-    };
-    program.happens(Event::History(HistoryEvent::Votes(vec![vote(1), vote(2)])));
-    program.act(Action::History);
-    let entry = |id| HistoryEntry {
-        id,
-        kind: Kind::Vote,
-        at: id * 1000,
-        models: Vec::new(),
-        title: "why?".to_owned(),
-        rate: None,
-        joules: None,
-        is_sealed: false,
-    };
-    let (generation, entries) = (program.state.ui.history.generation, vec![entry(9), entry(4)]);
-    program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
-    program.act(Action::Last);
-    assert!(program.act(Action::DeleteSelected).is_empty());
-    let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("nothing was asked") };
-    assert!(question.contains("vote 4"), "{question}");
-    assert!(program.act(Action::No).is_empty());
-    program.act(Action::DeleteSelected);
-    assert!(matches!(program.act(Action::Yes)[..], [Effect::DeleteRecord(4)]));
-    program.happens(Event::History(HistoryEvent::Deleted { id: 4, vote: Some(vote(2)) }));
-    assert_eq!(program.state.domain.votes, [vote(1)]);
-    assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
-}
-
 /// Where a meter ticks, a column is not over before the tick that pays for its end; where the tick is late, it is.
 #[test]
 fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
@@ -449,98 +370,6 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
         assert_eq!(race.columns[0].ended().unwrap().is_settled, !is_late);
         assert!(race.columns[0].measured.is_some());
     }
-}
-
-/// A race in lockstep of two columns that are loaded.
-fn lockstep() -> Program {
-    let mut program = Program::new();
-    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
-    let entry = |name: &&str| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default());
-    let entries = ["alpha", "beta"].iter().map(entry).collect();
-    let prompt = "why?".to_owned();
-    let order = RaceOrder {
-        entries,
-        order: Order::Together,
-        prompt,
-        system: None,
-        stop: Vec::new(),
-        lockstep: true,
-        blind: false,
-    };
-    program.command(What::StartRace(Box::new(order)));
-    load(&mut program, 0);
-    let effects = load(&mut program, 1);
-    assert_eq!(allowed(&program, &effects), [(0, 1), (1, 1)], "each draws its first token");
-    program
-}
-
-/// Which columns may draw how many tokens more.
-fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
-    let column = |of: &WorkerId| (0..2).find(|column| worker(program, *column) == *of);
-    let tell = |effect: &Effect| match effect {
-        Effect::Send { worker, request: Request::Continue { n_tokens, .. } } => Some((column(worker)?, *n_tokens)),
-        _ => None,
-    };
-    effects.iter().filter_map(tell).collect()
-}
-
-fn tell(program: &mut Program, column: usize, token: &str) -> Vec<(usize, u32)> {
-    let (worker, id) = (worker(program, column), generation(program, column));
-    let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
-    let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
-    let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
-    let said = Said::Text { id, pieces, tool_calls: Vec::new(), counters: Counters::default(), tokens };
-    let effects = program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
-    allowed(program, &effects)
-}
-
-#[test]
-fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
-    let mut program = lockstep();
-    assert_eq!(tell(&mut program, 0, "The"), [], "it waits for the other");
-    // The other cuts the text otherwise: who is behind in bytes goes on alone.
-    assert_eq!(tell(&mut program, 1, "The sea"), [(0, 1)]);
-    assert_eq!(tell(&mut program, 0, " sea"), [(0, 1), (1, 1)]);
-    assert_eq!(tell(&mut program, 1, " is"), []);
-    assert_eq!(program.state.ui.race.divergence, None);
-    // They part, and nobody draws before the user says so.
-    assert_eq!(tell(&mut program, 0, " was"), []);
-    let divergence = program.state.ui.race.divergence.clone().unwrap();
-    assert_eq!((divergence.before.as_str(), divergence.together), ("The sea ", true));
-    assert_eq!(divergence.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
-    assert_eq!(divergence.columns[1].as_ref().unwrap().probable.len(), 1);
-    assert!(program.state.domain.is_racing());
-    let effects = program.act(Action::Continue);
-    assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
-    let finish = |program: &mut Program, column| {
-        let (worker, id) = (worker(program, column), generation(program, column));
-        let said = Said::Finished { id, finish: Finish::Stop, counters: Counters::default() };
-        program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
-    };
-    finish(&mut program, 0);
-    finish(&mut program, 1);
-    assert_eq!(stages(&program), ["done", "done"]);
-    assert_eq!(program.state.ui.race.divergence, Some(divergence), "the first parting stays marked");
-}
-
-#[test]
-fn a_column_that_dies_in_lockstep_leaves_the_other_free() {
-    let mut program = lockstep();
-    tell(&mut program, 0, "The");
-    let second = worker(&program, 1);
-    let effects = exit(&mut program, second, false);
-    assert_eq!(allowed(&program, &effects), [(0, u32::MAX)]);
-    assert_eq!(stages(&program), ["answering", "failed"]);
-}
-
-#[test]
-fn escape_ends_columns_that_wait_for_each_other() {
-    let mut program = lockstep();
-    tell(&mut program, 0, "The");
-    let effects = program.act(Action::Cancel);
-    let cancels =
-        effects.iter().filter(|effect| matches!(effect, Effect::Send { request: Request::Cancel { .. }, .. }));
-    assert_eq!(cancels.count(), 2);
 }
 
 #[test]
@@ -584,39 +413,4 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     program.happens(Event::History(HistoryEvent::Revealed(4)));
     let wanted = &program.screen;
     assert!(matches!(wanted[..], [crate::ui::Effect::ListHistory { .. }]), "the list is read again: {wanted:?}");
-}
-
-#[test]
-fn a_record_of_the_history_opens_on_the_screen() {
-    let mut program = Program::new();
-    program.act(Action::History);
-    program.screen.clear();
-    program.act(Action::Choose);
-    assert!(program.screen.is_empty(), "the list is empty");
-    let entry = HistoryEntry {
-        id: 4,
-        kind: Kind::Run,
-        at: 0,
-        models: vec!["alpha".to_owned()],
-        title: "why?".to_owned(),
-        rate: None,
-        joules: None,
-        is_sealed: false,
-    };
-    let generation = program.state.ui.history.generation;
-    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
-    program.screen.clear();
-    program.act(Action::Open);
-    assert_eq!(program.screen, [crate::ui::Effect::GetRecord(4)]);
-    let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
-    let body = Body::from_value(Kind::Run, body).unwrap();
-    let record = Record { id: 4, ..Record::new(0, "why?".to_owned(), body) };
-    program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
-    let Some(Overlay::Record { title, text, .. }) = &program.state.ui.overlay else { panic!("nothing opened") };
-    assert_eq!(title, "run 4 · why?");
-    assert!(text.contains("why?") && text.contains("Because"), "{text}");
-    program.act(Action::Back);
-    assert!(program.state.ui.overlay.is_none());
-    program.happens(Event::History(HistoryEvent::Record(None)));
-    assert!(program.state.ui.overlay.is_none());
 }
