@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use gguf::testing::{Mixture, Sized};
+use serde_json::Value;
 
 use crate::support::{Home, PATIENCE, Ran, Terminal, wait_for};
 pub(crate) use desk::Desk;
@@ -252,10 +253,10 @@ fn a_session_of_another_machines_server_shows_and_is_joined() {
     terminal.send("Call me Ishmael\r");
     terminal.wait("an answer", |screen| screen.contains(" tok · "));
     // Its server has answered, among its other clients.
-    let requests = desk.home.run(&["requests", "--json"]).json();
-    let all = requests["requests"].as_array().unwrap();
-    let joined = all.iter().filter(|one| one["agent"] == "taffrail of another machine" && one["state"] == "done");
-    assert_eq!(joined.count(), 1, "{requests}");
+    let requests = || desk.home.run(&["requests", "--json"]).json();
+    let is_joined = |one: &Value| one["agent"] == "taffrail of another machine" && one["state"] == "done";
+    let n_joined = || requests()["requests"].as_array().unwrap().iter().filter(|one| is_joined(one)).count();
+    wait_for("the request among the others", || n_joined() == 1, || requests().to_string());
     // Whoever leaves takes nothing with him.
     terminal.escape();
     terminal.quit();
@@ -280,7 +281,7 @@ fn each_column_of_a_race_has_the_joules_of_its_own_machines_meter() {
     desk.known_to(&home, "");
     // Slow enough for a meter that counts four times a second, and of weights that need no download.
     let shape = Sized {
-        layers: 12,
+        layers: 32,
         embedding: 512,
         heads: 8,
         heads_kv: 2,
