@@ -224,7 +224,7 @@ fn stores(stores: &[StoreStatus], out: &mut impl Write) -> io::Result<()> {
             Mark::Good
         };
         let models = if store.n_models == 1 { "model" } else { "models" };
-        line(out, mark, store.store.name(), &format!("{} {models} · {}", store.n_models, store.place))?;
+        line(out, mark, store.name(), &format!("{} {models} · {}", store.n_models, store.place))?;
         for problem in &store.problems {
             remedy(out, problem)?;
         }
@@ -338,6 +338,7 @@ pub fn document(findings: &Findings) -> Value {
         "rpc": sample.rpc,
         "stores": stores.iter().map(|store| json!({
             "store": store.store.name(),
+            "engine": store.engine,
             "place": store.place,
             "n_models": store.n_models,
             "problems": store.problems,

@@ -168,7 +168,7 @@ fn cards(models: &[Arc<Model>], table: &Arc<Table>) -> openness::Cards {
 /// Write what the stores could not read, a line each; for standard error.
 pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> {
     for (store, problem) in stores.iter().flat_map(|store| store.problems.iter().map(move |problem| (store, problem))) {
-        writeln!(err, "warning: {}: {problem}", store.store.name())?;
+        writeln!(err, "warning: {}: {problem}", store.name())?;
     }
     Ok(())
 }
@@ -228,6 +228,8 @@ struct ListedModel<'a> {
 #[derive(Serialize)]
 struct StoreView<'a> {
     store: &'static str,
+    /// The engine's name, of `remote`.
+    engine: Option<&'a str>,
     place: &'a str,
     n_models: usize,
     broken_manifests: usize,
@@ -236,8 +238,14 @@ struct StoreView<'a> {
 
 impl<'a> StoreView<'a> {
     fn new(status: &'a StoreStatus) -> Self {
-        let StoreStatus { store, place, n_models, broken_manifests, problems } = status;
-        Self { store: store.name(), place, n_models: *n_models, broken_manifests: *broken_manifests, problems }
+        Self {
+            store: status.store.name(),
+            engine: status.engine.as_deref(),
+            place: &status.place,
+            n_models: status.n_models,
+            broken_manifests: status.broken_manifests,
+            problems: &status.problems,
+        }
     }
 }
 

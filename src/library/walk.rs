@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
         }
         let broken_manifests = n_broken.into_inner();
         Walked {
-            status: StoreStatus { store, place, n_models: 0, broken_manifests, problems },
+            status: StoreStatus { store, engine: None, place, n_models: 0, broken_manifests, problems },
             folders: looked_at.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }

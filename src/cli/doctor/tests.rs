@@ -37,6 +37,7 @@ fn findings(well: bool) -> Findings {
         stores: vec![
             StoreStatus {
                 store: Store::HuggingFace,
+                engine: None,
                 place: "/hub".to_owned(),
                 n_models: 3,
                 broken_manifests: 0,
@@ -44,6 +45,7 @@ fn findings(well: bool) -> Findings {
             },
             StoreStatus {
                 store: Store::Folder,
+                engine: None,
                 place: "/models".to_owned(),
                 n_models: 1,
                 broken_manifests: 0,

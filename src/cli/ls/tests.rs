@@ -67,6 +67,7 @@ fn library() -> (Vec<Arc<Model>>, Vec<StoreStatus>) {
     };
     let store = |store, place: &str, problems: &[&str]| StoreStatus {
         store,
+        engine: None,
         place: place.to_owned(),
         n_models: 1,
         broken_manifests: 0,
@@ -322,6 +323,7 @@ fn json() {
       "stores": [
         {
           "store": "hf",
+          "engine": null,
           "place": "/hub",
           "n_models": 1,
           "broken_manifests": 0,
@@ -329,6 +331,7 @@ fn json() {
         },
         {
           "store": "folder",
+          "engine": null,
           "place": "/models",
           "n_models": 1,
           "broken_manifests": 0,

@@ -310,7 +310,7 @@ fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
         ];
         let title =
             if place.card.as_ref().is_some_and(|card| card.template.is_some()) { "Manifest" } else { "Model card" };
-        section(out, &format!("{title} ({})", place.store.name()), &lines)?;
+        section(out, &format!("{title} ({})", place.store_name()), &lines)?;
         for (name, value) in &card.parameters {
             writeln!(out, "  {:<18} {}", gguf::clean(name, TEXT_CHARS), gguf::clean(value, TEXT_CHARS))?;
         }

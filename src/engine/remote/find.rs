@@ -159,7 +159,8 @@ impl Engines {
         for access in &self.all {
             let mut status = StoreStatus {
                 store: Store::Remote,
-                place: format!("{} {}", access.name, access.url),
+                engine: Some(access.name.clone()),
+                place: access.url.clone(),
                 n_models: 0,
                 broken_manifests: 0,
                 problems: Vec::new(),
@@ -167,7 +168,7 @@ impl Engines {
             match self.answers.get(&access.name) {
                 None | Some(Ok(None)) => continue,
                 Some(Ok(Some((client, entries)))) => {
-                    status.place = format!("{} {}", client.name, access.url);
+                    status.engine = Some(client.name.clone());
                     status.n_models = entries.len();
                     let models = entries.iter().map(|entry| model(settings, access, client, entry));
                     found.models.extend(models.map(Arc::new));
@@ -176,7 +177,7 @@ impl Engines {
                 Some(Err(_)) if access.is_discovered => continue,
                 Some(Err(RemoteError { reason, hint, .. })) => {
                     let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                    status.problems.push(format!("{}: {reason}{hint}", access.name));
+                    status.problems.push(format!("{reason}{hint}"));
                 }
             }
             found.stores.push(status);

@@ -47,8 +47,14 @@ impl Starter {
 pub(in crate::library) fn models(env: &Env) -> (Vec<Model>, StoreStatus) {
     let models: Vec<_> = STARTERS.iter().map(|starter| model(starter, env)).collect();
     let place = "in the program".to_owned();
-    let status =
-        StoreStatus { store: Store::Starter, place, n_models: models.len(), broken_manifests: 0, problems: Vec::new() };
+    let status = StoreStatus {
+        store: Store::Starter,
+        engine: None,
+        place,
+        n_models: models.len(),
+        broken_manifests: 0,
+        problems: Vec::new(),
+    };
     (models, status)
 }
 

@@ -305,7 +305,7 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
         }
         let count = if place.files.len() == 1 { "file".to_owned() } else { format!("{} files", place.files.len()) };
         let also = if number == 0 { "" } else { "also " };
-        let caption = format!("{also}{}: {count}, {}", place.store.name(), place.size);
+        let caption = format!("{also}{}: {count}, {}", place.store_name(), place.size);
         canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
         rest = below(rest, 1);
         let style = canvas.style(Meaning::Muted);

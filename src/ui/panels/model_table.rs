@@ -35,6 +35,8 @@ const COLUMNS: [Column; 12] = [
     column("On", 6, Align::Grow(12), 2),
 ];
 
+/// The column of the store, or of the engine.
+const STORE: usize = 6;
 /// The columns of what is measured here.
 const SPEED: usize = 8;
 const ENERGY: usize = 9;
@@ -88,12 +90,28 @@ fn columns(state: &State, area: Rect) -> Vec<Column> {
     // All are here where no other machine is set.
     let n_columns = if state.domain.machines.is_empty() { COLUMNS.len() - 1 } else { COLUMNS.len() };
     let mut columns = table::with_name(&COLUMNS[..n_columns], 0, longest + marks, area.width);
+    // Names alone do not tell such models apart.
+    if has_namesakes(state) {
+        columns[STORE].rank = 1;
+    }
     for (index, is_empty) in [(SPEED, library.measured.is_empty()), (ENERGY, library.measured_joules.is_empty())] {
         if is_empty {
             (columns[index].width, columns[index].rank) = (u16::MAX, u8::MAX);
         }
     }
     columns
+}
+
+/// Whether models of different stores near the chosen one have the same name.
+fn has_namesakes(state: &State) -> bool {
+    let library = &state.domain.library;
+    let first = state.ui.library.chosen.saturating_sub(MAX_NAMES / 2);
+    let rows = state.ui.library.rows.iter().skip(first).take(MAX_NAMES);
+    let mut stores = std::collections::HashMap::new();
+    rows.filter_map(|row| library.models.get(*row)).any(|model| {
+        let store = model.store_name();
+        *stores.entry(model.name.as_str()).or_insert(store) != store
+    })
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {

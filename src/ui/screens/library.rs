@@ -126,7 +126,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         .stores
         .iter()
         .map(|store| {
-            let name = canvas.span(Meaning::Muted, format!("   {} ", store.store.name()));
+            let name = canvas.span(Meaning::Muted, format!("   {} ", store.name()));
             [name, canvas.span(Meaning::Text, store.n_models.to_string())]
         })
         .collect();
@@ -162,7 +162,7 @@ fn problems(canvas: &mut Canvas<'_>, area: Rect, state: &State, n_problems: usiz
             return;
         }
         let x = canvas.say(area.x + 1, y, 2, "! ", Meaning::Warn);
-        let text = format!("{} {problem}", store.store.name());
+        let text = format!("{}: {problem}", store.name());
         canvas.say(x, y, area.right().saturating_sub(x), &text, Meaning::Muted);
     }
 }

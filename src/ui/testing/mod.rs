@@ -159,9 +159,17 @@ pub fn with_models() -> State {
     state.domain.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
     state.domain.library.took = Some(Duration::from_millis(131));
     state.domain.library.stores = vec![
-        StoreStatus { store: Store::Starter, place: String::new(), n_models: 1, broken_manifests: 0, problems: vec![] },
+        StoreStatus {
+            store: Store::Starter,
+            engine: None,
+            place: String::new(),
+            n_models: 1,
+            broken_manifests: 0,
+            problems: vec![],
+        },
         StoreStatus {
             store: Store::HuggingFace,
+            engine: None,
             place: "~/.cache/huggingface/hub".to_owned(),
             n_models: 6,
             broken_manifests: 0,
@@ -169,6 +177,7 @@ pub fn with_models() -> State {
         },
         StoreStatus {
             store: Store::Folder,
+            engine: None,
             place: "/srv/models".to_owned(),
             n_models: 3,
             broken_manifests: 0,

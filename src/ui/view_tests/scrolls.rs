@@ -80,3 +80,19 @@ fn the_figures_scroll_to_their_end() {
         }
     }
 }
+
+/// Two engines may have models of one name: then the column that tells them apart shows, whatever else has to go.
+#[test]
+fn models_of_one_name_show_where_they_are() {
+    let has_column = |state: &State| {
+        let drawn = text_of(&draw(state, 72, 30));
+        drawn.lines().any(|line| line.contains("Quant") && line.contains("Store"))
+    };
+    let mut state = fixture::scene("library").unwrap();
+    assert!(!has_column(&state), "there is no room for it otherwise");
+    let models = &mut state.domain.library.models;
+    let (first, other) =
+        (models[0].name.clone(), models.iter().position(|model| model.store != models[0].store).unwrap());
+    std::sync::Arc::make_mut(&mut models[other]).name = first;
+    assert!(has_column(&state));
+}

@@ -46,6 +46,8 @@ impl Library {
 pub struct StoreStatus {
     /// Which store.
     pub store: Store,
+    /// The engine of another program that has the models, by its name in the settings.
+    pub engine: Option<String>,
     /// Where it is.
     pub place: String,
     /// Models found there.
@@ -55,4 +57,11 @@ pub struct StoreStatus {
     pub broken_manifests: usize,
     /// What could not be read, with the reason; bounded.
     pub problems: Vec<String>,
+}
+
+impl StoreStatus {
+    /// What it is called: its short name, or that of the engine.
+    pub fn name(&self) -> &str {
+        self.engine.as_deref().unwrap_or_else(|| self.store.name())
+    }
 }

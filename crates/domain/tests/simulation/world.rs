@@ -185,7 +185,7 @@ impl World {
     fn engines(&self, n_models: usize) -> Event {
         let (models, store) = (self.remotes[..n_models].to_vec(), Store::Remote);
         let (place, problems) = ("lab http://127.0.0.1:1".to_owned(), Vec::new());
-        let status = StoreStatus { store, place, n_models, broken_manifests: 0, problems };
+        let status = StoreStatus { store, engine: None, place, n_models, broken_manifests: 0, problems };
         Event::Library(LibraryEvent::Remotes { models, stores: vec![status] })
     }
 
