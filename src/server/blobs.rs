@@ -30,8 +30,6 @@ const CHECK_EVERY: u64 = 64 << 20;
 /// Files that are taken at once; each is hashed and written on a thread of its own.
 const AT_ONCE: usize = 2;
 
-/// What is read of a file that is refused, or here already, in bytes: larger ones are announced by a HEAD request.
-const MAX_DRAINED: usize = 16 << 20;
 /// Parts of a file that wait to be written; behind them the client waits.
 const MAX_PARTS: usize = 16;
 
@@ -103,11 +101,7 @@ impl Blobs {
             };
             let is_last = part.is_none();
             // Where it takes no more its result says why.
-            if sender.send(part).await.is_err() {
-                drain(&mut parts).await;
-                break;
-            }
-            if is_last {
+            if sender.send(part).await.is_err() || is_last {
                 break;
             }
         }
@@ -135,15 +129,6 @@ impl Blobs {
     /// Whether this is a model that was made here.
     pub(super) fn is_made(&self, path: &Path) -> bool {
         path.parent() == Some(&self.models)
-    }
-}
-
-/// Read what still comes, up to a bound: a client that writes while the connection is closed loses the answer.
-async fn drain<E>(parts: &mut (impl Stream<Item = std::result::Result<Bytes, E>> + Unpin)) {
-    let mut n_left = MAX_DRAINED;
-    while let Ok(Some(Ok(bytes))) = tokio::time::timeout(SILENCE, parts.next()).await {
-        let Some(left) = n_left.checked_sub(bytes.len()) else { return };
-        n_left = left;
     }
 }
 

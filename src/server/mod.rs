@@ -28,6 +28,7 @@ mod shape;
 mod shared;
 mod status;
 mod stream;
+mod unread;
 
 use std::sync::Arc;
 
@@ -76,5 +77,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(DefaultBodyLimit::max(max_body))
         .layer(from_fn_with_state(Arc::clone(&shared), guard::guard))
         .layer(from_fn(shape::shape))
+        .layer(from_fn(unread::drain))
         .with_state(shared)
 }

@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{Home, MODEL, read_all, wait_until};
 
@@ -59,6 +61,37 @@ fn what_is_too_much_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let answer = read_all(server.raw("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n"));
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+/// Clients that write their whole request before they read: more than the buffers of a connection hold.
+#[test]
+fn an_answer_that_comes_before_the_end_of_the_request_is_read() {
+    let home = Home::new();
+    home.write("config/taffrail/config.toml", "[server]\nmax_body = \"64 KiB\"\n");
+    let server = home.serve(&[]);
+    let body = vec![b'x'; 8 << 20];
+    let blob = format!("/api/blobs/sha256:{}", HEXLOWER.encode(&Sha256::digest(&body)));
+    let cases = [
+        ("POST", blob.as_str(), 201),
+        ("POST", blob.as_str(), 200),
+        ("POST", "/api/blobs/sha256:x", 400),
+        ("POST", "/nowhere", 404),
+        ("POST", "/v1/models", 405),
+        ("POST", "/v1/chat/completions", 413),
+    ];
+    for (method, path, status) in cases.iter().chain(&cases[1..]) {
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n", server.address);
+        let length = format!("Content-Length: {}\r\n", body.len());
+        let mut whole = server.raw(&format!("{head}{length}Connection: close\r\n\r\n"));
+        whole.write_all(&body).unwrap();
+        let answer = read_all(whole);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        if *status == 404 {
+            let waits = server.raw(&format!("{head}{length}Expect: 100-continue\r\n\r\n"));
+            assert!(read_all(waits).starts_with("HTTP/1.1 404 "), "what is refused is not asked for");
+        }
+    }
 }
 
 #[test]
