@@ -45,7 +45,12 @@ pub fn rows(typed: &str, themes: &[String], beneath: Mode) -> Vec<PaletteRow> {
             Entry::Theme(_) => "colors appearance look",
             Entry::Set { .. } => "",
         };
-        let score = by_words(typed, &label, words, help).or_else(|| fuzzy(typed, &label));
+        let score = if typed.trim().is_empty() {
+            // In the order of the bindings; what ends the program is not what Enter does first.
+            Some(-i32::from(entry == Entry::Action(Action::Quit)))
+        } else {
+            by_words(typed, &label, words, help).or_else(|| fuzzy(typed, &label))
+        };
         if let Some(score) = score {
             rows.push((score, PaletteRow { label, help: help.to_owned(), entry }));
         }
