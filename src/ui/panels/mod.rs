@@ -3,6 +3,7 @@
 pub(super) mod chat;
 pub(super) mod chat_rule;
 pub(super) mod cores;
+pub(super) mod divergence;
 pub(super) mod downloads;
 pub(super) mod energy;
 pub(super) mod engines;

@@ -14,6 +14,7 @@ use ratatui::layout::Rect;
 
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use crate::ui::hits::Target;
+use crate::ui::panels::divergence::divergence;
 use crate::ui::panels::{heatmap, prompt, race as panel};
 use crate::ui::theme::Meaning;
 use crate::ui::view_state::ViewState;
@@ -43,7 +44,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     match (state.race(), &races.diff) {
         _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heatmap::draw(canvas, body, state)),
         (Some(race), _) if races.tab == RaceTab::Lockstep && (!race.is_running() || races.divergence.is_some()) => {
-            panel::divergence(canvas, body, race, races.divergence.as_ref());
+            divergence(canvas, body, race, races.divergence.as_ref());
         }
         (Some(race), Some(diff)) => {
             view_state.scroll_limit = Some(panel::diff(canvas, body, state, race, diff));
