@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::App;
 use domain::Event;
-use domain::command::{Cause, Refused, What};
+use domain::command::{Cause, Refused, Value, What};
 use domain::event::LibraryEvent;
+use domain::ids::StorageJobId;
 use domain::model::Model;
 use domain::storage::{CleanupPlan, Request, StorageEvent};
 
@@ -21,10 +22,9 @@ pub(super) struct Deleting {
 }
 
 struct Running {
-    request: Request,
+    /// The plan that is awaited, then the change.
+    job: StorageJobId,
     reply: Reply,
-    /// Whether the plan is being carried out.
-    is_applied: bool,
 }
 
 impl Deleting {
@@ -47,8 +47,8 @@ impl Deleting {
             return drop(reply.send(Err(refused)));
         }
         let request = Request::Remove { models };
-        match app.command(What::PlanStorage(Box::new(request.clone()))) {
-            Ok(_) => self.running = Some(Running { request, reply, is_applied: false }),
+        match start(app, What::PlanStorage(Box::new(request))) {
+            Ok(job) => self.running = Some(Running { job, reply }),
             Err(refused) => drop(reply.send(Err(refused))),
         }
     }
@@ -57,17 +57,20 @@ impl Deleting {
     pub(super) fn happened(&mut self, app: &mut App, news: StorageEvent) {
         let Some(running) = &mut self.running else { return };
         let result = match news {
-            StorageEvent::Planned { request, plan } if !running.is_applied && request == running.request => {
-                match apply(app, request, plan) {
-                    Ok(()) => {
-                        running.is_applied = true;
-                        return;
-                    }
-                    Err(refused) => Err(refused),
+            StorageEvent::Planned { job, request, plan } if job == running.job => match apply(app, request, plan) {
+                Ok(job) => {
+                    running.job = job;
+                    return;
+                }
+                Err(refused) => Err(refused),
+            },
+            StorageEvent::Ended { job, text, is_error } if job == running.job => {
+                if is_error {
+                    Err(Refused::new(Cause::NotRunnable, text))
+                } else {
+                    Ok(text)
                 }
             }
-            StorageEvent::Ended { text, is_error: false } if running.is_applied => Ok(text),
-            StorageEvent::Ended { text, .. } if running.is_applied => Err(Refused::new(Cause::NotRunnable, text)),
             _ => return,
         };
         if let Some(running) = self.running.take() {
@@ -76,7 +79,14 @@ impl Deleting {
     }
 }
 
-fn apply(app: &mut App, request: Request, plan: CleanupPlan) -> Result<(), Refused> {
+fn start(app: &mut App, what: What) -> Result<StorageJobId, Refused> {
+    match app.command(what)? {
+        Value::StorageJob(id) => Ok(id),
+        value => Err(Refused::new(Cause::Invalid, format!("unexpected reply: {value:?}"))),
+    }
+}
+
+fn apply(app: &mut App, request: Request, plan: CleanupPlan) -> Result<StorageJobId, Refused> {
     if plan.items.is_empty() {
         let refusal = plan.refusals.into_iter().next();
         let sentence = refusal.map_or(("there is nothing to delete".to_owned(), None), |refusal| {
@@ -88,5 +98,5 @@ fn apply(app: &mut App, request: Request, plan: CleanupPlan) -> Result<(), Refus
             None => refused,
         });
     }
-    app.command(What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }).map(drop)
+    start(app, What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) })
 }

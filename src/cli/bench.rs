@@ -17,8 +17,9 @@ use super::value::whole;
 use super::{Exit, Measures, SessionOptions};
 use crate::app::front::Front;
 use crate::app::terminal_width;
+use domain::Domain;
 use domain::command::What;
-use domain::lab::bench::{Bench as State, EntryPhase, MAX_REPETITIONS, MAX_TOKENS, Plan};
+use domain::lab::bench::{Bench as State, BenchEntry, EntryPhase, MAX_REPETITIONS, MAX_TOKENS, Plan};
 use domain::model::Model;
 use domain::settings::MAX_PARALLEL;
 
@@ -102,7 +103,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) ->
     let (mut jobs, mut interrupted) = (JobLines::default(), false);
     while app.state().domain.bench.is_running() {
         jobs.tell(&app.state().domain);
-        progress.tell(line(&app.state().domain.bench));
+        progress.tell(line(&app.state().domain));
         tokio::select! {
             advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
                 return Failure::new(Exit::Failed, reason).print();
@@ -173,11 +174,13 @@ pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// How far it is, in one line.
-fn line(bench: &State) -> String {
+fn line(domain: &Domain) -> String {
+    let bench = &domain.bench;
+    let waits = |entry: &BenchEntry| entry.session.id.and_then(|id| domain.session(id)?.waiting_job()).is_some();
     let (done, wanted) = bench.progress();
     let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
         || match bench.entries.iter().find(|entry| matches!(entry.phase, EntryPhase::Loading(_))) {
-            Some(entry) if entry.waiting_job().is_some() => format!("{} waits for its job", entry.model.name),
+            Some(entry) if waits(entry) => format!("{} waits for its job", entry.model.name),
             Some(entry) => format!("loading {}", entry.model.name),
             None if bench.cooling.is_some() => "cooling down".to_owned(),
             None => "waiting for the sensors".to_owned(),

@@ -14,7 +14,7 @@ const MAX_LINE: usize = 300;
 pub(super) struct JobLines(BTreeMap<u64, String>);
 
 impl JobLines {
-    /// Say what is new of the jobs of all sessions, and of a bench.
+    /// Say what is new of the jobs of all sessions.
     pub(super) fn tell(&mut self, domain: &Domain) {
         for line in self.news(domain) {
             // The line of the progress is open on a terminal.
@@ -25,9 +25,8 @@ impl JobLines {
 
     fn news(&mut self, domain: &Domain) -> Vec<String> {
         let sessions = domain.sessions.iter().filter_map(|session| Some((session.worker.0, session.waiting_job()?)));
-        let entries = domain.bench.entries.iter().filter_map(|entry| Some((entry.worker.0, entry.waiting_job()?)));
         let mut news = Vec::new();
-        for (worker, job) in sessions.chain(entries) {
+        for (worker, job) in sessions {
             let line = pending(job);
             if self.0.get(&worker) != Some(&line) {
                 news.push(gguf::clean(&line, MAX_LINE));

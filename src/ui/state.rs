@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use domain::command::{CommandId, What};
 use domain::download::hub::{Repository, Search, Sort};
+use domain::ids::StorageJobId;
 use domain::model::Model;
 use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
@@ -163,8 +164,8 @@ pub struct UsageView {
     pub grouping: Grouping,
     /// The selected row: what could be cleaned up first, then the shares.
     pub chosen: usize,
-    /// Whether this screen asked for a plan that has not come yet.
-    pub awaits_plan: bool,
+    /// The plan that this screen asked for last and that has not come yet.
+    pub awaits_plan: Option<StorageJobId>,
 }
 
 /// The screens.

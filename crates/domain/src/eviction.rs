@@ -190,10 +190,6 @@ pub(crate) fn outcome(
         free(&without).is_some_and(|memory| needs <= memory.free)
     };
     let Some(count) = (1..=all.len()).find(|count| fits(&all[..*count])) else {
-        // What a bench has loaded goes when it has ended.
-        if domain.bench.is_running() {
-            return Outcome::Waits(all);
-        }
         let without: Vec<SessionId> = all.iter().map(|one| one.session).collect();
         let Free { free, available, promised, others, reserve } = free(&without).unwrap_or(now);
         let refusal = AdmissionError { needed, free, available, promised, others, reserve };

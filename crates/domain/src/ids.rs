@@ -17,6 +17,10 @@ pub struct WorkerId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
+/// Identifies a change of the stores, or the plan of one, for the program's lifetime; what is reported of it repeats the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct StorageJobId(pub u64);
+
 /// Names a conversation for ever, also on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct ConversationKey(pub u64);

@@ -20,8 +20,9 @@ use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{Action, Mode};
 use crate::ui::{BenchTab, State};
 use domain::figure::Graded;
-use domain::lab::bench::{Bench, EntryPhase, Phase, Row, TestCase};
+use domain::lab::bench::{Bench, BenchEntry, EntryPhase, Phase, Row, TestCase};
 use domain::lab::statistics::Change;
+use domain::session::Session;
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -110,8 +111,11 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
         EntryPhase::Loading(fraction) => Some((entry, fraction)),
         _ => None,
     });
+    let session = |entry: &BenchEntry| state.domain.session(entry.session.id?);
+    let waits = |entry: &BenchEntry| session(entry).and_then(Session::waiting_job).is_some();
     let text = match bench.phase {
         Phase::Running => match (loading, &bench.trial) {
+            (Some((entry, _)), _) if waits(entry) => format!("{} waits for its job", entry.model.name),
             (Some((entry, fraction)), _) => format!("loading {} {:.0}%", entry.model.name, fraction * 100.0),
             (None, _) if bench.cooling.is_some() => "waiting for the machine to cool down".to_owned(),
             (None, Some(trial)) => match bench.rows.get(trial.row) {

@@ -5,12 +5,12 @@ use wire::Role;
 use super::with_models;
 use crate::ui::State;
 use crate::ui::{BenchTab, HistoryList, Screen};
-use domain::energy::{EnergyAccount, Timer};
+use domain::admission::MemoryEstimate;
+use domain::energy::EnergyAccount;
 use domain::figure::{Grade, Graded};
 use domain::lab::bench::{Bench, BenchEntry, Disturbance, EntryPhase, Phase, Plan, Repetition, Row, TestCase};
+use domain::lab::job::JobSession;
 use domain::record::{Entry, Kind, Measured};
-use domain::session::WorkerId;
-use domain::units::Bytes;
 
 /// Nothing measured yet.
 pub(super) fn empty() -> State {
@@ -24,18 +24,15 @@ pub(super) fn done() -> State {
     let mut state = empty();
     let models: Vec<_> = state.domain.library.models.iter().take(2).cloned().collect();
     let entry = |model| BenchEntry {
-        job: None,
         model,
-        worker: WorkerId(1),
-        pid: None,
+        session: JobSession::default(),
         engine: "llama.cpp".to_owned(),
         devices: Vec::new(),
-        needed: Bytes(0),
+        needed: MemoryEstimate::default(),
         phase: EntryPhase::Done,
         group: 0,
         threads: 8,
         driver: String::new(),
-        timer: Timer::default(),
     };
     let cell = |n_prompt, n_generate, depth, parallel| TestCase { n_prompt, n_generate, depth, parallel, batch: 2048 };
     let repetition = |rate: f64| Repetition {

@@ -79,6 +79,7 @@ fn show(client: &mut Client<'_>, asked: What, value: Value) -> Vec<Effect> {
             client.ui.bench_tab = BenchTab::Benches;
         }
         (What::StartSuite(_), _) => suite::started(client),
+        (What::PlanStorage(_), Value::StorageJob(id)) => client.ui.usage.awaits_plan = Some(id),
         (What::Download(_), Value::Download(id)) => {
             let place = client.domain.downloads.all.iter().position(|download| download.id == id);
             client.ui.hub.chosen_download = place.unwrap_or(client.ui.hub.chosen_download);

@@ -53,7 +53,7 @@ pub(super) fn delete_model(client: &mut Client<'_>) -> Vec<Effect> {
     if let Some(text) = client.ui.told_marked(client.domain, "asking about") {
         client.notify(text, false);
     }
-    plan(client, Request::Remove { models })
+    plan(Request::Remove { models })
 }
 
 /// Ask what cleaning up the selected row would do.
@@ -62,11 +62,10 @@ pub(super) fn clean_up(client: &mut Client<'_>) -> Vec<Effect> {
     if matches!(request, Request::Dedupe { read: true, .. }) {
         client.notify("comparing likely duplicates, which reads them whole; a question follows", false);
     }
-    plan(client, request)
+    plan(request)
 }
 
-fn plan(client: &mut Client<'_>, request: Request) -> Vec<Effect> {
-    client.ui.usage.awaits_plan = true;
+fn plan(request: Request) -> Vec<Effect> {
     Effect::command(What::PlanStorage(Box::new(request)))
 }
 
@@ -97,11 +96,6 @@ pub(super) fn perform(request: Request, plan: CleanupPlan) -> Vec<Effect> {
     vec![What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }.into()]
 }
 
-/// Whether this screen asked for a plan. Another one of the same server is not asked about it.
-fn is_for_screen(client: &mut Client<'_>) -> bool {
-    std::mem::take(&mut client.ui.usage.awaits_plan) || client.ui.server.is_none()
-}
-
 /// Take what the driver reports.
 pub(super) fn on_event(client: &mut Client<'_>, news: &StorageEvent) {
     match news {
@@ -109,9 +103,11 @@ pub(super) fn on_event(client: &mut Client<'_>, news: &StorageEvent) {
             let last = client.domain.cleanup.n_rows(client.ui.usage.grouping).saturating_sub(1);
             client.ui.usage.chosen = client.ui.usage.chosen.min(last);
         }
-        // A question never takes the place of another.
-        StorageEvent::Planned { request, plan }
-            if !plan.items.is_empty() && client.ui.overlay.is_none() && is_for_screen(client) =>
+        // Other clients' plans are not this screen's question, and a question never replaces another.
+        StorageEvent::Planned { job, request, plan }
+            if client.ui.usage.awaits_plan.take_if(|awaited| awaited == job).is_some()
+                && !plan.items.is_empty()
+                && client.ui.overlay.is_none() =>
         {
             let (request, plan) = (Box::new(request.clone()), Box::new(plan.clone()));
             client.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });

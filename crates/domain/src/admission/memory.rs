@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{AdmissionError, MemoryEstimate};
-use crate::lab::bench::BenchEntry;
 use crate::machine::Sample;
 use crate::session::{Phase, Session, SessionId};
 use crate::state::Domain;
@@ -64,16 +63,6 @@ pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bo
         let held = held(session);
         promised = promised + session.planned.here().saturating_sub(held);
         planned = planned + session.planned.here();
-    }
-    // What a bench's workers have not taken yet is not free, nor is what they have mapped.
-    if domain.bench.phase == crate::lab::bench::Phase::Running && domain.bench.plan.settings.on.is_here() {
-        let is_here = |entry: &&BenchEntry| entry.is_loaded() && entry.model.machine.is_none();
-        for entry in domain.bench.entries.iter().filter(is_here) {
-            let held = sample.processes.iter().find(|process| Some(process.pid) == entry.pid);
-            let held = held.map_or(Bytes(0), |process| process.anonymous);
-            promised = promised + entry.needed.saturating_sub(held);
-            planned = planned + entry.needed;
-        }
     }
     let others = others(domain);
     let reserve = reserve(domain.settings.budget.reserve, sample);

@@ -12,6 +12,7 @@ use wire::{Prompt, Sampling};
 use crate::ask::Ask;
 use crate::conversation::{Conversation, ConversationKey};
 use crate::download::{DownloadId, Order};
+use crate::ids::StorageJobId;
 use crate::keep_alive::KeepAlive;
 use crate::lab::bench::Plan;
 use crate::lab::perplexity::PerplexityOrder;
@@ -191,7 +192,8 @@ pub enum What {
     Rescan,
     /// Find out what the models take of the disks, and what could be cleaned up.
     MeasureDiskUsage,
-    /// Plan a change of the stores; the plan comes as [`crate::storage::StorageEvent::Planned`].
+    /// Plan a change of the stores; answered with [`Value::StorageJob`]. The plan comes as
+    /// [`crate::storage::StorageEvent::Planned`] with the same id.
     PlanStorage(Box<Request>),
     /// Carry out a plan.
     ApplyStorage {
@@ -254,6 +256,8 @@ pub enum Value {
     Request(RequestId),
     /// A download was queued, or was there.
     Download(DownloadId),
+    /// A change of the stores was started, or the plan of one.
+    StorageJob(StorageJobId),
     /// From when on a setting is in effect.
     Effective(&'static str),
 }
@@ -269,6 +273,7 @@ enum ReadValue {
     Session(SessionId),
     Request(RequestId),
     Download(DownloadId),
+    StorageJob(StorageJobId),
     Effective(String),
 }
 
@@ -281,6 +286,7 @@ impl<'de> serde::Deserialize<'de> for Value {
             ReadValue::Session(id) => Self::Session(id),
             ReadValue::Request(id) => Self::Request(id),
             ReadValue::Download(id) => Self::Download(id),
+            ReadValue::StorageJob(id) => Self::StorageJob(id),
             ReadValue::Effective(text) => {
                 let known = EFFECTIVE.into_iter().find(|known| *known == text);
                 let unknown = || D::Error::custom(format!("no setting takes effect `{text}`"));

@@ -11,7 +11,6 @@ impl LoadPlan {
             Outcome::Loaded(_) => "is loaded, or is about to be".to_owned(),
             Outcome::Fits => "fits".to_owned(),
             Outcome::Evicts(all) => format!("unloads {}", names(all)),
-            Outcome::Waits(all) if all.is_empty() => "waits for the bench that runs".to_owned(),
             Outcome::Waits(all) => format!("waits for {}", names(all)),
             Outcome::Refused { refusal, .. } => refusal.to_string(),
             Outcome::Unknown => "the memory has not been read".to_owned(),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wire::{Scored, Weight};
 
+use crate::lab::job::JobSession;
 use crate::lab::race::Entry;
 use crate::lab::statistics::wilson;
 use crate::session::SessionId;
@@ -42,11 +43,13 @@ pub struct PerplexityRun {
     /// What was asked.
     pub order: PerplexityOrder,
     /// The sessions: the model's, the reference's.
-    pub(crate) sessions: (SessionId, Option<SessionId>),
+    pub(crate) sessions: (JobSession, Option<JobSession>),
     /// Where it is.
     pub stage: Stage,
     /// The request that is being answered.
     pub(crate) request: u64,
+    /// The session that answers it.
+    pub(crate) asked: Option<SessionId>,
     /// The chunk that is being weighed.
     pub chunk: u32,
     /// Chunks in the text, once known.
@@ -214,12 +217,13 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<Estimate> {
 
 impl PerplexityRun {
     /// One that is begun, with its sessions.
-    pub(crate) fn new(order: PerplexityOrder, sessions: (SessionId, Option<SessionId>), stage: Stage) -> Self {
+    pub(crate) fn new(order: PerplexityOrder, sessions: (JobSession, Option<JobSession>), stage: Stage) -> Self {
         Self {
             order,
             sessions,
             stage,
             request: 0,
+            asked: None,
             chunk: 0,
             n_chunks: None,
             vocabulary: None,
@@ -230,7 +234,12 @@ impl PerplexityRun {
 
     /// One that has ended, as the gallery shows it.
     pub fn ended(order: PerplexityOrder, reference: Vec<Scored>, model: Vec<Scored>) -> Self {
-        Self { reference, model, ..Self::new(order, (SessionId(0), None), Stage::Done) }
+        Self { reference, model, ..Self::new(order, (JobSession::default(), None), Stage::Done) }
+    }
+
+    /// Its sessions, the model's first.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &JobSession> {
+        [Some(&self.sessions.0), self.sessions.1.as_ref()].into_iter().flatten()
     }
 
     /// Whether nothing more comes.

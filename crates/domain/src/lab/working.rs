@@ -1,5 +1,6 @@
 //! The sessions that jobs work with.
 
+use crate::lab::job::JobSession;
 use crate::session::SessionId;
 use crate::state::Domain;
 
@@ -11,9 +12,19 @@ pub(crate) fn sessions(domain: &Domain) -> Vec<(SessionId, bool)> {
     let jobs = jobs.chain(suite().flat_map(|run| &run.models).map(|model| &model.session));
     let helpers = suite().flat_map(|run| &run.models).flat_map(|model| &model.helpers);
     let jobs = jobs.chain(helpers.map(|helper| &helper.session));
-    let jobs = jobs.chain(suite().map(|run| &run.judge.session));
-    let jobs = jobs.filter_map(|job| Some((job.id?, job.is_own)));
-    let scoring = domain.perplexity.iter().filter(|perplexity| !perplexity.is_over());
-    let scoring = scoring.flat_map(|perplexity| [Some(perplexity.sessions.0), perplexity.sessions.1]);
-    jobs.chain(scoring.flatten().map(|id| (id, true))).collect()
+    let jobs = jobs.chain(suite().map(|run| &run.judge.session)).chain(measuring(domain));
+    jobs.filter_map(|job| Some((job.id?, job.is_own))).collect()
+}
+
+/// Whether a session measures: whatever else it answered would spoil the figures.
+pub(crate) fn is_measuring(domain: &Domain, id: SessionId) -> bool {
+    measuring(domain).any(|job| job.id == Some(id))
+}
+
+/// The sessions of the bench and of the scoring that run.
+fn measuring(domain: &Domain) -> impl Iterator<Item = &JobSession> {
+    let bench = Some(&domain.bench).filter(|bench| bench.is_running());
+    let bench = bench.into_iter().flat_map(|bench| &bench.entries).map(|entry| &entry.session);
+    let scoring = domain.perplexity.iter().filter(|run| !run.is_over());
+    bench.chain(scoring.flat_map(|run| run.sessions()))
 }

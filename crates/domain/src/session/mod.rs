@@ -23,7 +23,7 @@ pub use turn::{End, Turn};
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
-use wire::Loaded;
+use wire::{Device, Loaded};
 
 use crate::admission::MemoryEstimate;
 use crate::demand::Demand;
@@ -83,6 +83,10 @@ pub struct Session {
     pub demand: Demand,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
+    /// The devices that the worker can use; empty before its greeting.
+    pub devices: Vec<Device>,
+    /// What a bench or a scoring has asked its worker, until that has answered.
+    pub(super) measures: Option<u64>,
     /// The worker's report after loading the model.
     pub loaded: Option<Box<Loaded>>,
     /// Where its worker runs, or is to: a change of the setting counts from the next load on.
@@ -228,6 +232,8 @@ impl Session {
             is_forced: false,
             demand: Demand::default(),
             engine: String::new(),
+            devices: Vec::new(),
+            measures: None,
             loaded: None,
             place: settings.on,
             is_joined: false,
@@ -319,7 +325,11 @@ impl Session {
         if let Some(job) = self.waiting_job() {
             return job.word();
         }
-        self.step().filter(|_| self.phase == Phase::Ready).map_or_else(|| self.phase.word(), Step::word)
+        match self.step().filter(|_| self.phase == Phase::Ready) {
+            Some(step) => step.word(),
+            None if self.measures.is_some() => "measuring",
+            None => self.phase.word(),
+        }
     }
 
     /// The figures of the newest request that runs, else of the newest.

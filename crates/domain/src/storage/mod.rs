@@ -11,6 +11,7 @@ pub use request::{Kind, Request};
 
 use std::path::PathBuf;
 
+use crate::ids::StorageJobId;
 use crate::model::Store;
 use crate::units::Bytes;
 
@@ -196,40 +197,54 @@ impl CleanupState {
     }
 }
 
-/// What the dashboard has done for it.
+/// Work for the driver.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum CleanupJob {
-    /// Look what lies on the disks.
+    /// Measure the disk usage.
     DiskUsageReport,
     /// Make a plan.
-    Plan(Request),
+    Plan {
+        /// Which job.
+        job: StorageJobId,
+        /// What to plan.
+        request: Request,
+    },
     /// Carry out a plan that was shown.
     Perform {
-        /// What was wished for.
+        /// Which job.
+        job: StorageJobId,
+        /// What was planned.
         request: Request,
         /// The plan.
         plan: CleanupPlan,
     },
-    /// Take back what was done last.
-    Undo,
+    /// Undo the last change.
+    Undo {
+        /// Which job.
+        job: StorageJobId,
+    },
 }
 
-/// What comes of it.
+/// What the driver reports.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum StorageEvent {
-    /// What lies on the disks.
+    /// The disk usage.
     Surveyed(DiskUsageReport),
-    /// What would be done.
+    /// A plan was made.
     Planned {
-        /// What was wished for.
+        /// Which job.
+        job: StorageJobId,
+        /// What was planned.
         request: Request,
         /// The plan.
         plan: CleanupPlan,
     },
     /// Steps done, and total steps.
     Progress(usize, usize),
-    /// It has ended: one sentence.
+    /// A change or an undo has ended.
     Ended {
+        /// Which job.
+        job: StorageJobId,
         /// The sentence.
         text: String,
         /// Whether something went wrong.

@@ -1,32 +1,31 @@
 //! The course of a bench: load, measure in turn, judge each repetition by what the sensors saw, end.
 //!
-//! Repetitions take turns between models and cells, so that whatever drifts hits all alike. Models that don't fit
-//! together, or whose threads would spin while they wait, are measured one after the other.
+//! Repetitions take turns between models and cells, so that whatever drifts affects all alike. Models that don't fit
+//! together, or whose threads would spin while they wait, are measured one after the other. Each has a session, as in the
+//! other jobs.
 
 mod memory;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use wire::{Event as Said, Measure, Request};
+use wire::{Measure, Request};
 
 use self::memory::Needs;
 use super::common::{next_id, now_ms};
-use super::load::load;
-use super::session::{has_devices, job_request, watch};
-use super::{history, job, tries};
+use super::session::{self, Planned, has_devices};
+use super::{history, job};
 use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::energy::{Consumer, EnergyAccount, Shared, Timer};
-use crate::event::WorkerEvent;
+use crate::energy::{Consumer, EnergyAccount, Shared};
 use crate::lab::bench::{
     Bench, BenchEntry, COOL_DOWN, EntryPhase, LATE, Phase, Plan, Repetition, Row, Trial, Watch, is_hot, record,
 };
+use crate::lab::job::JobSession;
 use crate::machine::driver;
-use crate::model::{Model, Outcome};
+use crate::model::Model;
 use crate::record::Measured;
-use crate::session::{SessionId, WorkerId};
+use crate::session::{Phase as SessionPhase, SessionId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 
@@ -38,7 +37,9 @@ pub(super) fn start(domain: &mut Domain, plan: Plan) -> Result<Vec<Effect>, Refu
     if let Some(refused) = job::running(domain) {
         return Err(refused);
     }
-    domain.bench = prepare(domain, plan)?;
+    let bench = prepare(domain, plan)?;
+    let earlier = std::mem::replace(&mut domain.bench, bench);
+    job::forget(domain, earlier.entries.iter().map(|entry| &entry.session));
     Ok(open_group(domain))
 }
 
@@ -60,7 +61,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::BUSY, reason));
     }
-    let Needs { here, obstacles, apart: note } = memory::needs(domain, &plan, &cells, &models);
+    let Needs { memory, obstacles, apart: note } = memory::needs(domain, &plan, &cells, &models);
     if obstacles.iter().all(Option::is_some) {
         let named = models.iter().zip(&obstacles);
         let named =
@@ -74,18 +75,15 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         threads: plan.settings.threads.unwrap_or_else(|| domain.thread_limit_on(model.machine.as_deref())),
         driver: domain.sample_on(model.machine.as_deref()).map(driver).unwrap_or_default(),
         model,
-        worker: WorkerId(0),
-        pid: None,
+        session: JobSession::default(),
         engine: String::new(),
         devices: Vec::new(),
-        job: None,
-        needed: here.get(index).copied().unwrap_or_default(),
+        needed: memory.get(index).copied().unwrap_or_default(),
         phase: match obstacles.get(index).cloned().flatten() {
             Some(obstacle) => EntryPhase::Failed(obstacle),
             None => EntryPhase::Waiting,
         },
         group: if apart { index } else { 0 },
-        timer: Timer::default(),
     };
     let row = |entry: usize, cell| Row {
         entry,
@@ -114,124 +112,108 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     })
 }
 
-/// Load the next models that wait; without any the bench has ended.
+/// Load the next models once those before have left; without any the bench has ended.
 fn open_group(domain: &mut Domain) -> Vec<Effect> {
-    let waiting = domain.bench.entries.iter().filter(|entry| entry.phase == EntryPhase::Waiting);
+    let entries = &domain.bench.entries;
+    let waiting = entries.iter().filter(|entry| entry.phase == EntryPhase::Waiting);
     let Some(group) = waiting.map(|entry| entry.group).min() else { return end(domain) };
+    if !entries.iter().all(|entry| job::has_left(domain, &entry.session)) {
+        return Vec::new();
+    }
     let mut effects = Vec::new();
-    let scheduling = domain.bench.scheduling;
     // As many as the machines have room for whose devices are named.
-    let plan = &domain.bench.plan.settings;
-    let n_layers = domain.bench.entries.iter().map(|entry| admission::layers(domain, &entry.model, plan));
+    let plan = domain.bench.plan.settings;
+    let n_layers = entries.iter().map(|entry| admission::layers(domain, &entry.model, &plan));
     let n_layers: Vec<Option<u32>> = n_layers.collect();
     for (index, gpu_layers) in n_layers.into_iter().enumerate() {
-        if domain.bench.entries[index].group == group {
-            let worker = WorkerId(next_id(domain));
-            let bench = &mut domain.bench;
-            let entry = &mut bench.entries[index];
-            entry.timer.load(domain.now.uptime);
-            entry.worker = worker;
-            entry.phase = EntryPhase::Loading(0.0);
-            let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
-            // An engine elsewhere makes no other context for a bench.
-            let unused = if entry.model.remote.is_some() { bench.plan.settings } else { unused };
-            let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
-            let model = Arc::clone(&entry.model);
-            let load = load(&model, &settings, &domain.settings.rpc, entry.threads);
-            let job = job_request(&model, bench.plan.settings, entry.needed);
-            effects.push(Effect::Spawn { worker, model, load: Box::new(load), scheduling, job, joins: false });
+        let entry = &mut domain.bench.entries[index];
+        if entry.group != group {
+            continue;
         }
+        entry.phase = EntryPhase::Loading(0.0);
+        let (memory, threads, scheduling) = (entry.needed, entry.threads, domain.bench.scheduling);
+        let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..plan };
+        // An engine elsewhere makes no other context for a bench.
+        let unused = if entry.model.remote.is_some() { plan } else { unused };
+        let settings = SessionSettings { parallel: 1, gpu_layers, ..unused };
+        let model = Arc::clone(&entry.model);
+        let planned = Planned { memory, threads, scheduling };
+        let (id, spawned) = session::open_planned(domain, &model, settings, &planned);
+        domain.bench.entries[index].session = JobSession { id: Some(id), is_own: true, request: None };
+        effects.extend(spawned);
     }
     effects
 }
 
-/// Take news of a worker, if it is one of the bench's.
-pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(index) = domain.bench.entries.iter().position(|entry| entry.worker == worker) else { return Vec::new() };
-    let now = domain.now;
-    let bench = &mut domain.bench;
-    let entry = &mut bench.entries[index];
-    match event {
-        WorkerEvent::Spawned { pid } => {
-            // That of another machine says it itself: this is ssh.
-            if entry.model.machine.is_none() {
-                entry.pid = Some(pid);
-            }
-            return vec![watch(domain)];
-        }
-        WorkerEvent::Logged(_) => {}
-        WorkerEvent::Job(job) => entry.job = Some(job),
-        // What was measured so far is of another node.
-        WorkerEvent::Requeued { reason } => {
-            entry.timer.end_all(now.uptime);
-            let mut effects = vec![Effect::Stop { worker }];
+/// Look where the sessions are. The next sample begins the first repetition of those that are loaded.
+pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for index in 0..domain.bench.entries.len() {
+        if domain.bench.phase == Phase::Running
+            && let Err(reason) = follow(domain, index)
+        {
             effects.extend(lost(domain, index, &reason));
-            return effects;
         }
-        WorkerEvent::Exited { reason, expected, hint } => {
-            let has_died =
-                entry.pid.is_some() && !expected && !matches!(entry.phase, EntryPhase::Done | EntryPhase::Failed(_));
-            let death = has_died.then(|| (Arc::clone(&entry.model), tries::died(&reason, hint.as_deref())));
-            entry.pid = None;
-            entry.timer.end_all(now.uptime);
-            let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
-            let mut effects = vec![watch(domain)];
-            effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
-            effects.extend(lost(domain, index, &reason));
-            return effects;
-        }
-        WorkerEvent::Message(said) => match said {
-            Said::Hello(hello) => {
-                entry.engine = hello.engine;
-                entry.devices = hello.devices;
-                if let Some(machine) = entry.model.machine.clone() {
-                    entry.pid = Some(hello.pid);
-                    return vec![super::watch::watch(domain, machine)];
-                }
-            }
-            Said::Loading { fraction } if matches!(entry.phase, EntryPhase::Loading(_)) => {
-                entry.phase = EntryPhase::Loading(fraction.clamp(0.0, 1.0));
-            }
-            // The next sample begins the first repetition.
-            Said::Loaded(_) if matches!(entry.phase, EntryPhase::Loading(_)) => {
-                entry.timer.loaded(None, now.uptime);
-                entry.phase = EntryPhase::Ready;
-            }
-            Said::Measured(measured) => {
-                entry.timer.end_all(now.uptime);
-                if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
-                    trial.ended = Some((measured, now));
-                }
-                let model = Arc::clone(&entry.model);
-                return tries::remember(domain, &model, Outcome::Ran).into_iter().collect();
-            }
-            Said::Failed(failure) => {
-                entry.timer.end_all(now.uptime);
-                let reason =
-                    failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
-                let Some(id) = failure.id else {
-                    let model = Arc::clone(&entry.model);
-                    // One that says so and goes on would run for nobody.
-                    let mut effects = vec![Effect::Stop { worker: entry.worker }];
-                    effects.extend(lost(domain, index, &reason));
-                    effects.extend(tries::remember(domain, &model, Outcome::Refused(reason)));
-                    return effects;
-                };
-                if let Some(trial) = bench.trial.take_if(|trial| trial.id == id) {
-                    bench.rows[trial.row].failed = Some(reason);
-                    return go_on(domain);
-                }
-            }
-            _ => {}
-        },
     }
-    Vec::new()
+    let bench = &domain.bench;
+    if bench.phase == Phase::Running && !bench.entries.iter().any(BenchEntry::is_open) {
+        effects.extend(open_group(domain));
+    }
+    effects
+}
+
+/// Take over where an entry's session is, or why nothing more comes of it.
+fn follow(domain: &mut Domain, index: usize) -> Result<(), String> {
+    let Domain { bench, sessions, .. } = domain;
+    let Some(entry) = bench.entries.get_mut(index).filter(|entry| entry.is_open()) else { return Ok(()) };
+    let session = sessions.iter().find(|session| Some(session.id) == entry.session.id);
+    let Some(session) = session else { return Err(job::STOPPED.to_owned()) };
+    match &session.phase {
+        SessionPhase::Failed { reason, hint } => {
+            return Err(hint.as_ref().map_or(reason.clone(), |hint| format!("{reason}: {hint}")));
+        }
+        SessionPhase::Stopping => return Err(job::STOPPED.to_owned()),
+        SessionPhase::Queued => {}
+        SessionPhase::Loading { fraction } if matches!(entry.phase, EntryPhase::Loading(_)) => {
+            entry.phase = EntryPhase::Loading(*fraction);
+        }
+        SessionPhase::Loading { .. } => return Err(job::RESTARTED.to_owned()),
+        SessionPhase::Ready => {
+            entry.phase = EntryPhase::Ready;
+            entry.engine.clone_from(&session.engine);
+            entry.devices.clone_from(&session.devices);
+        }
+    }
+    Ok(())
+}
+
+/// A worker on a cluster is to begin anew: what was measured so far is of another node.
+pub(super) fn requeued(domain: &mut Domain, session: SessionId, reason: &str) -> Vec<Effect> {
+    let is_its = |entry: &BenchEntry| entry.session.id == Some(session) && entry.is_open();
+    let index = domain.bench.entries.iter().position(is_its);
+    index.map_or_else(Vec::new, |index| lost(domain, index, reason))
+}
+
+/// A worker has measured; the sample that covers the end of it will judge it.
+pub(super) fn measured(domain: &mut Domain, measured: wire::Measured) {
+    let now = domain.now;
+    if let Some(trial) = domain.bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
+        trial.ended = Some((measured, now));
+    }
+}
+
+/// A worker could not measure what it was asked to, if that was the bench's.
+pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
+    let bench = &mut domain.bench;
+    let Some(trial) = bench.trial.take_if(|trial| trial.id == id) else { return Vec::new() };
+    bench.rows[trial.row].failed = Some(hint.map_or(message.to_owned(), |hint| format!("{message}: {hint}")));
+    go_on(domain)
 }
 
 /// A worker is gone: its rows end here, the others go on.
 fn lost(domain: &mut Domain, index: usize, reason: &str) -> Vec<Effect> {
     let bench = &mut domain.bench;
-    if !bench.is_running() || matches!(bench.entries[index].phase, EntryPhase::Done | EntryPhase::Failed(_)) {
+    if !bench.is_running() || !bench.entries[index].is_open() {
         return Vec::new();
     }
     bench.entries[index].phase = EntryPhase::Failed(reason.to_owned());
@@ -242,7 +224,12 @@ fn lost(domain: &mut Domain, index: usize, reason: &str) -> Vec<Effect> {
     if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].entry == index) {
         bench.trial = None;
     }
-    if bench.trial.is_none() { go_on(domain) } else { Vec::new() }
+    let (session, is_free) = (bench.entries[index].session.clone(), bench.trial.is_none());
+    let mut effects = job::leave(domain, &session);
+    if is_free {
+        effects.extend(go_on(domain));
+    }
+    effects
 }
 
 /// Take a machine's sample, `None` is this one's: it belongs to the repetition that runs there; once samples reach its end, it
@@ -356,12 +343,11 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
     let machine = bench.rows.get(index).and_then(|row| bench.entries.get(row.entry)?.model.machine.clone());
     let n_throttled = domain.sample_on(machine.as_deref()).and_then(|sample| sample.limits.n_throttled);
     let id = next_id(domain);
-    let now = domain.now;
-    let bench = &mut domain.bench;
+    let Domain { bench, sessions, now, .. } = domain;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
-    let entry = &mut bench.entries[row.entry];
-    entry.timer.begin(id, now.uptime);
+    let of = bench.entries[row.entry].session.id;
+    let Some(session) = sessions.iter().find(|session| Some(session.id) == of) else { return Vec::new() };
     row.tries += 1;
     let cell = row.cell;
     let measure = Measure {
@@ -377,34 +363,16 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
     bench.trial = Some(Trial {
         row: index,
         id,
-        watch: Watch::new(now, entry.pid, n_throttled),
+        watch: Watch::new(*now, session.pid, n_throttled),
         energy_account: EnergyAccount::default(),
         ended: None,
     });
-    vec![Effect::Send { worker: entry.worker, request: Request::Measure(measure) }]
-}
-
-/// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
-pub(super) fn consumers(bench: &mut Bench, machine: Option<&str>, now: Duration) -> Vec<Consumer> {
-    let elsewhere = !bench.plan.settings.on.is_here();
-    let entry = |entry: &mut BenchEntry| {
-        let done = entry.timer.take(now);
-        let is_there = entry.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
-        let (session, is_loaded) = (SessionId(entry.worker.0), entry.phase == EntryPhase::Ready);
-        // What it takes elsewhere, no meter of this machine has measured.
-        (is_there && !elsewhere && entry.model.remote.is_none()).then_some(Consumer {
-            session,
-            pid: entry.pid,
-            is_loaded,
-            done,
-        })
-    };
-    bench.entries.iter_mut().filter(|entry| entry.model.machine.as_deref() == machine).filter_map(entry).collect()
+    let session = session.id;
+    job::measure(domain, session, id, Request::Measure(measure))
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
-pub(super) fn charge(domain: &mut Domain, machine: Option<&str>, consumer: &Consumer, shared: &Shared) {
-    let bench = &mut domain.bench;
+pub(super) fn charge(bench: &mut Bench, consumer: &Consumer, shared: &Shared) {
     let repetitions = bench.rows.iter_mut().flat_map(|row| row.repetitions.iter_mut().chain(&mut row.aside));
     let ended = repetitions.map(|one| (one.id, &mut one.energy_account));
     let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.energy_account));
@@ -419,24 +387,18 @@ pub(super) fn charge(domain: &mut Domain, machine: Option<&str>, consumer: &Cons
             }
         }
     }
-    let model =
-        bench.entries.iter().find(|entry| entry.worker.0 == consumer.session.0).map(|entry| entry.model.id.clone());
-    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0)
-        && let Some(attribution) = domain.attribution_on(machine)
-    {
-        attribution.keep(model, shared.standby);
-    }
 }
 
-/// Stop the workers that have nothing more to do.
+/// Stop the sessions that have nothing more to do.
 fn close_group(domain: &mut Domain) -> Vec<Effect> {
-    let ready = domain.bench.entries.iter_mut().filter(|entry| entry.phase == EntryPhase::Ready);
-    ready
+    let open = domain.bench.entries.iter_mut().filter(|entry| entry.is_open());
+    let sessions: Vec<JobSession> = open
         .map(|entry| {
             entry.phase = EntryPhase::Done;
-            Effect::Stop { worker: entry.worker }
+            entry.session.clone()
         })
-        .collect()
+        .collect();
+    sessions.iter().flat_map(|session| job::leave(domain, session)).collect()
 }
 
 /// All is measured: keep it, and compare.
@@ -484,17 +446,10 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     if domain.bench.phase != Phase::Running {
         return Vec::new();
     }
-    let bench = &mut domain.bench;
-    bench.phase = Phase::Cancelled;
-    bench.trial = None;
-    let mut effects = Vec::new();
-    for entry in &mut bench.entries {
-        entry.timer.end_all(domain.now.uptime);
-        if matches!(entry.phase, EntryPhase::Ready | EntryPhase::Loading(_)) {
-            // A worker that is told to stop leaves its decode call at once.
-            effects.push(Effect::Stop { worker: entry.worker });
-        }
-        entry.phase = EntryPhase::Done;
-    }
+    domain.bench.phase = Phase::Cancelled;
+    domain.bench.trial = None;
+    let effects = close_group(domain);
+    // A worker that is told to stop leaves its decode call at once.
+    domain.bench.entries.iter_mut().for_each(|entry| entry.phase = EntryPhase::Done);
     effects
 }

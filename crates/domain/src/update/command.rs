@@ -5,7 +5,7 @@
 use super::common::Outcome;
 use super::{
     alias, bench, conversation, demand, energy, hub, measure, other_processes, perplexity, query_admission, race,
-    session, start, storage, suite,
+    request, session, start, storage, suite,
 };
 use crate::command::{Command, Reply, Value, What};
 use crate::effect::Effect;
@@ -41,7 +41,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::NameConversation { key, name } => accepted(conversation::name(domain, key, &name)),
         What::DeleteConversation(key) => conversation::delete(domain, key).and_then(accepted),
         What::Generate { session, prompt, form, stop, options, record } => {
-            session::begin(domain, session, prompt, (form, stop), options.map(|options| *options), record)
+            request::begin(domain, session, prompt, (form, stop), options.map(|options| *options), record)
         }
         What::Ask(ask) => demand::ask(domain, *ask),
         What::Query(query) => query_admission::admit(domain, *query),
@@ -51,8 +51,8 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::UnloadModel(model) => demand::unload(domain, &model),
         What::SetAlias { name, alias } => alias::set(domain, name, *alias).and_then(accepted),
         What::RemoveAlias(name) => alias::remove(domain, &name).and_then(accepted),
-        What::CancelAnswer(id) => accepted(session::cancel(domain, id)),
-        What::CancelRequest(id) => session::cancel_request(domain, id).and_then(accepted),
+        What::CancelAnswer(id) => accepted(request::cancel(domain, id)),
+        What::CancelRequest(id) => request::cancel_request(domain, id).and_then(accepted),
         What::StartRace(order) => race::start(domain, *order).and_then(accepted),
         What::CancelRace => accepted(race::cancel(domain)),
         What::ContinueRace => accepted(race::resume(domain)),
@@ -72,9 +72,9 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::RevealRace(id) => accepted(vec![Effect::Reveal(id)]),
         What::Rescan => accepted(if domain.library.scanning { Vec::new() } else { vec![Effect::Scan] }),
         What::MeasureDiskUsage => accepted(storage::disk_usage(domain)),
-        What::PlanStorage(request) => storage::plan(domain, *request).and_then(accepted),
-        What::ApplyStorage { request, plan } => storage::apply(domain, *request, *plan).and_then(accepted),
-        What::UndoStorage => accepted(storage::undo(domain)),
+        What::PlanStorage(request) => storage::plan(domain, *request),
+        What::ApplyStorage { request, plan } => storage::apply(domain, *request, *plan),
+        What::UndoStorage => storage::undo(domain),
         What::SetThreadBudget(threads) => {
             domain.settings.budget.threads = Some(threads.max(1));
             accepted(start::share_threads(domain))

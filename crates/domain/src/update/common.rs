@@ -2,6 +2,7 @@
 
 use crate::command::{Cause, Refused, Value};
 use crate::effect::Effect;
+use crate::lab::working;
 use crate::model::{EMBED_HINT, EMBEDS_ONLY, Model};
 use crate::notification::Notification;
 use crate::session::{Session, SessionId};
@@ -38,6 +39,16 @@ pub(super) fn generate<'a>(models: impl IntoIterator<Item = &'a Model>) -> Resul
     }
 }
 
+/// A session that measures answers nothing else.
+pub(super) fn not_measuring(domain: &Domain, id: SessionId) -> Result<(), Refused> {
+    if working::is_measuring(domain, id) {
+        return Err(Refused::new(
+            Cause::BUSY,
+            "this session measures: wait for the bench or the scoring, or cancel it",
+        ));
+    }
+    Ok(())
+}
 /// Why nothing was done for a session that has left.
 pub(super) fn gone() -> Refused {
     Refused::new(Cause::NotFound, "this session no longer exists")

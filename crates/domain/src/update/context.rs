@@ -1,7 +1,7 @@
 //! What follows from a conversation that no longer fits its context.
 
 use super::common::find;
-use super::{history, session};
+use super::{history, request as requests, session};
 use crate::conversation::next_exchange;
 use crate::effect::Effect;
 use crate::notification::Notification;
@@ -26,7 +26,7 @@ pub(super) fn too_long(
     // An answer that has started stays: its prompt was not too long.
     if session.request(request).is_some_and(|request| request.answer.n_bytes() > 0) {
         let (reason, hint) = (reason.to_owned(), hint.map(str::to_owned));
-        return session::ended(domain, id, request, End::Failed { reason, hint });
+        return requests::ended(domain, id, request, End::Failed { reason, hint });
     }
     // The answer that did not come is none; what is written down of the prompt goes on.
     if let Some(place) = session.requests.iter().position(|known| known.id == request) {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::common::{Outcome, find, generate, gone, notify};
 use super::history;
-use super::session::{self, Asked, create, end_all, spawn, stop_one};
+use super::request::{self, Asked, RequestOptions, end_all};
+use super::session::{self, create, spawn, stop_one};
 use super::start::start_waiting;
 use crate::admission::{self, AdmissionError};
 use crate::alias;
@@ -43,7 +44,7 @@ pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
     has_room(domain, &model)?;
     let id = session_for(domain, &model, settings.map(|settings| *settings), keep_alive)?;
     let Some(session) = domain.session(id) else { return Err(gone()) };
-    let how = session::Ask {
+    let how = RequestOptions {
         max_tokens: generation.max_tokens.or(session.settings.max_tokens),
         sampling: over(generation.sampling, &session.settings.sampling),
         n_top_logprobs: generation.n_top_logprobs,
@@ -59,7 +60,7 @@ pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
         stop: generation.stop,
         ..Asked::new(generation.prompt)
     };
-    let (request, effects) = session::request(domain, id, asked);
+    let (request, effects) = request::request(domain, id, asked);
     Ok((Value::Request(request), effects))
 }
 

@@ -66,18 +66,12 @@ pub(super) fn attribute_on(
             consumers.push(Consumer { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
         }
     }
-    // A bench's workers are ours as well: their load is no idle power, and no stranger's.
-    let benched = consumers.len();
-    consumers.extend(bench::consumers(&mut domain.bench, machine, now));
     let period = domain.settings.telemetry.interval;
     let Some(attribution) = domain.attribution_on(machine) else { return (None, false) };
     let (shared, ended) = attribution.tick(sample, &consumers, period);
-    for (index, (consumer, shared)) in consumers.into_iter().zip(shared).enumerate() {
-        if index >= benched {
-            bench::charge(domain, machine, &consumer, &shared);
-            continue;
-        }
-        let Domain { sessions, ended_requests, .. } = domain;
+    for (consumer, shared) in consumers.into_iter().zip(shared) {
+        let Domain { sessions, ended_requests, bench, .. } = domain;
+        bench::charge(bench, &consumer, &shared);
         let Some(session) = sessions.iter_mut().find(|session| session.id == consumer.session) else { continue };
         charge(session, ended_requests, &consumer, &shared);
         session.watts = shared.watts;

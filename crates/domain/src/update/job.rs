@@ -5,9 +5,10 @@
 
 use wire::Prompt;
 
-use super::common::next_id;
+use super::common::{find, next_id};
 use super::history;
-use super::session::{self, Ask, Asked};
+use super::request::{self, Asked, RequestOptions};
+use super::session;
 use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::lab::job::JobSession;
@@ -19,7 +20,10 @@ use crate::session::{JobArray, Phase, Session, SessionId};
 use crate::state::Domain;
 
 /// What is said of a session that somebody stopped.
-const STOPPED: &str = "its session was stopped";
+pub(super) const STOPPED: &str = "its session was stopped";
+
+/// What is said of a session that somebody restarted while it worked for a job.
+pub(super) const RESTARTED: &str = "its session was restarted";
 
 /// Why nothing else may begin now: jobs that measure don't share the machine. `None` where nothing runs.
 pub(super) fn running(domain: &Domain) -> Option<Refused> {
@@ -142,27 +146,36 @@ pub(super) struct Question {
     /// The prompt.
     pub(super) prompt: Prompt,
     /// How it is to be answered.
-    pub(super) ask: Ask,
+    pub(super) ask: RequestOptions,
     /// What the answer must look like.
     pub(super) form: Option<Form>,
     /// Texts that end it, in place of those of the model's store.
     pub(super) stop: Vec<String>,
 }
 
-/// Ask a job's session, which is ready. Its conversation stays as it is.
+/// RequestOptions a job's session, which is ready. Its conversation stays as it is.
 pub(super) fn ask(domain: &mut Domain, job: &mut JobSession, question: Question) -> Vec<Effect> {
     let Some(id) = job.id else { return Vec::new() };
     let Question { client, prompt, ask, form, stop } = question;
     let (request, effects) =
-        session::request(domain, id, Asked { client, ask: Some(ask), form, stop, ..Asked::new(prompt) });
+        request::request(domain, id, Asked { client, ask: Some(ask), form, stop, ..Asked::new(prompt) });
     job.request = Some(request);
     effects
+}
+
+/// Have a session's worker measure. It is work as an answer is: no idle power, and no other program's.
+pub(super) fn measure(domain: &mut Domain, id: SessionId, request: u64, what: wire::Request) -> Vec<Effect> {
+    let now = domain.now.uptime;
+    let Some(session) = find(domain, id) else { return Vec::new() };
+    session.timer.begin(request, now);
+    session.measures = Some(request);
+    vec![Effect::Send { worker: session.worker, request: what }]
 }
 
 /// Cancel what a job's session was asked.
 pub(super) fn cancel(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
     // One that is gone needs nothing more.
-    job.request.and_then(|id| session::cancel_request(domain, id).ok()).unwrap_or_default()
+    job.request.and_then(|id| request::cancel_request(domain, id).ok()).unwrap_or_default()
 }
 
 /// Drop what is left of earlier prompts in a job's session.

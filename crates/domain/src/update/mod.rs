@@ -28,6 +28,7 @@ mod query_admission;
 mod race;
 mod remote;
 mod replay;
+mod request;
 mod sample;
 mod session;
 mod start;
@@ -133,6 +134,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
     effects.extend(thread::save_changed(domain));
+    effects.extend(bench::advance(domain));
     effects.extend(perplexity::advance(domain));
     effects.extend(hub::keep_queue(domain));
     effects.extend(domain.outbox.drain(..).map(Effect::Notify));

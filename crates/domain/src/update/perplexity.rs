@@ -3,14 +3,14 @@
 
 use wire::{Distributions, Request, Score, Scored};
 
-use super::common::{find, generate, next_id, notify};
+use super::common::{generate, next_id, notify};
 use super::job::{self, Readiness};
 use super::{race, session};
-use crate::command::{Cause, Refused};
+use crate::command::{Cause, Force, Refused};
 use crate::effect::Effect;
+use crate::lab::job::JobSession;
 use crate::lab::perplexity::{PerplexityOrder, PerplexityRun, Stage};
 use crate::lab::race::Entry;
-use crate::session::SessionId;
 use crate::state::Domain;
 
 /// End what is being scored.
@@ -24,10 +24,10 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
 /// The models are needed no more.
 fn end(domain: &mut Domain) -> Vec<Effect> {
     let Some(run) = &domain.perplexity else { return Vec::new() };
-    let sessions: Vec<SessionId> = [Some(run.sessions.0), run.sessions.1].into_iter().flatten().collect();
+    let sessions = run.sessions().cloned().collect::<Vec<_>>();
     let mut effects = vec![Effect::RemoveTempDir];
-    for id in sessions {
-        effects.extend(session::stop_one(domain, id));
+    for session in sessions {
+        effects.extend(job::leave(domain, &session));
     }
     effects
 }
@@ -37,7 +37,11 @@ pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<E
     if let Some(refused) = job::running(domain) {
         return Err(refused);
     }
-    generate([Some(&order.model), order.reference.as_ref()].into_iter().flatten().map(|entry| &*entry.model))?;
+    for entry in [Some(&order.model), order.reference.as_ref()].into_iter().flatten() {
+        generate([&*entry.model])?;
+        session::may_start(&entry.model, Force::No)?;
+        session::has_devices(domain, &entry.settings)?;
+    }
     // The one writes whole distributions to a file, and the other reads them.
     if order
         .reference
@@ -51,8 +55,9 @@ pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<E
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
         return Err(Refused::new(Cause::MemoryTogether, shortfall).with_hint(hint));
     }
+    let earlier = domain.perplexity.take();
+    job::forget(domain, earlier.iter().flat_map(|run| run.sessions()));
     if order.file.as_os_str().is_empty() {
-        domain.perplexity = None;
         return Ok(vec![Effect::TempDir(Box::new(order))]);
     }
     Ok(begin(domain, order))
@@ -84,10 +89,10 @@ pub(super) fn prepared(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effec
 /// Start both models.
 fn begin(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let mut open = |domain: &mut Domain, entry: &Entry| -> SessionId {
+    let mut open = |domain: &mut Domain, entry: &Entry| {
         let id = session::create(domain, entry.model.clone(), entry.settings);
         effects.extend(session::spawn(domain, id));
-        id
+        JobSession { id: Some(id), is_own: true, request: None }
     };
     let model = open(domain, &order.model);
     let reference = order.reference.as_ref().map(|entry| open(domain, entry));
@@ -98,11 +103,15 @@ fn begin(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
 /// Look where the sessions are, and begin once both are loaded.
 pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     let Some(run) = domain.perplexity.as_ref().filter(|run| !run.is_over()) else { return Vec::new() };
-    let sessions: Vec<SessionId> = [Some(run.sessions.0), run.sessions.1].into_iter().flatten().collect();
     let mut are_ready = true;
     let mut failure = None;
-    for id in sessions {
-        match job::readiness_of(domain, id) {
+    // One that was restarted has lost its question.
+    let measures = |id| domain.session(id).is_some_and(|session| session.measures == Some(run.request));
+    if run.asked.is_some_and(|id| !measures(id)) {
+        failure = Some((job::RESTARTED.to_owned(), None));
+    }
+    for session in run.sessions() {
+        match job::readiness(domain, session) {
             Readiness::Ready => {}
             Readiness::Lost(reason, hint) => failure = Some((reason, hint)),
             Readiness::Loading => are_ready = false,
@@ -124,39 +133,26 @@ fn ask(domain: &mut Domain, next: Stage) -> Vec<Effect> {
     let Some(run) = &mut domain.perplexity else { return Vec::new() };
     run.request = request;
     let file = run.order.file.clone();
-    let (session, distributions) = match (&next, run.sessions) {
+    let (session, distributions) = match (&next, &run.sessions) {
         (Stage::Reference, (_, Some(reference))) => (reference, Distributions::Write(file)),
         (_, (model, Some(_))) => (model, Distributions::Compare(file)),
         (_, (model, None)) => (model, Distributions::Drop),
     };
+    run.asked = session.id;
     let text = (run.chunk == 0).then(|| run.order.text.clone());
     let PerplexityOrder { n_chunk, every, .. } = run.order;
     let score = Score { id: request, text, n_chunk, chunk: run.chunk, every, distributions };
     run.stage = next;
-    let now = domain.now.uptime;
-    let Some(session) = find(domain, session) else { return Vec::new() };
-    // It is work as an answer is: no idle power, and no stranger's.
-    session.timer.begin(request, now);
-    Some(session.worker).map(|worker| Effect::Send { worker, request: Request::Score(score) }).into_iter().collect()
-}
-
-/// The sessions have done what this request asked.
-fn rest(domain: &mut Domain, request: u64) {
-    let now = domain.now.uptime;
-    let Some(run) = domain.perplexity.as_ref().filter(|run| run.request == request) else { return };
-    for id in [Some(run.sessions.0), run.sessions.1].into_iter().flatten() {
-        if let Some(session) = find(domain, id) {
-            session.timer.end(request, now);
-        }
-    }
+    let asked = run.asked;
+    asked.map_or_else(Vec::new, |id| job::measure(domain, id, request, Request::Score(score)))
 }
 
 /// A chunk was weighed.
 pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
-    rest(domain, scored.id);
     let Some(run) = domain.perplexity.as_mut().filter(|run| run.request == scored.id) else {
         return Vec::new();
     };
+    run.asked = None;
     match run.stage {
         Stage::Reference => {
             run.vocabulary = Some(scored.vocabulary);
@@ -186,7 +182,6 @@ pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
 
 /// A worker could not do what it was asked, which may have been to weigh a chunk.
 pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
-    rest(domain, id);
     if domain.perplexity.as_ref().is_some_and(|run| run.request == id && !run.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
         return fail(domain, message.to_owned(), hint.map(str::to_owned));

@@ -2,9 +2,10 @@
 //!
 //! The plan is made first, by the driver; what it says is asked; then it is done, in the background.
 
-use super::common::notify;
-use crate::command::{Cause, Refused};
+use super::common::{Outcome, next_id, notify};
+use crate::command::{Cause, Refused, Value};
 use crate::effect::Effect;
+use crate::ids::StorageJobId;
 use crate::model::Model;
 use crate::session::Session;
 use crate::state::Domain;
@@ -20,7 +21,7 @@ pub(super) fn disk_usage(domain: &mut Domain) -> Vec<Effect> {
 }
 
 /// Make a plan, which comes as [`StorageEvent::Planned`].
-pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Refused> {
+pub(super) fn plan(domain: &mut Domain, request: Request) -> Outcome {
     check_idle(domain)?;
     if let Request::Remove { models } | Request::Prune { unused: models, .. } = &request
         && let Some(model) = models.iter().find(|model| is_loaded(domain, model))
@@ -28,7 +29,12 @@ pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Ref
         let reason = format!("{} is loaded by a session; stop that first", model.name);
         return Err(Refused::new(Cause::BUSY, reason));
     }
-    Ok(vec![Effect::Storage(CleanupJob::Plan(request))])
+    let job = StorageJobId(next_id(domain));
+    started(job, CleanupJob::Plan { job, request })
+}
+
+fn started(id: StorageJobId, job: CleanupJob) -> Outcome {
+    Ok((Value::StorageJob(id), vec![Effect::Storage(job)]))
 }
 
 fn check_idle(domain: &Domain) -> Result<(), Refused> {
@@ -43,19 +49,19 @@ fn is_loaded(domain: &Domain, model: &Model) -> bool {
 }
 
 /// Carry out a plan.
-pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Result<Vec<Effect>, Refused> {
+pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Outcome {
     check_idle(domain)?;
     domain.cleanup.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
-    Ok(vec![Effect::Storage(CleanupJob::Perform { request, plan })])
+    let job = StorageJobId(next_id(domain));
+    started(job, CleanupJob::Perform { job, request, plan })
 }
 
 /// Undo what was done last.
-pub(super) fn undo(domain: &mut Domain) -> Vec<Effect> {
-    if domain.cleanup.work.is_some() {
-        return Vec::new();
-    }
+pub(super) fn undo(domain: &mut Domain) -> Outcome {
+    check_idle(domain)?;
     domain.cleanup.work = Some(CleanupProgress { title: "undo".to_owned(), done: 0, count: 0 });
-    vec![Effect::Storage(CleanupJob::Undo)]
+    let job = StorageJobId(next_id(domain));
+    started(job, CleanupJob::Undo { job })
 }
 
 /// Take what the driver reports.
@@ -82,7 +88,7 @@ pub(super) fn on_event(domain: &mut Domain, news: StorageEvent) -> Vec<Effect> {
                 (work.done, work.count) = (done, count);
             }
         }
-        StorageEvent::Ended { text, is_error } => {
+        StorageEvent::Ended { text, is_error, .. } => {
             domain.cleanup.work = None;
             notify(domain, text, is_error);
             if !domain.library.scanning {

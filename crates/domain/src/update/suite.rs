@@ -10,7 +10,7 @@ mod helpers;
 use super::common::{generate, next_id, now_ms};
 use super::history;
 use super::job::{self, Question, Readiness};
-use super::session::Ask;
+use super::request::RequestOptions;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::lab::job::JobSession;
@@ -189,7 +189,7 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     }
 }
 
-/// Ask a model that is loaded its next prompt; without one it makes room.
+/// RequestOptions a model that is loaded its next prompt; without one it makes room.
 fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     let one = &mut run.models[place];
     if run.is_cancelled {
@@ -344,7 +344,7 @@ fn ask_judge(domain: &mut Domain, run: &mut SuiteRun) -> Vec<Effect> {
         if let Some((check, prompt)) = question(run, place, from) {
             run.judge.stage = JudgeStage::Judging { model: place, check };
             let sampling = wire::Sampling { temperature: Some(0.0), ..domain.settings.session.sampling };
-            let ask = Ask {
+            let ask = RequestOptions {
                 max_tokens: MAX_JUDGED.parse().ok(),
                 sampling,
                 n_top_logprobs: 0,

@@ -7,7 +7,6 @@ use crate::state::Domain;
 pub(super) fn watch(domain: &Domain, machine: String) -> Effect {
     let there = Some(machine.as_str());
     let sessions = domain.sessions.iter().filter(|session| session.machine() == there);
-    let entries = domain.bench.entries.iter().filter(|entry| entry.model.machine.as_deref() == there);
-    let pids = sessions.filter_map(|session| session.pid).chain(entries.filter_map(|entry| entry.pid)).collect();
+    let pids = sessions.filter_map(|session| session.pid).collect();
     Effect::WatchOn { machine, pids }
 }

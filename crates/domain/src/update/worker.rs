@@ -6,9 +6,10 @@ use std::time::Duration;
 use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
 use super::common::find;
-use super::session::{answer as answer_now, end_all, end_running, ended, remove, watch};
+use super::request::{end_all, end_running, ended};
+use super::session::{answer as answer_now, remove, watch};
 use super::start::{share_threads, start_waiting};
-use super::{context, demand, query, tries};
+use super::{bench, context, demand, perplexity, query, tries};
 use crate::effect::Effect;
 use crate::event::WorkerEvent;
 use crate::figure::Graded;
@@ -36,9 +37,7 @@ const MAX_TOOL_CALLS: usize = 256;
 
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(id) = domain.session_of(worker).map(|session| session.id) else {
-        return super::bench::on_event(domain, worker, event);
-    };
+    let Some(id) = domain.session_of(worker).map(|session| session.id) else { return Vec::new() };
     let Some(session) = find(domain, id) else { return Vec::new() };
     match event {
         WorkerEvent::Spawned { pid } => {
@@ -69,6 +68,7 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
         Message::Hello(hello) => {
             session.note(format!("engine {}", hello.engine));
             session.engine = hello.engine;
+            session.devices = hello.devices;
             if let Some(machine) = session.machine().map(str::to_owned) {
                 session.pid = Some(hello.pid);
                 return vec![super::watch::watch(domain, machine)];
@@ -130,13 +130,26 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             Some(request) if session.running(request).is_some() => {
                 return failed(domain, id, RequestId(request), failure);
             }
-            Some(id) => return super::perplexity::failed(domain, id, &failure.message, failure.hint.as_deref()),
+            Some(asked) if session.measures == Some(asked) => {
+                session.measured(now);
+                let hint = failure.hint.as_deref();
+                let mut effects = bench::failed(domain, asked, &failure.message, hint);
+                effects.extend(perplexity::failed(domain, asked, &failure.message, hint));
+                return effects;
+            }
+            Some(_) => {}
             // What it says here is the reason that the user reads.
             None => return refused(domain, id, failure),
         },
-        Message::Scored(scored) => {
+        Message::Scored(scored) if session.measures == Some(scored.id) => {
+            session.measured(now);
             let ran = ran(domain, id);
-            return ran.into_iter().chain(super::perplexity::scored(domain, *scored)).collect();
+            return ran.into_iter().chain(perplexity::scored(domain, *scored)).collect();
+        }
+        Message::Measured(measured) if session.measures == Some(measured.id) => {
+            session.measured(now);
+            bench::measured(domain, measured);
+            return ran(domain, id).into_iter().collect();
         }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
@@ -302,7 +315,10 @@ fn requeued(domain: &mut Domain, id: SessionId, reason: &str) -> Vec<Effect> {
     session.since = now;
     (session.loaded, session.n_past) = (None, 0);
     session.timer.end_all(now.uptime);
-    end_running(domain, id, reason, None)
+    session.measures = None;
+    let mut effects = end_running(domain, id, reason, None);
+    effects.extend(bench::requeued(domain, id, reason));
+    effects
 }
 
 /// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
@@ -331,6 +347,13 @@ fn with_network(request: &Request, counters: wire::Counters, now: Moment) -> wir
 }
 
 impl Session {
+    /// What a job has asked its worker is answered.
+    fn measured(&mut self, now: Moment) {
+        if let Some(id) = self.measures.take() {
+            self.timer.end(id, now.uptime);
+        }
+    }
+
     /// The request of this number, if the worker has it.
     fn running(&mut self, id: u64) -> Option<&mut Request> {
         self.request_mut(RequestId(id)).filter(|request| request.is_running())

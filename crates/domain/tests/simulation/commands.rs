@@ -145,7 +145,11 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         22 => What::Rescan,
         23 => What::MeasureDiskUsage,
         24 => What::PlanStorage(Box::new(request(world, dice))),
-        25 => What::ApplyStorage { request: Box::new(request(world, dice)), plan: Box::new(StoragePlan::default()) },
+        25 => {
+            let planned = dice.pick(&world.plans).cloned();
+            let (request, plan) = planned.unwrap_or_else(|| (request(world, dice), StoragePlan::default()));
+            What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }
+        }
         26 => What::UndoStorage,
         27 => What::SetThreadBudget(dice.below(16) as u32),
         28 => What::MeasureBandwidth,

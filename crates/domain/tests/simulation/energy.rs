@@ -53,8 +53,10 @@ impl Books {
             assert!(joules >= -slack, "{joules} J for {owner}");
         }
         // Sessions that a tick refuses had nothing; what ended within it is booked to nobody here.
-        let charged = charged(domain) - self.sessions + benched(domain) - self.benched;
+        let charged = charged(domain) - self.sessions;
         assert!(charged <= tally.sessions + slack, "{charged} J are charged of {} J", tally.sessions);
+        let benched = benched(domain) - self.benched;
+        assert!(benched <= tally.sessions + slack, "a bench is charged {benched} J of {} J", tally.sessions);
         let standby = standby(domain) - self.standby;
         assert!(standby <= tally.standby + slack, "{standby} J of standby of {} J", tally.standby);
         for session in &domain.sessions {

@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::command::{CommandId, Force, What};
+use domain::command::{CommandId, Force, Value, What};
 use domain::energy::EnergyAccount;
 use domain::engine_metrics::EngineMetrics;
 use domain::event::WorkerEvent;
+use domain::ids::StorageJobId;
 use domain::lab::race::rating::MAX_VOTES;
 use domain::request::Stage;
 use domain::requests::EndedRequests;
 use domain::session::{Phase, Session, SessionId, Turn, WorkerId};
+use domain::storage::CleanupJob;
 use domain::units::Bytes;
 use domain::{Domain, Effect, Event, admission};
 use wire::{Channel, Event as Message, Request, Role, ToolCall};
@@ -47,6 +49,7 @@ pub(crate) struct Invariants {
     running: HashSet<u64>,
     drafts: HashMap<u64, Draft>,
     asks: HashSet<u64>,
+    storage_jobs: HashSet<StorageJobId>,
     spawned: HashSet<WorkerId>,
     exited: HashSet<WorkerId>,
     stopped: HashSet<WorkerId>,
@@ -121,8 +124,20 @@ impl Invariants {
         self.books.after(domain, event);
     }
 
-    /// Each command has one reply, and nothing else has any.
-    fn replies(&self, effects: &[Effect]) {
+    /// Each command has one reply, and nothing else has any. The reply to a storage command names the job that it started.
+    fn replies(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::Storage(
+                CleanupJob::Plan { job, .. } | CleanupJob::Perform { job, .. } | CleanupJob::Undo { job },
+            ) = effect
+            else {
+                continue;
+            };
+            assert!(self.storage_jobs.insert(*job), "{job:?} is started twice");
+            let names =
+                |effect: &Effect| matches!(effect, Effect::Reply(reply) if reply.result == Ok(Value::StorageJob(*job)));
+            assert!(effects.iter().any(names), "{job:?} is in no reply");
+        }
         let replies = effects.iter().filter_map(|effect| match effect {
             Effect::Reply(reply) => Some(reply.id),
             _ => None,
@@ -237,13 +252,12 @@ impl Invariants {
         }
     }
 
-    /// No process is forgotten: each belongs to a session or to the bench, or was told to stop.
+    /// No process is forgotten: each belongs to a session, or was told to stop.
     fn owners(&self, domain: &Domain) {
         let live = self.spawned.iter().filter(|worker| !self.exited.contains(worker));
         for worker in live.filter(|worker| !self.stopped.contains(worker)) {
             let session = domain.session_of(*worker).filter(|session| session.is_live());
-            let is_benched = domain.bench.entries.iter().any(|entry| entry.worker == *worker && entry.is_loaded());
-            assert!(session.is_some() || is_benched, "{worker:?} runs for nobody");
+            assert!(session.is_some(), "{worker:?} runs for nobody");
         }
     }
 

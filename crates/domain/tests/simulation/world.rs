@@ -16,7 +16,7 @@ use domain::model::{Model, ModelFile, Status, Store, StoreStatus};
 use domain::openness::Cards;
 use domain::session::WorkerId;
 use domain::settings::{SessionSettings, Settings};
-use domain::storage::{CleanupJob, CleanupPlan, DiskUsageReport, StorageEvent};
+use domain::storage::{CleanupJob, CleanupPlan, DiskUsageReport, Item, Kind, Operation, Request, Step, StorageEvent};
 use domain::units::Bytes;
 use domain::{Effect, Event, Moment};
 
@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) calm: bool,
     /// Downloads that run: how much of them has come.
     downloads: Vec<(DownloadId, u64)>,
+    /// Plans of changes of the stores, with what they were made for.
+    pub(crate) plans: Vec<(Request, CleanupPlan)>,
     /// Answers that may come in any order.
     pending: Vec<Event>,
     /// Scans, step by step.
@@ -56,6 +58,7 @@ impl World {
             remotes: (0..3).map(|number| Arc::new(remote(number))).collect(),
             calm: false,
             downloads: Vec::new(),
+            plans: Vec::new(),
             pending: Vec::new(),
             scans: VecDeque::new(),
             next_pid: 1000,
@@ -299,13 +302,30 @@ impl World {
     fn keep_house(&mut self, chore: CleanupJob, dice: &mut Dice) {
         let news = match chore {
             CleanupJob::DiskUsageReport => StorageEvent::Surveyed(DiskUsageReport::default()),
-            CleanupJob::Plan(request) => StorageEvent::Planned { request, plan: CleanupPlan::default() },
-            CleanupJob::Perform { .. } | CleanupJob::Undo => {
-                StorageEvent::Ended { text: "done".into(), is_error: dice.permille(200) }
+            CleanupJob::Plan { job, request } => {
+                let plan = cleanup_plan(dice);
+                self.plans.push((request.clone(), plan.clone()));
+                StorageEvent::Planned { job, request, plan }
+            }
+            CleanupJob::Perform { job, .. } | CleanupJob::Undo { job } => {
+                StorageEvent::Ended { job, text: "done".into(), is_error: dice.permille(200) }
             }
         };
         self.pending.push(Event::Library(LibraryEvent::Storage(Box::new(news))));
     }
+}
+
+/// A plan of up to three steps.
+fn cleanup_plan(dice: &mut Dice) -> CleanupPlan {
+    let item = |number: u64| Item {
+        what: format!("model {number}"),
+        kind: Kind::Model,
+        store: Store::Folder,
+        root: "/models".into(),
+        steps: vec![Step { act: Operation::Move, path: format!("/models/{number}").into(), frees: Bytes(number) }],
+        note: None,
+    };
+    CleanupPlan { items: (0..dice.below(4)).map(item).collect(), ..CleanupPlan::default() }
 }
 
 /// What comes without a question.

@@ -7,7 +7,7 @@ use wire::{Device, DeviceKind, Event as Said, Hello, Measured as Times, Request}
 use super::Program;
 use crate::ui::Action;
 use crate::ui::Screen;
-use domain::admission::free_memory;
+use domain::admission::{MemoryEstimate, free_memory};
 use domain::command::What;
 use domain::event::{HistoryEvent, WorkerEvent};
 use domain::lab::bench::{Disturbance, EntryPhase, Phase, Plan, document};
@@ -28,7 +28,8 @@ fn sample(program: &Program, others: f64, throttled: u64) -> Event {
     sample.at.uptime += Duration::from_secs(1);
     sample.cores = vec![Core { usage: None, mhz: Some(3000) }; 4];
     sample.limits.n_throttled = Some(throttled);
-    sample.processes = program.state.domain.bench.pids().map(|pid| process(pid, 1.0)).collect();
+    sample.processes =
+        program.state.domain.sessions.iter().filter_map(|session| session.pid).map(|pid| process(pid, 1.0)).collect();
     sample.memory =
         Some(domain::machine::Memory { available: domain::units::Bytes(64_000_000_000), ..Default::default() });
     Event::Sample(Box::new(sample))
@@ -204,6 +205,10 @@ fn spinning_threads_are_never_together() {
     let (order, effects) = measure(&mut program, |_| 1000, |_| 0.0);
     assert_eq!(order, first);
     assert!(effects.contains(&Effect::Stop { worker: first[0] }));
+    // The next begins once the one before has left.
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })), "{effects:?}");
+    let exited = WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None };
+    let effects = program.happens(Event::Worker(first[0], exited));
     let second = load(&mut program, &effects);
     assert_eq!(second.len(), 1);
     assert_eq!(measure(&mut program, |_| 1000, |_| 0.0).0, second);
@@ -281,8 +286,8 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     program.happens(event);
     let before = free_memory(&program.state.domain).unwrap();
     start(&mut program, plan(&["alpha", "beta"], 1));
-    for entry in &mut program.state.domain.bench.entries {
-        entry.needed = Bytes(1_000_000_000);
+    for session in &mut program.state.domain.sessions {
+        session.planned = MemoryEstimate { context: Bytes(1_000_000_000), ..MemoryEstimate::default() };
     }
     let needed = Bytes(2_000_000_000);
     let event = sample(&program, 0.0, 0);
@@ -290,6 +295,33 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free.saturating_sub(needed));
     program.act(Action::Back);
     assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free);
+}
+
+#[test]
+fn a_session_that_measures_answers_nothing_else() {
+    let mut program = Program::new();
+    let workers = start(&mut program, plan(&["alpha"], 5));
+    let event = sample(&program, 0.0, 0);
+    assert!(asked(&program.happens(event)).is_some());
+    let session = program.state.domain.sessions[0].id;
+    assert_eq!(program.state.domain.sessions[0].word(), "measuring");
+    let prompt = What::SendPrompt { session, text: "why?".to_owned() };
+    assert_eq!(program.command(prompt), [], "no prompt is sent");
+    assert!(program.state.ui.notices.back().unwrap().text.contains("this session measures"));
+    // Whoever stops or restarts its session ends the rows of its model.
+    for (what, reason) in [
+        (What::StopSession(session), "its session was stopped"),
+        (What::RestartSession(session), "its session was restarted"),
+    ] {
+        let mut other = Program::new();
+        start(&mut other, plan(&["alpha"], 5));
+        let event = sample(&other, 0.0, 0);
+        assert!(asked(&other.happens(event)).is_some());
+        other.command(what);
+        let bench = &other.state.domain.bench;
+        assert_eq!((bench.rows[0].failed.as_deref(), bench.phase), (Some(reason), Phase::Done));
+    }
+    assert_eq!(program.act(Action::Back), [Effect::Stop { worker: workers[0] }]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::Program;
 use crate::ui::Action;
 use domain::event::LibraryEvent;
+use domain::ids::StorageJobId;
 use domain::model::Store;
 use domain::storage::{
     CleanupCandidate, CleanupJob, CleanupPlan, DiskUsageReport, Item, Kind, ModelShare, Operation, Request, Share,
@@ -13,6 +14,12 @@ use domain::{Effect, Event};
 
 fn hear(program: &mut Program, news: StorageEvent) -> Vec<Effect> {
     program.happens(Event::Library(LibraryEvent::Storage(Box::new(news))))
+}
+
+/// The plan that is asked of the driver.
+fn planned(effects: &[Effect]) -> (StorageJobId, Request) {
+    let [Effect::Storage(CleanupJob::Plan { job, request })] = effects else { panic!("{effects:?}") };
+    (*job, request.clone())
 }
 
 fn plan() -> CleanupPlan {
@@ -32,22 +39,34 @@ fn a_model_is_deleted_once_its_plan_was_agreed_to() {
     let mut program = Program::new();
     program.act(Action::Library);
     let effects = program.act(Action::DeleteSelected);
-    let [Effect::Storage(CleanupJob::Plan(request))] = &effects[..] else { panic!("{effects:?}") };
-    let news = || StorageEvent::Planned { request: request.clone(), plan: plan() };
-    hear(&mut program, news());
+    let (first, request) = planned(&effects);
+    let plan_of = |job| StorageEvent::Planned { job, request: request.clone(), plan: plan() };
+    hear(&mut program, plan_of(first));
+    assert!(program.state.ui.overlay.is_some());
     assert_eq!(program.act(Action::No), []);
     assert!(program.state.ui.overlay.is_none());
-    hear(&mut program, news());
-    let chore = CleanupJob::Perform { request: request.clone(), plan: plan() };
-    assert_eq!(program.act(Action::Yes), [Effect::Storage(chore)]);
+    // It was asked about once.
+    hear(&mut program, plan_of(first));
+    assert!(program.state.ui.overlay.is_none());
+    let second = planned(&program.act(Action::DeleteSelected)).0;
+    // The plan of another client, for the same models.
+    hear(&mut program, plan_of(StorageJobId(1_000_000)));
+    assert!(program.state.ui.overlay.is_none());
+    hear(&mut program, plan_of(second));
+    let effects = program.act(Action::Yes);
+    let [Effect::Storage(CleanupJob::Perform { job, request: performed, plan: agreed })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((performed, agreed), (&request, &plan()));
+    assert!(*job != first && *job != second);
     // One at a time.
     assert_eq!(program.act(Action::DeleteSelected), []);
     hear(&mut program, StorageEvent::Progress(1, 1));
     assert_eq!(program.state.domain.cleanup.work.as_ref().map(|work| work.done), Some(1));
-    let ended = StorageEvent::Ended { text: "done".to_owned(), is_error: false };
+    let ended = StorageEvent::Ended { job: *job, text: "done".to_owned(), is_error: false };
     assert_eq!(hear(&mut program, ended), [Effect::Scan]);
     assert!(program.state.domain.cleanup.work.is_none());
-    assert_eq!(program.act(Action::UndoCleanup), [Effect::Storage(CleanupJob::Undo)]);
+    assert!(matches!(program.act(Action::UndoCleanup)[..], [Effect::Storage(CleanupJob::Undo { .. })]));
 }
 
 #[test]
@@ -56,7 +75,8 @@ fn what_can_not_be_done_is_said_and_not_asked() {
     let reason = "it is used by ollama runner, pid 123".to_owned();
     let refusal = Skipped { what: "alpha".to_owned(), reason, hint: None };
     let plan = CleanupPlan { refusals: vec![refusal], ..CleanupPlan::default() };
-    hear(&mut program, StorageEvent::Planned { request: Request::Remove { models: Vec::new() }, plan });
+    let request = Request::Remove { models: Vec::new() };
+    hear(&mut program, StorageEvent::Planned { job: StorageJobId(1), request, plan });
     assert!(program.state.ui.overlay.is_none());
     let said = &program.state.ui.notices.back().unwrap().text;
     assert_eq!(said, "alpha: it is used by ollama runner, pid 123");
@@ -91,13 +111,12 @@ fn rows_of_the_disk_use_ask_for_what_they_show() {
     let reclaimable = vec![reclaimable(Kind::LikelyDuplicate, &compare), reclaimable(Kind::Trash, &request)];
     hear(&mut program, StorageEvent::Surveyed(DiskUsageReport { usage, reclaimable, ..DiskUsageReport::default() }));
     // What takes long says so.
-    assert_eq!(program.act(Action::Choose), [Effect::Storage(CleanupJob::Plan(compare))]);
+    assert_eq!(planned(&program.act(Action::Choose)).1, compare);
     assert!(program.state.ui.notices.back().unwrap().text.starts_with("comparing"));
     program.act(Action::Down);
-    assert_eq!(program.act(Action::Choose), [Effect::Storage(CleanupJob::Plan(request))]);
+    assert_eq!(planned(&program.act(Action::Choose)).1, request);
     program.act(Action::Down);
-    let effects = program.act(Action::DeleteSelected);
-    let [Effect::Storage(CleanupJob::Plan(Request::Remove { models }))] = &effects[..] else { panic!("{effects:?}") };
+    let Request::Remove { models } = planned(&program.act(Action::DeleteSelected)).1 else { panic!("no removal") };
     assert_eq!(models[0].name, "beta");
     // A store is too much at once.
     program.act(Action::Group);

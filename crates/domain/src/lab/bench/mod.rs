@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use wire::{Device, DeviceKind};
 
-use crate::energy::{EnergyAccount, Step, Timer};
+use crate::admission::MemoryEstimate;
+use crate::energy::{EnergyAccount, Step};
 use crate::figure::{Figure, Graded, Uncertain};
+use crate::lab::job::JobSession;
 use crate::lab::statistics::{self, Change, Summary};
 use crate::model::Model;
 use crate::moment::Moment;
 use crate::record::Measured;
-use crate::session::WorkerId;
 use crate::settings::{self, SchedulingPolicy, SessionSettings};
-use crate::units::Bytes;
 
 pub use case::{Disturbance, TestCase};
 pub use record::{document, record};
@@ -122,45 +122,32 @@ impl Plan {
     }
 }
 
-impl BenchEntry {
-    /// Its job, while it waits for it.
-    pub fn waiting_job(&self) -> Option<&crate::session::Job> {
-        self.job.as_ref().filter(|job| matches!(self.phase, EntryPhase::Loading(_)) && job.why_waiting().is_some())
-    }
-}
-
 /// A model while it is measured.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct BenchEntry {
     /// Which.
     pub model: Arc<Model>,
-    /// Its worker.
-    pub worker: WorkerId,
-    /// The worker's process.
-    pub pid: Option<u32>,
-    /// The engine as it names itself.
+    /// The session that measures it.
+    pub session: JobSession,
+    /// The engine as it names itself; empty before it was loaded.
     pub engine: String,
-    /// The devices that its worker can use.
+    /// The devices that its worker can use; empty before it was loaded.
     pub devices: Vec<Device>,
-    /// Memory that it takes at most.
-    pub needed: Bytes,
+    /// The most memory that it takes.
+    pub needed: MemoryEstimate,
     /// Where it is.
     pub phase: EntryPhase,
     /// Which entries are loaded together.
     pub group: usize,
-    /// The job that its worker runs in, where it runs elsewhere.
-    pub job: Option<crate::session::Job>,
     /// Threads that it has: on its own machine.
     pub threads: u32,
     /// Processor, GPUs and system of its machine, for the comparison.
     pub driver: String,
-    /// Times its worker's work.
-    pub timer: Timer,
 }
 
 impl BenchEntry {
-    /// Whether its worker holds memory, or is about to.
-    pub fn is_loaded(&self) -> bool {
+    /// Whether its model is loaded, or is about to be.
+    pub fn is_open(&self) -> bool {
         matches!(self.phase, EntryPhase::Loading(_) | EntryPhase::Ready)
     }
 
@@ -426,11 +413,6 @@ impl Bench {
         let wanted = self.plan.repetitions as usize;
         let done = self.rows.iter().map(|row| if row.is_done(&self.plan) { wanted } else { row.repetitions.len() });
         (done.sum(), wanted * self.rows.len())
-    }
-
-    /// Workers that are to be watched.
-    pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.entries.iter().filter(|entry| entry.model.machine.is_none()).filter_map(|entry| entry.pid)
     }
 
     /// The row that is measured next: of those that wait and whose model is ready, the one that was tried least, so that

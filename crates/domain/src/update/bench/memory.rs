@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admission::{self, estimate};
+use crate::admission::{self, MemoryEstimate};
 use crate::lab::bench::{Plan, TestCase};
 use crate::model::Model;
 use crate::settings::{SessionSettings, WaitPolicy};
@@ -11,8 +11,8 @@ use crate::units::Bytes;
 
 /// What the models of a bench need.
 pub(super) struct Needs {
-    /// What each takes of this machine.
-    pub(super) here: Vec<Bytes>,
+    /// The most memory that each takes.
+    pub(super) memory: Vec<MemoryEstimate>,
     /// Why each can't be measured.
     pub(super) obstacles: Vec<Option<String>>,
     /// Why they are measured one after the other; `None` where they are loaded together.
@@ -23,9 +23,7 @@ pub(super) struct Needs {
 struct Needed<'a> {
     /// The machine that it runs on; `None` for this one.
     machine: Option<&'a str>,
-    here: Bytes,
-    /// On the devices of other machines.
-    elsewhere: Bytes,
+    memory: MemoryEstimate,
     /// Why that does not fit there.
     no_room: Option<String>,
 }
@@ -33,12 +31,13 @@ struct Needed<'a> {
 fn needed<'a>(domain: &Domain, plan: &Plan, cells: &[TestCase], model: &'a Model) -> Needed<'a> {
     let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
     let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
-    let all = estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high));
-    let elsewhere = admission::planned(domain, model, &settings).elsewhere.min(all);
+    let planned = admission::planned(domain, model, &settings);
+    // Two contexts compute, and none keeps prompts.
+    let memory = MemoryEstimate { compute: planned.compute + planned.compute, prompt_cache: Bytes(0), ..planned };
     let no_room = admission::fits_elsewhere(domain, model, &settings).err();
     let no_room = no_room.map(|error| format!("{error}: {}", error.remedy()));
     let machine = model.machine.as_deref();
-    Needed { machine, here: all.saturating_sub(elsewhere), elsewhere, no_room }
+    Needed { machine, memory, no_room }
 }
 
 /// What the models need, and what speaks against some.
@@ -52,14 +51,14 @@ pub(super) fn needs(domain: &Domain, plan: &Plan, cells: &[TestCase], models: &[
     };
     // What can't be measured keeps no one from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Needed)| match (
-        free(needed).filter(|free| needed.here > *free),
+        free(needed).filter(|free| needed.memory.here() > *free),
         &needed.no_room,
     ) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
         _ if model.embeds_only() => Some("it is a model for embeddings, which generates nothing to measure".to_owned()),
         (Some(free), _) => {
             let there = needed.machine.map_or_else(String::new, |machine| format!(" on {machine}"));
-            Some(format!("it would need about {} for this bench, but {free} are free{there}", needed.here))
+            Some(format!("it would need about {} for this bench, but {free} are free{there}", needed.memory.here()))
         }
         (None, no_room) => no_room.clone(),
     };
@@ -67,7 +66,7 @@ pub(super) fn needs(domain: &Domain, plan: &Plan, cells: &[TestCase], models: &[
     let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
     let measurable: Vec<&Needed<'_>> = measurable.map(|(needed, _)| needed).collect();
     let apart = apart(domain, plan, &free, &measurable);
-    Needs { here: needs.iter().map(|needed| needed.here).collect(), obstacles, apart }
+    Needs { memory: needs.iter().map(|needed| needed.memory).collect(), obstacles, apart }
 }
 
 /// Why these can't be loaded together.
@@ -80,9 +79,9 @@ fn apart(
     if needs.len() < 2 {
         return None;
     }
-    let on = |machine| needs.iter().filter(move |needed| needed.machine == machine).map(|needed| needed.here);
+    let on = |machine| needs.iter().filter(move |needed| needed.machine == machine).map(|needed| needed.memory.here());
     let short = needs.iter().find(|needed| free(needed).is_some_and(|free| on(needed.machine).sum::<Bytes>() > free));
-    let elsewhere: Bytes = needs.iter().map(|needed| needed.elsewhere).sum();
+    let elsewhere: Bytes = needs.iter().map(|needed| needed.memory.elsewhere).sum();
     if domain.settings.bench.wait_policy == WaitPolicy::Active {
         let why = "with wait_policy active, waiting workers would take the cores";
         return Some(format!("one model after the other: {why}"));
@@ -138,8 +137,8 @@ mod tests {
             super::needs(&domain, plan, &plan.cells().unwrap(), &models)
         };
         let (alone, together) = (plan("auto", None), plan("box:CPU", None));
-        let whole = needs(ENOUGH, ENOUGH, &alone).here[0].0;
-        let rest = needs(ENOUGH, ENOUGH, &together).here[0].0;
+        let whole = needs(ENOUGH, ENOUGH, &alone).memory[0].here().0;
+        let rest = needs(ENOUGH, ENOUGH, &together).memory[0].here().0;
         assert!(rest < whole, "{rest} of {whole} stay here");
         // What does not fit here does where the other machine takes its part.
         let is_free = |needs: Needs| needs.obstacles.iter().all(Option::is_none);

@@ -15,7 +15,7 @@ use crate::state::Domain;
 use crate::update::common::now_ms;
 use crate::update::history;
 use crate::update::job::{self, Question, Readiness};
-use crate::update::session::Ask;
+use crate::update::request::RequestOptions;
 
 /// The likeliest tokens that are told of each step in lockstep.
 const N_TOP_LOGPROBS: u32 = 5;
@@ -162,12 +162,12 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     effects
 }
 
-/// Ask a column whose session is ready.
+/// RequestOptions a column whose session is ready.
 fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let column = &mut race.columns[place];
     let session = column.session.id.and_then(|id| domain.session(id));
     column.loaded = session.and_then(|session| session.loaded.clone());
-    let ask = Ask {
+    let ask = RequestOptions {
         max_tokens: column.settings.max_tokens,
         sampling: column.settings.sampling,
         n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },

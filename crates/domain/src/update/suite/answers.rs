@@ -17,7 +17,7 @@ use crate::session::{End, Phase};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 use crate::update::job::{self, Question};
-use crate::update::session::Ask;
+use crate::update::request::RequestOptions;
 
 /// How a model of a suite runs.
 pub(super) fn entry(model: &Arc<Model>, settings: SessionSettings) -> Entry {
@@ -31,7 +31,7 @@ pub(super) fn asking(order: &SuiteOrder, prompt: &Prompt) -> Question {
     Question {
         client: Client::Suite,
         prompt: chat(prompt),
-        ask: Ask {
+        ask: RequestOptions {
             max_tokens: Some(max_tokens),
             sampling: settings.sampling,
             n_top_logprobs: 0,
