@@ -21,6 +21,7 @@ use taffrail::engine::{Program, remote};
 use taffrail::{config, library};
 
 /// Run a command.
+#[expect(clippy::too_many_lines, reason = "one arm for each command, and none is long")]
 pub(crate) fn run(command: Command, loaded: config::Loaded) -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match command {

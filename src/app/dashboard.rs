@@ -38,6 +38,7 @@ const KEY_FRAME: Duration = Duration::from_millis(4);
 const BATCH: usize = 256;
 
 /// Run the dashboard until the user leaves or a signal ends it.
+#[expect(clippy::too_many_lines, reason = "one loop, whose arms share what it holds")]
 pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, Theme>) -> io::Result<()> {
     let mut screen = Screen::open(front.state().ui.mouse)?;
     let mut view_state = ViewState::default();

@@ -105,6 +105,7 @@ pub fn run(arguments: &History, now: i64, width: Option<usize>, out: &mut impl W
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each command, and none is long")]
 fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Write) -> Result<Exit, Failure> {
     let Some(mut store) = history::open_existing()? else {
         if arguments.leaderboard {

@@ -120,6 +120,7 @@ async fn session_for(
     Ok(session)
 }
 
+#[expect(clippy::too_many_lines, reason = "one loop, whose branches share what it holds")]
 async fn answer(
     arguments: &Run,
     model: Arc<Model>,
@@ -181,13 +182,7 @@ async fn answer(
         match &now.phase {
             Phase::Failed { reason, hint } => {
                 let _ = printer.end();
-                let mut text = reason.clone();
-                let ended = format!("ended: {reason}");
-                for line in now.log.iter().skip(now.log.len().saturating_sub(3)).filter(|line| **line != ended) {
-                    text.push_str("\n  log: ");
-                    text.push_str(line);
-                }
-                return Err(Failure::new(Exit::Failed, text).or_hint(hint.as_deref()));
+                return Err(Failure::new(Exit::Failed, with_log(reason, &now.log)).or_hint(hint.as_deref()));
             }
             Phase::Loading { fraction } => match now.waiting_job() {
                 Some(job) => printer.pending(&pending(job)),
@@ -220,6 +215,17 @@ async fn answer(
         }
         return finish(arguments, &mut printer, &app.state().domain, (now, answer), interrupted);
     }
+}
+
+/// Why a session ended, with the last lines of its log.
+fn with_log(reason: &str, log: &[String]) -> String {
+    let mut text = reason.to_owned();
+    let ended = format!("ended: {reason}");
+    for line in log.iter().skip(log.len().saturating_sub(3)).filter(|line| **line != ended) {
+        text.push_str("\n  log: ");
+        text.push_str(line);
+    }
+    text
 }
 
 /// Wait for an instant; for ever without one.

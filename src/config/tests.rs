@@ -148,6 +148,7 @@ fn every_setting_reads_back_what_it_shows() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn what_is_wrong_is_told_and_the_default_stays() {
     for (text, told) in [
         ("[ui]\n\nthems = \"light\"", "config.toml:3:1: unknown key `thems` in [ui] (did you mean `theme`?)"),

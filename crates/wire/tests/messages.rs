@@ -31,6 +31,7 @@ fn the_version_is_the_one_of_these_messages() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one list of messages")]
 fn requests() {
     let sampling = Sampling { temperature: Some(0.5), top_k: Some(40), seed: Some(7), ..Sampling::default() };
     let load = Load {
@@ -171,6 +172,7 @@ fn sampling_may_leave_everything_open() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one list of messages")]
 fn events() {
     let counters = Counters {
         n_prompt: 1,

@@ -191,6 +191,7 @@ impl Constraint {
     }
 
     /// Judge a token, with its text, that would come next. `formats` are those that this model is known to write.
+    #[expect(clippy::too_many_lines, reason = "rules in their order; each of them returns")]
     pub(crate) fn judge(
         &mut self,
         token: i32,

@@ -25,7 +25,19 @@ pub(crate) struct Scorer {
 }
 
 impl Scorer {
-    /// Weigh one chunk.
+    /// The chunk that is asked for, if the text has it, and how many there are.
+    fn chunk(&self, request: &Score) -> (Option<&[i32]>, usize) {
+        let (n_tokens, n_chunk) = (self.tokens.len(), request.n_chunk as usize);
+        let n_chunks = if request.every { n_tokens.div_ceil(n_chunk) } else { n_tokens / n_chunk };
+        let start = request.chunk as usize * n_chunk;
+        let end = if request.every { n_tokens.min(start + n_chunk) } else { start + n_chunk };
+        // One token alone has nothing before it to be predicted from.
+        let fewest = if request.every && request.chunk == 0 { 2 } else { 1 };
+        (self.tokens.get(start..end).filter(|chunk| chunk.len() >= fewest), n_chunks)
+    }
+
+    /// Score one chunk.
+    #[expect(clippy::too_many_lines, reason = "one pass over the logits, and the buffers for it")]
     pub(crate) fn score(&mut self, engine: &mut Engine, request: &Score) -> Result<Event, Failure> {
         let fail =
             |kind, message: String, hint: &str| Failure { id: Some(request.id), ..backend::fail(kind, message, hint) };
@@ -37,17 +49,13 @@ impl Scorer {
         if let Some(text) = &request.text {
             self.tokens = engine.model().tokenize_text(text);
         }
+        let vocabulary = *self.vocabulary.get_or_insert_with(|| fingerprint(engine.model()));
         let n_chunk = request.n_chunk as usize;
-        let n_chunks = if request.every { self.tokens.len().div_ceil(n_chunk) } else { self.tokens.len() / n_chunk };
-        let start = request.chunk as usize * n_chunk;
-        let end = if request.every { self.tokens.len().min(start + n_chunk) } else { start + n_chunk };
-        // One token alone has nothing before it to be predicted from.
-        let fewest = if request.every && request.chunk == 0 { 2 } else { 1 };
-        let Some(chunk) = self.tokens.get(start..end).filter(|chunk| chunk.len() >= fewest) else {
+        let (chunk, n_chunks) = self.chunk(request);
+        let Some(chunk) = chunk else {
             let message = format!("the text has {} tokens, too few for a chunk of {n_chunk}", self.tokens.len());
             return Err(bad(message, "use a longer text or smaller chunks"));
         };
-        let vocabulary = *self.vocabulary.get_or_insert_with(|| fingerprint(engine.model()));
         let mut input = chunk.to_vec();
         if let Some(first) = engine.model().begin_of_text() {
             input[0] = first;
@@ -69,9 +77,8 @@ impl Scorer {
         let mut raw = vec![0_u8; if reader.is_some() || writer.is_some() { 4 * n_vocab } else { 0 }];
         let mut trouble = None;
         let model_of = |engine: &Engine, token: i32, bytes: &mut Vec<u8>| engine.model().piece(token, false, bytes);
-        let scored = chunk.to_vec();
         let result = engine.score(&mut input, first, |engine, position, logits| {
-            let Some(next) = scored.get(position + 1).copied() else { return true };
+            let Some(next) = chunk.get(position + 1).copied() else { return true };
             let whole = log_sum(logits);
             let chosen = usize::try_from(next).ok().and_then(|token| logits.get(token));
             let surprise = chosen.map_or(f64::INFINITY, |logit| whole - f64::from(*logit));

@@ -130,6 +130,7 @@ fn makes_way(state: &State, model: &Model) -> Option<String> {
     (!reasons.is_empty()).then(|| format!("{} ({})", plan.summary(), reasons.join("; ")))
 }
 
+#[expect(clippy::too_many_lines, reason = "one fact after another")]
 fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = area;
     if let Some(session) = state.domain.running(&model.id) {

@@ -223,6 +223,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one session, field by field")]
 fn session(state: &State, id: u64, model: &Arc<Model>, phase: &PhaseSnapshot) -> Session {
     let name = model.name.clone();
     let mut session = Session::new(

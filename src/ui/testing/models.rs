@@ -6,6 +6,7 @@ use super::{NOW, gb};
 use domain::model::{Format, Model, ModelFile, Status, Store};
 use domain::units::Bytes;
 
+#[expect(clippy::too_many_lines, reason = "one list of models")]
 pub(super) fn models() -> Vec<Model> {
     let good = |name: &str, repository: &str, params: u64, size: u64, quant: &str, layers: u64, kv: u32| {
         let mut model = Model {

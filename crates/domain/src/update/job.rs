@@ -153,7 +153,7 @@ pub(super) struct Question {
     pub(super) stop: Vec<String>,
 }
 
-/// RequestOptions a job's session, which is ready. Its conversation stays as it is.
+/// Ask a job's session, which is ready. Its conversation stays as it is.
 pub(super) fn ask(domain: &mut Domain, job: &mut JobSession, question: Question) -> Vec<Effect> {
     let Some(id) = job.id else { return Vec::new() };
     let Question { client, prompt, ask, form, stop } = question;

@@ -51,6 +51,7 @@ use crate::state::Domain;
 use common::notify;
 
 /// Change the domain by what happened, and say what is to be done.
+#[expect(clippy::too_many_lines, reason = "one arm for each event, and none is long")]
 pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effect> {
     domain.now = now;
     let is_tick = matches!(event, Event::Sample(_));

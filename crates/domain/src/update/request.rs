@@ -96,7 +96,7 @@ impl Asked {
     }
 }
 
-/// RequestOptions a session: at once where it is ready and has a sequence free, else as soon as that is so.
+/// Ask a session: at once where it is ready and has a sequence free, else as soon as that is so.
 pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (RequestId, Vec<Effect>) {
     let Asked { client, prompt, ask, form, stop, min_room, context_shift, draft, asker, priority } = asked;
     let request_id = RequestId(next_id(domain));

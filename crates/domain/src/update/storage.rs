@@ -30,11 +30,11 @@ pub(super) fn plan(domain: &mut Domain, request: Request) -> Outcome {
         return Err(Refused::new(Cause::BUSY, reason));
     }
     let job = StorageJobId(next_id(domain));
-    started(job, CleanupJob::Plan { job, request })
+    Ok(started(job, CleanupJob::Plan { job, request }))
 }
 
-fn started(id: StorageJobId, job: CleanupJob) -> Outcome {
-    Ok((Value::StorageJob(id), vec![Effect::Storage(job)]))
+fn started(id: StorageJobId, job: CleanupJob) -> (Value, Vec<Effect>) {
+    (Value::StorageJob(id), vec![Effect::Storage(job)])
 }
 
 fn check_idle(domain: &Domain) -> Result<(), Refused> {
@@ -53,7 +53,7 @@ pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) ->
     check_idle(domain)?;
     domain.cleanup.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
     let job = StorageJobId(next_id(domain));
-    started(job, CleanupJob::Perform { job, request, plan })
+    Ok(started(job, CleanupJob::Perform { job, request, plan }))
 }
 
 /// Undo what was done last.
@@ -61,7 +61,7 @@ pub(super) fn undo(domain: &mut Domain) -> Outcome {
     check_idle(domain)?;
     domain.cleanup.work = Some(CleanupProgress { title: "undo".to_owned(), done: 0, count: 0 });
     let job = StorageJobId(next_id(domain));
-    started(job, CleanupJob::Undo { job })
+    Ok(started(job, CleanupJob::Undo { job }))
 }
 
 /// Take what the driver reports.

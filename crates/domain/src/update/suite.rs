@@ -189,7 +189,7 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     }
 }
 
-/// RequestOptions a model that is loaded its next prompt; without one it makes room.
+/// Ask a model that is loaded its next prompt; without one it makes room.
 fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     let one = &mut run.models[place];
     if run.is_cancelled {

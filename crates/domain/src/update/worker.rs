@@ -61,6 +61,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each message, and none is long")]
 fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effect> {
     let now = domain.now;
     let Some(session) = find(domain, id) else { return Vec::new() };

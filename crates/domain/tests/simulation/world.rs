@@ -193,6 +193,7 @@ impl World {
     }
 
     /// Carry out an effect. What nothing follows from is only listed, so that a new one is decided on.
+    #[expect(clippy::too_many_lines, reason = "one arm for each effect, and none is long")]
     pub(crate) fn carry_out(&mut self, effect: Effect, dice: &mut Dice) {
         match effect {
             Effect::Spawn { worker, model, job, .. } => {

@@ -4,6 +4,7 @@ use crate::{testing::Builder, types::TensorType};
 
 /// `DeepSeek` V3 or R1, 671 billion parameters, with the keys of a current conversion or of one from before llama.cpp
 /// knew MLA, and all matrices in `Q4_K`.
+#[expect(clippy::too_many_lines, reason = "one file, key by key")]
 pub fn deepseek_v3(name: &str, is_mla: bool) -> Builder {
     let (embedding, heads, query, rank, rope, rest, value, experts) = (7168, 128, 1536, 512, 64, 128, 128, 256);
     let (matrix, key) = (TensorType::Q4_K, rest + rope);

@@ -162,7 +162,7 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     effects
 }
 
-/// RequestOptions a column whose session is ready.
+/// Ask a column whose session is ready.
 fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let column = &mut race.columns[place];
     let session = column.session.id.and_then(|id| domain.session(id));
