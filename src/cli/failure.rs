@@ -105,6 +105,17 @@ impl From<hub::Failure> for Failure {
     }
 }
 
+/// Why a session ended, with the last lines of its log.
+pub(super) fn with_log(reason: &str, log: &[String]) -> String {
+    let mut text = reason.to_owned();
+    let ended = format!("ended: {reason}");
+    for line in log.iter().skip(log.len().saturating_sub(3)).filter(|line| **line != ended) {
+        text.push_str("\n  log: ");
+        text.push_str(line);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use clap::Args;
 use tokio::time::Instant;
 use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
-use super::failure::{Failure, exit_of, print_error};
+use super::failure::{Failure, exit_of, print_error, with_log};
 use super::input::{read_input, read_text};
 use super::job_lines::pending;
 use super::output::ended;
@@ -215,17 +215,6 @@ async fn answer(
         }
         return finish(arguments, &mut printer, &app.state().domain, (now, answer), interrupted);
     }
-}
-
-/// Why a session ended, with the last lines of its log.
-fn with_log(reason: &str, log: &[String]) -> String {
-    let mut text = reason.to_owned();
-    let ended = format!("ended: {reason}");
-    for line in log.iter().skip(log.len().saturating_sub(3)).filter(|line| **line != ended) {
-        text.push_str("\n  log: ");
-        text.push_str(line);
-    }
-    text
 }
 
 /// Wait for an instant; for ever without one.

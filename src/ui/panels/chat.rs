@@ -326,6 +326,7 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
             "An embedding model: it turns text into vectors and can't chat. Use it through /v1/embeddings or /api/embed."
                 .to_owned()
         }
+        _ if session.is_measuring => "It measures for a job, and answers no prompts meanwhile.".to_owned(),
         Phase::Loading { .. } if session.waiting_job().is_some() => {
             let reason = session.queue_reason().unwrap_or_default();
             format!("Its Slurm job has not started: {reason}. You can write a prompt meanwhile.")

@@ -16,11 +16,6 @@ pub(crate) fn sessions(domain: &Domain) -> Vec<(SessionId, bool)> {
     jobs.filter_map(|job| Some((job.id?, job.is_own))).collect()
 }
 
-/// Whether a session measures: whatever else it answered would spoil the figures.
-pub(crate) fn is_measuring(domain: &Domain, id: SessionId) -> bool {
-    measuring(domain).any(|job| job.id == Some(id))
-}
-
 /// The sessions of the bench and of the scoring that run.
 fn measuring(domain: &Domain) -> impl Iterator<Item = &JobSession> {
     let bench = Some(&domain.bench).filter(|bench| bench.is_running());

@@ -85,6 +85,8 @@ pub struct Session {
     pub engine: String,
     /// The devices that the worker can use; empty before its greeting.
     pub devices: Vec<Device>,
+    /// It measures for a bench or a scoring: whatever else it answered would spoil the figures.
+    pub is_measuring: bool,
     /// What a bench or a scoring has asked its worker, until that has answered.
     pub(super) measures: Option<u64>,
     /// The worker's report after loading the model.
@@ -233,6 +235,7 @@ impl Session {
             demand: Demand::default(),
             engine: String::new(),
             devices: Vec::new(),
+            is_measuring: false,
             measures: None,
             loaded: None,
             place: settings.on,
@@ -327,7 +330,7 @@ impl Session {
         }
         match self.step().filter(|_| self.phase == Phase::Ready) {
             Some(step) => step.word(),
-            None if self.measures.is_some() => "measuring",
+            None if self.is_measuring && self.phase == Phase::Ready => "measuring",
             None => self.phase.word(),
         }
     }

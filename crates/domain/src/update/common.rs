@@ -2,7 +2,6 @@
 
 use crate::command::{Cause, Refused, Value};
 use crate::effect::Effect;
-use crate::lab::working;
 use crate::model::{EMBED_HINT, EMBEDS_ONLY, Model};
 use crate::notification::Notification;
 use crate::session::{Session, SessionId};
@@ -41,7 +40,7 @@ pub(super) fn generate<'a>(models: impl IntoIterator<Item = &'a Model>) -> Resul
 
 /// A session that measures answers nothing else.
 pub(super) fn not_measuring(domain: &Domain, id: SessionId) -> Result<(), Refused> {
-    if working::is_measuring(domain, id) {
+    if domain.session(id).is_some_and(|session| session.is_measuring) {
         return Err(Refused::new(
             Cause::BUSY,
             "this session measures: wait for the bench or the scoring, or cancel it",

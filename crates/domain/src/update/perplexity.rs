@@ -92,6 +92,7 @@ fn begin(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
     let mut open = |domain: &mut Domain, entry: &Entry| {
         let id = session::create(domain, entry.model.clone(), entry.settings);
         effects.extend(session::spawn(domain, id));
+        session::measures(domain, id);
         JobSession { id: Some(id), is_own: true, request: None }
     };
     let model = open(domain, &order.model);

@@ -150,7 +150,16 @@ pub(super) fn open_planned(
     if let Some(session) = find(domain, id) {
         session.planned = planned.memory;
     }
-    (id, spawn_with(domain, id, planned.threads, planned.scheduling))
+    let effects = spawn_with(domain, id, planned.threads, planned.scheduling);
+    measures(domain, id);
+    (id, effects)
+}
+
+/// A session that was just started measures, and does nothing else until it is started again.
+pub(super) fn measures(domain: &mut Domain, id: SessionId) {
+    if let Some(session) = find(domain, id) {
+        session.is_measuring = true;
+    }
 }
 
 /// Give a session a new worker.
@@ -169,7 +178,7 @@ fn spawn_with(domain: &mut Domain, id: SessionId, n_threads: u32, scheduling: Sc
     session.phase = Phase::Loading { fraction: 0.0 };
     session.since = now;
     session.loaded = None;
-    session.measures = None;
+    (session.is_measuring, session.measures) = (false, None);
     session.job = None;
     session.place = session.settings.on;
     session.pid = None;
