@@ -40,6 +40,7 @@ struct List {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List the conversations, the one that was written to last first
+    #[command(alias = "list")]
     Ls(List),
     /// Print a conversation
     Show {
@@ -68,6 +69,7 @@ enum Command {
         name: String,
     },
     /// Delete conversations for good; asks first
+    #[command(alias = "delete")]
     Rm {
         /// Their numbers or names
         #[arg(required = true)]

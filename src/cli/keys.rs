@@ -29,6 +29,7 @@ enum Command {
         scope: Vec<Scope>,
     },
     /// List the keys: their names and what they allow
+    #[command(alias = "list")]
     Ls {
         /// Print one JSON document
         #[arg(long)]

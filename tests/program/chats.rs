@@ -41,7 +41,7 @@ fn another_answer(terminal: &Terminal, before: Option<&str>) {
 }
 
 fn listed(home: &Home, words: &[&str]) -> Value {
-    let mut arguments = vec!["chats", "ls", "--json"];
+    let mut arguments = vec!["chats", "list", "--json"];
     arguments.extend(words);
     home.run(&arguments).json()
 }

@@ -41,6 +41,9 @@ pub(super) fn blocks(source: &str, from: usize, format: Format, rows: &mut Vec<R
     last
 }
 
+/// Columns of a tab at the beginning of a line.
+const TAB: usize = 4;
+
 /// What stands before the rows of a block.
 struct Lead {
     /// Before its first row, once.
@@ -95,7 +98,10 @@ impl<'a> Layout<'a> {
             Event::InlineHtml(tag) if is_break(&tag) => self.text(" "),
             Event::Html(text) | Event::InlineHtml(text) => self.lines(&text),
             // A line of a model's answer ends where it ended it.
-            Event::SoftBreak | Event::HardBreak => self.end_line(),
+            Event::SoftBreak | Event::HardBreak => {
+                self.end_line();
+                self.indent(start);
+            }
             Event::Rule => {
                 self.blank(start);
                 let glyph = if self.format.ascii { "-" } else { "─" };
@@ -307,6 +313,21 @@ impl<'a> Layout<'a> {
         }
         for row in std::mem::take(&mut self.line).rows(self.room()) {
             self.row(row);
+        }
+    }
+
+    /// Begin a line as the source does after this break. Small models write code without fences, which Markdown would put
+    /// flush left.
+    fn indent(&mut self, start: usize) {
+        // Inside a block the blanks are its own.
+        if !self.leads.is_empty() || self.table.is_some() {
+            return;
+        }
+        let rest = self.source.get(start..).and_then(|rest| rest.split_once('\n')).map_or("", |(_, line)| line);
+        let blanks = rest.chars().take_while(|c| matches!(c, ' ' | '\t'));
+        let columns: usize = blanks.map(|blank| if blank == '\t' { TAB } else { 1 }).sum();
+        if columns > 0 {
+            self.line.push(&" ".repeat(columns.min(self.room() / 2)), self.look());
         }
     }
 

@@ -65,6 +65,18 @@ fn an_answer_is_laid_out() {
     insta::assert_snapshot!(shown(ANSWER, 60));
 }
 
+/// As SmolLM2-135M-Instruct answers when it is asked for a code block: it closes a fence that it has not opened.
+#[test]
+fn code_without_a_fence_keeps_its_indentation() {
+    let code = "def add(a, b):\n    if a >= 0:\n        return a + b\n    else:\n\treturn b + a";
+    let same = code.replace('\t', "    ");
+    assert_eq!(shown(code, 60), same);
+    let answer = format!("{code}\n\nprint(add(1, 2))\n# Output: 3\n");
+    assert_eq!(shown(&answer, 60), format!("{same}\n\nprint(add(1, 2))\nOutput: 3"));
+    // Inside a list the blanks belong to the list.
+    assert_eq!(shown("- one\n  two", 60), "• one\n  two");
+}
+
 #[test]
 fn a_narrow_answer_is_laid_out() {
     insta::assert_snapshot!(shown(ANSWER, 24));
