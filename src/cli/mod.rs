@@ -1,6 +1,6 @@
 //! The command line: the clap types, and one file per subcommand.
 //!
-//! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
+//! Data goes to standard output, everything else to standard error. The dashboard is not here; `app` runs it.
 
 pub mod attach;
 pub mod bench;
@@ -186,7 +186,7 @@ pub fn command() -> clap::Command {
     words::with_dashes(Cli::command())
 }
 
-/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
+/// Parse the command line. The value of an option may start with a dash: `-p "- one"`, `--seed -1`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = command();
     let words = words::read(&command, arguments);
@@ -197,7 +197,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 }
 
 impl Cli {
-    /// Recordings are of the dashboard: no other command makes one by the options before its name.
+    /// Reject recording options before the name of a subcommand: only the dashboard can be recorded.
     fn checked(self, command: &mut clap::Command) -> Result<Self, clap::Error> {
         match &self.command {
             Some(other) if self.trace.is_wanted() && !matches!(other, Command::Worker { .. }) => {
@@ -209,7 +209,7 @@ impl Cli {
     }
 }
 
-/// Say what is wrong with the command line, or what was asked of it: help and version go to standard output.
+/// Print a usage error, or the requested help or version, which go to standard output.
 pub fn usage_error(error: &clap::Error) -> Exit {
     if error.use_stderr() {
         let _ = error.print();
@@ -236,7 +236,7 @@ pub struct Ls {
     pub json: bool,
 }
 
-/// Reads the name of a column.
+/// Parses the name of a column.
 fn sort_column() -> impl TypedValueParser<Value = LibrarySort> {
     PossibleValuesParser::new(LibrarySort::ALL.map(|(name, _)| name)).map(|wanted| {
         let column = LibrarySort::ALL.into_iter().find(|(name, _)| *name == wanted);

@@ -1,7 +1,7 @@
 //! `taffrail run`: one answer, streamed.
 //!
-//! The answer goes to standard output as it comes, reasoning dimmed to a terminal on standard error, and one line of
-//! figures ends it there. The same core decides as in the dashboard.
+//! The answer is streamed to standard output. On a terminal, reasoning is printed dimmed to standard error, followed by
+//! one line of figures at the end. Admission is decided by the same core as in the dashboard.
 
 mod messages;
 pub(super) mod report;
@@ -34,13 +34,13 @@ use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::{Domain, Event, admission, text};
 
-/// The longest grammar that is read, in bytes.
+/// The maximum size of a grammar, in bytes.
 const MAX_GRAMMAR: u64 = 1 << 20;
 
-/// How long an interrupted answer may take to tell its figures: a cancel takes effect within one step of decoding.
+/// How long to wait for the figures of a cancelled answer: a cancel takes effect within one decoding step.
 const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
-/// With longer periods of sampling the last tick is not waited for, and its energy is missing.
+/// With a longer sampling period, the last tick is not awaited and its energy is missing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Answer one prompt.
@@ -87,15 +87,15 @@ pub struct Run {
 pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut Front) -> Exit {
     let mut own = None;
     let exit = exit_of(answer(arguments, model, app, &mut own).await);
-    // A server goes on, and has no use for what was loaded for this answer.
+    // A server keeps running and does not need the session that was loaded for this answer.
     if let Some(session) = own.filter(|_| app.server().is_some()) {
         let _ = app.command(What::StopSession(session)).await;
     }
     exit
 }
 
-/// The session that answers: one that a server has loaded, where no other settings are asked for, or a new one, which is
-/// put into `own`.
+/// The session for the answer: a matching session that a server has already loaded, unless other settings are
+/// requested, or a new session, which is stored in `own`.
 async fn session_for(
     arguments: &Run,
     model: &Arc<Model>,
@@ -154,14 +154,14 @@ async fn answer(
         tokio::select! {
             advanced = app.advance(hear) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
             () = until(gives_up) => {
-                // It did not cancel, so it would not stop either.
+                // The session did not react to the cancel, so it would not react to a stop either.
                 app.kill(session);
                 let written = printer.end();
                 print_error(&"the worker did not cancel the answer in time and was killed", None);
                 return Ok(ended(written, Exit::Interrupted));
             }
             _ = tokio::signal::ctrl_c() => {
-                // The first interrupt ends the answer and still tells its figures, the second one ends at once.
+                // The first interrupt cancels the answer and still prints its figures; the second one exits at once.
                 if interrupted || prompt.is_some() {
                     return Ok(Exit::Interrupted);
                 }
@@ -207,7 +207,7 @@ async fn answer(
         }
         let Some(answer) = request.and_then(|id| now.request(id)).filter(|answer| !answer.is_open()) else { continue };
         if awaits_energy(&app.state().domain, now, answer) {
-            // The answer is whole, so what it printed should end its line before the wait.
+            // The answer is complete, so end its line before waiting.
             if let Err(error) = printer.end() {
                 return Ok(ended(Err(error), Exit::Done));
             }
@@ -217,7 +217,7 @@ async fn answer(
     }
 }
 
-/// Wait for an instant; for ever without one.
+/// Wait for an instant; forever if it is `None`.
 pub(super) async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
@@ -225,7 +225,7 @@ pub(super) async fn until(instant: Option<Instant>) {
     }
 }
 
-/// Whether the answer's last part is still to be metered, by a tick that comes soon.
+/// Whether the last part of the answer is still to be metered by a tick that is due soon.
 fn awaits_energy(domain: &Domain, session: &Session, answer: &Request) -> bool {
     let is_metered = domain.sample_on(session.machine()).is_some_and(|sample| sample.total_power().is_some());
     is_metered && !answer.figures.is_settled && domain.settings.telemetry.interval <= LONGEST_WAIT
@@ -251,7 +251,7 @@ fn finish(
     if let Some(misplaced) = misplaced(domain, session) {
         print_error(&format!("{} {}", session.name, misplaced.reason()), None);
     }
-    // llama.cpp's converter tells of what it leaves out in its log alone.
+    // llama.cpp's converter reports omitted schema features only in its log.
     for line in session.log.iter().filter(|line| line.contains("conversion was incomplete")) {
         let _ = writeln!(io::stderr(), "llama.cpp: {line}");
     }
@@ -271,12 +271,12 @@ fn finish(
     Ok(ended(written, exit))
 }
 
-/// Whether the last answer was cut off before the model ended it.
+/// Whether the last answer was cut off before the model finished.
 fn finished_early(answer: &Request) -> bool {
     matches!(answer.answer.end, Some(End::Finished(Finish::Length | Finish::ContextFull | Finish::Cancelled)))
 }
 
-/// Say what is not as one might think, before anything is loaded.
+/// Print notes about surprising settings before anything is loaded.
 fn tell(model: &Model, settings: &SessionSettings, arguments: &Run) {
     if let Some(shortened) = admission::shortened(model, settings) {
         print_error(&shortened, None);
@@ -287,7 +287,7 @@ fn tell(model: &Model, settings: &SessionSettings, arguments: &Run) {
     }
 }
 
-/// Say what of the answer's form is checked afterwards only.
+/// Print which parts of the requested form are checked only after the answer.
 fn tell_of_form(form: Option<&Form>) {
     let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
     if !loose.is_empty() {
@@ -298,7 +298,7 @@ fn tell_of_form(form: Option<&Form>) {
     }
 }
 
-/// Say what only a loaded model tells.
+/// Print notes that are known only after the model is loaded.
 fn told_of_loaded(session: &Session) {
     let has_own = session.model.card.as_deref().is_some_and(|card| card.template.is_some());
     if has_own && session.loaded.as_ref().is_some_and(|loaded| !loaded.has_template) {
@@ -307,7 +307,7 @@ fn told_of_loaded(session: &Session) {
     }
 }
 
-/// The first of many.
+/// The first few items of a long list.
 pub(super) fn some(all: &[String]) -> String {
     const MANY: usize = 8;
     let more = all.len().saturating_sub(MANY);
@@ -315,7 +315,7 @@ pub(super) fn some(all: &[String]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-/// The session that a command created.
+/// The id of the session that a command created.
 pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
     match value {
         Value::Session(id) => Ok(id),
@@ -323,7 +323,7 @@ pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
     }
 }
 
-/// What the model is to go on from.
+/// The prompt to continue from.
 fn prompt(arguments: &Run, usual: Option<&String>) -> Result<Prompt, Failure> {
     if let Some(file) = &arguments.messages {
         return messages::read(file);
@@ -337,7 +337,7 @@ fn prompt(arguments: &Run, usual: Option<&String>) -> Result<Prompt, Failure> {
     Ok(system.into_iter().chain([Message::new(Role::User, text)]).collect())
 }
 
-/// What the answer must look like.
+/// The required form of the answer.
 fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
     match (&arguments.grammar, &arguments.json_schema) {
         (Some(file), _) => read_text(file, MAX_GRAMMAR).map(|text| Some(Form::Gbnf(text))),
@@ -351,7 +351,7 @@ fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
     }
 }
 
-/// The text of a prompt that was given, else of standard input; there to the last byte if it is to be raw.
+/// The given prompt text, or else standard input. With `raw`, standard input is used to its last byte.
 pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Failure> {
     let text = match given {
         Some(text) if text != "-" => text.to_owned(),
@@ -375,18 +375,18 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
     text.map_err(|error| fail(error.to_string()))
 }
 
-/// Writes the answer as it comes.
+/// Prints the answer as it is generated.
 #[expect(clippy::struct_excessive_bools, reason = "three are facts about the streams, one is where the line stands")]
 pub(super) struct Printer {
     quiet: bool,
     to_terminal: bool,
     tell_progress: bool,
-    /// What the last piece was, to tell reasoning from the answer.
+    /// The channel of the last piece, to separate reasoning from the answer.
     channel: Option<Channel>,
     ends_line: bool,
     told: Option<u32>,
     told_of_job: String,
-    /// What is told until something is written.
+    /// The progress line that is shown until output starts.
     progress: Option<Progress>,
 }
 
@@ -413,9 +413,9 @@ impl Printer {
         }
     }
 
-    /// Its job waits for its turn.
+    /// The job is queued.
     pub(super) fn pending(&mut self, line: &str) {
-        // What is told again and again is never shown.
+        // Repeated messages are printed once.
         if self.told_of_job != line {
             line.clone_into(&mut self.told_of_job);
             self.progress(line).tell(line);
@@ -423,12 +423,12 @@ impl Printer {
         }
     }
 
-    /// The model is loaded: the next thing to be seen is the prompt, or its answer.
+    /// The model is loaded. The next output is the progress of the prompt, or the answer.
     pub(super) fn loaded(&mut self) {
         self.progress = None;
     }
 
-    /// Tell what is going on until something is written.
+    /// Show a progress message until output starts.
     pub(super) fn waiting(&mut self, what: &str) {
         if self.channel.is_none() {
             self.progress(what).tell(what);
@@ -455,7 +455,8 @@ impl Printer {
         match piece.channel {
             Channel::Answer => {
                 let mut out = io::stdout().lock();
-                // A file or a pipe gets what the model said; a terminal nothing that it would obey.
+                // A file or a pipe gets the unmodified output of the model; for a terminal, control sequences are
+                // removed.
                 if self.to_terminal {
                     out.write_all(report::harmless(&piece.text).as_bytes())?;
                 } else {
@@ -472,7 +473,7 @@ impl Printer {
         Ok(())
     }
 
-    /// One channel ends before the other begins.
+    /// End the current channel before the other one begins.
     fn leave(&mut self) -> io::Result<()> {
         if self.channel == Some(Channel::Reasoning) && self.tell_progress && !self.ends_line {
             writeln!(io::stderr())?;

@@ -1,9 +1,9 @@
-//! A source on a thread of its own: one that blocks holds nobody up, and its row says how late it is.
+//! A source on its own thread. If it blocks, it delays no other source, and its row shows how late it is.
 //!
-//! A driver that resets a card, a bus that does not answer or a network disk that is gone may block a reading for
-//! seconds. Such a source is asked at the beginning of a tick, together with the others, and waited for as long as the
-//! tick allows. What comes later is taken by the next tick; until then its last figures stand and its age grows, power
-//! becomes unknown, and no energy is booked twice.
+//! A driver that resets a card, a bus that does not respond or a disconnected network disk may block a reading for
+//! seconds. Such a source is started at the beginning of a tick, together with the others, and awaited for as long as
+//! the tick allows. A late result is used by the next tick. Until then the last figures are reused with their age,
+//! power is unknown, and no energy is counted twice.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,24 +13,25 @@ use super::{Files, Source, Tick};
 use domain::figure::Figure;
 use domain::machine::{self, Sample};
 
-/// A source and its thread, which ends with this; one that hangs then is left behind, for it only reads.
+/// A source and its thread. The thread ends when this is dropped; a thread that hangs at that point is abandoned, which
+/// is safe because it only reads.
 pub(super) struct BackgroundSource {
-    /// What its row says where it has no output itself.
+    /// The name of its row if the source has no output of its own.
     name: &'static str,
     covers: &'static str,
     orders: Sender<Order>,
     answers: Receiver<Answer>,
     /// Whether an order is under way.
     asked: bool,
-    /// When it was asked for the first time.
+    /// When the pending reading was requested first.
     since: Option<Duration>,
-    /// Whether that order is of an earlier tick, and so not worth waiting for.
+    /// Whether the pending request is from an earlier tick, so that it is not awaited.
     late: bool,
-    /// The last answer, without the energy that was handed out already.
+    /// The last answer, without the energy that was already reported.
     last: Option<Answer>,
 }
 
-/// What a tick is read with, as far as it crosses threads.
+/// The part of a tick that is sent to the thread.
 struct Order {
     at: Duration,
     interval: Duration,
@@ -39,14 +40,14 @@ struct Order {
     tenants: Vec<u32>,
 }
 
-/// What a source read, and when.
+/// The result of a reading, and its time.
 struct Answer {
     at: Duration,
     part: Sample,
 }
 
 impl BackgroundSource {
-    /// Start the thread; without one the source answers nothing, and its row says so.
+    /// Start the thread. If that fails, the source has no readings, and its row reports it.
     pub(super) fn new(
         name: &'static str,
         covers: &'static str,
@@ -65,12 +66,12 @@ impl BackgroundSource {
                 }
             }
         };
-        // A failure closes the channels, which is told as the end of the thread is.
+        // If spawning fails, the channels are closed, which is reported like the end of the thread.
         let _ = std::thread::Builder::new().name(name.to_owned()).spawn(work);
         Self { name, covers, orders, answers, asked: false, since: None, late: false, last: None }
     }
 
-    /// Have it read, unless it still reads.
+    /// Request a reading, unless one is still running.
     pub(super) fn ask(&mut self, tick: &Tick<'_>) {
         self.late = self.asked;
         self.since.get_or_insert(tick.at);
@@ -81,7 +82,7 @@ impl BackgroundSource {
         }
     }
 
-    /// Put what it read into the sample; wait for it until `deadline`, unless it was late already.
+    /// Add the result to the sample. Waits for it until `deadline`, unless the request was late already.
     pub(super) fn collect(&mut self, tick: &Tick<'_>, deadline: Instant, sample: &mut Sample) {
         let wait = if self.late { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
         match self.answers.recv_timeout(wait) {
@@ -103,7 +104,7 @@ impl BackgroundSource {
 }
 
 impl BackgroundSource {
-    /// What is told of a source that has not answered in time: its last figures with their age, and no power.
+    /// Report a source that has not answered in time: its last figures with their age, and no power.
     fn reuse_last(&self, tick: &Tick<'_>, sample: &mut Sample) {
         let Some(Answer { at, part }) = &self.last else {
             let row = tick.row(self.name, self.covers, Figure::unknown("it has not answered yet"));
@@ -120,7 +121,7 @@ impl BackgroundSource {
     }
 }
 
-/// Add a part that is so old to the sample.
+/// Add a part of this age to the sample.
 fn hand_out(part: Sample, age: Duration, sample: &mut Sample) {
     let Sample { disks, temperatures, gpus, rpc, power, foreign, sources, .. } = part;
     sample.foreign.extend(foreign);

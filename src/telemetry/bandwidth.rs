@@ -1,11 +1,11 @@
-//! What the main memory gives: read by several threads at once, and kept in taffrail's own cache folder.
+//! Main memory bandwidth: measured by several threads that read at once, and stored in taffrail's cache folder.
 //!
-//! Generating a token reads weights, so reading is what is measured: each thread sums a part of a buffer that no cache
-//! holds. A core that follows one stream of addresses waits for most of them, and how many it needs to follow at once
-//! differs by processor, so some numbers are tried and the best counts. All bytes count over the time that all threads
-//! took together: what single threads reach at their best adds up to more than the memory gives where they share a core.
-//! A machine whose processors are busy with other things is not measured. `STREAM`'s triad would write as well, which
-//! generating hardly does.
+//! Generating a token reads weights, so read bandwidth is measured: each thread sums a part of a buffer that is larger
+//! than all caches. A core that follows a single stream of addresses is limited by latency, and the number of streams
+//! it needs differs by processor, so several numbers are tried and the best one is used. The result is the total of all
+//! bytes over the wall-clock time of all threads: the sum of each thread's best rate would exceed the memory bandwidth
+//! if threads share a core. Nothing is measured while the processors are busy with other work. `STREAM`'s triad also
+//! writes, which token generation hardly does.
 
 use std::hint::black_box;
 use std::io;
@@ -20,38 +20,38 @@ use super::{Files, Root, label};
 use domain::machine::Bandwidth;
 use domain::units::{Bytes, Ratio};
 
-/// Times that the buffer is read by each reader.
+/// The number of times that each reader reads the buffer.
 const ROUNDS: u32 = 3;
-/// Times that it is tried on a machine that is busy.
+/// The number of attempts on a busy machine.
 const TRIES: u32 = 3;
-/// A machine whose threads wait for a processor for a larger share of the time is too busy to be measured.
+/// If threads wait for a processor for a larger share of the time, the machine is too busy to be measured.
 const BUSY: f64 = 0.15;
-/// The version of the kept file: one of an earlier version was measured wrongly, or otherwise, and counts for nothing.
+/// The version of the cache file. Files of other versions are ignored, because they were measured differently.
 const VERSION: u32 = 2;
-/// The buffer's least size, bytes.
+/// The minimum buffer size, in bytes.
 const SMALLEST: u64 = 256 << 20;
-/// The buffer's most: beyond it the figure does not change, and others want the memory.
+/// The maximum buffer size, in bytes. A larger buffer does not change the result and takes memory from other programs.
 const LARGEST: u64 = 2 << 30;
-/// The buffer against the last cache: what lies in it from the round before must not count.
+/// The buffer size as a multiple of the last-level cache, so that data cached in the previous round is negligible.
 const TIMES_CACHE: u64 = 4;
 /// The file, in the cache folder.
 const FILE: &str = "bandwidth.json";
-/// The longest file that is read, bytes.
+/// The maximum size of the cache file, in bytes.
 const LONGEST: u64 = 4096;
 
-/// Measure with so many threads; takes a second or two and blocks. `available` is the memory that may be used, of which
-/// a quarter is taken at most.
+/// Measure with this many threads. Blocks for a second or two. `available` is the memory that may be used; the buffer
+/// is at most a quarter of it.
 ///
 /// # Errors
 ///
-/// There is too little memory for a buffer that no cache holds, or no further thread.
+/// There is too little memory for a buffer larger than the caches, or a thread can't be started.
 pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidth> {
     let files = Root("/".into());
     let size = (last_cache(&files).saturating_mul(TIMES_CACHE)).clamp(SMALLEST, LARGEST).min(available.0 / 4);
     if size < SMALLEST / 4 {
         return Err(io::Error::other(format!("{available} of free memory is too little for a measurement")));
     }
-    // Of the processors that this process may use: threads that share one would wait for each other.
+    // Limited to the processors that this process may use: threads that share a processor would wait for each other.
     let allowed = std::thread::available_parallelism().map_or(threads, |n| n.get().try_into().unwrap_or(u32::MAX));
     let threads = threads.clamp(1, allowed.max(1));
     let mut waited = f64::INFINITY;
@@ -69,23 +69,24 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
     )))
 }
 
-/// What reading a buffer with all threads came to.
+/// The result of reading a buffer with all threads.
 struct Rounds {
-    /// The best round's bytes of all threads over the time from the first one's begin to the last one's end: faster the
-    /// memory was not seen to be.
+    /// The highest rate of all rounds: the bytes of all threads over the time from the first thread's start to the last
+    /// thread's end.
     bytes_per_second: f64,
-    /// The share of the time that threads waited for a processor; 0 where the system doesn't tell.
+    /// The share of the time that threads waited for a processor; 0 if the system does not report it.
     waited: f64,
 }
 
-/// Read a buffer of this size with all threads, some times.
+/// Read a buffer of this size with all threads, several times.
 fn rounds(threads: u32, size: u64) -> io::Result<Rounds> {
     let words = (size / u64::from(threads) / 8) as usize;
     let barrier = &Barrier::new(threads as usize);
     let read: io::Result<Vec<Read>> = std::thread::scope(|scope| {
         let (gates, readers): (Vec<_>, Vec<_>) = (0..threads)
             .map(|index| {
-                // Nobody begins before all are there: one that could not be started would be waited for without end.
+                // No thread starts before all exist: the barrier would wait forever for a thread that could not be
+                // started.
                 let (open, gate) = sync_channel::<()>(1);
                 let reader = std::thread::Builder::new().name(format!("bandwidth {index}"));
                 let reader = reader.spawn_scoped(scope, move || match gate.recv() {
@@ -110,8 +111,8 @@ fn rounds(threads: u32, size: u64) -> io::Result<Rounds> {
     Ok(Rounds { bytes_per_second: best, waited })
 }
 
-/// The best round's bytes per second, where each thread read so many bytes in each round: all bytes over the time from the
-/// first thread's begin to the last one's end. 0 where no round is whole.
+/// The bytes per second of the best round if each thread reads this many bytes per round: all bytes over the time from
+/// the first thread's start to the last thread's end. 0 if no round is complete.
 fn best_rate(read: &[Read], bytes_each: u64) -> f64 {
     let bytes = bytes_each as f64 * read.len() as f64;
     let rounds = read.iter().map(|read| read.spans.len()).min().unwrap_or(0);
@@ -124,17 +125,17 @@ fn best_rate(read: &[Read], bytes_each: u64) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// What one thread did.
+/// The result of one thread.
 #[derive(Default)]
 struct Read {
-    /// From when to when each round went, reader by reader.
+    /// The start and end of each round, reader by reader.
     spans: Vec<(Instant, Instant)>,
-    /// The share of its rounds in which it waited for a processor.
+    /// The share of the time in its rounds that it waited for a processor.
     waited: f64,
 }
 
 impl Read {
-    /// Read the buffer in every way, some times, each time together with the other threads.
+    /// Read the buffer with every reader, several times, in step with the other threads.
     fn all(buffer: &[u64], barrier: &Barrier) -> Self {
         let (began, before) = (Instant::now(), waited());
         let mut spans = Vec::new();
@@ -152,8 +153,8 @@ impl Read {
     }
 }
 
-/// How long this thread has waited for a processor so far (the kernel's documentation, scheduler/sched-stats.rst);
-/// `None` where the system doesn't tell.
+/// The time that this thread has waited for a processor since its start (the kernel's documentation,
+/// scheduler/sched-stats.rst); `None` if the system does not report it.
 fn waited() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?))
@@ -162,13 +163,13 @@ fn waited() -> Option<Duration> {
 /// A way to sum words.
 type Reader = fn(&[u64]) -> u64;
 
-/// Those that are tried: by how many streams of addresses they follow.
+/// The readers that are tried, by their number of address streams.
 const READERS: [Reader; 4] = [sum::<1>, sum::<4>, sum::<8>, sum::<16>];
 
-/// Words of two cache lines, which are fetched together.
+/// The number of words in two cache lines, which are fetched together.
 const STEP: usize = 16;
 
-/// The sum of all words, read as N streams side by side.
+/// The sum of all words, read as N parallel streams.
 fn sum<const N: usize>(words: &[u64]) -> u64 {
     let length = words.len() / N / STEP * STEP;
     let (streams, rest) = words.split_at_checked(length * N).unwrap_or((&[], words));
@@ -185,7 +186,7 @@ fn sum<const N: usize>(words: &[u64]) -> u64 {
     parts.iter().flatten().chain(rest).fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
-/// The largest cache that the first core sees, bytes; 0 where the system doesn't tell.
+/// The size of the largest cache of the first core, in bytes; 0 if the system does not report it.
 fn last_cache(files: &dyn Files) -> u64 {
     let folder = "sys/devices/system/cpu/cpu0/cache";
     let names = files.names(folder).unwrap_or_default();
@@ -209,7 +210,7 @@ fn processor(files: &dyn Files) -> String {
     model.map_or_else(sysinfo::System::cpu_arch, |(_, name)| label(name))
 }
 
-/// What the file holds.
+/// The content of the cache file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     #[serde(default)]
@@ -218,7 +219,7 @@ struct Kept {
     bandwidth: Bandwidth,
 }
 
-/// What was measured here before; `None` where nothing was, or on another processor.
+/// The stored result for this processor; `None` if there is none.
 pub fn kept(cache: &Path) -> Option<Bandwidth> {
     let path = cache.join(FILE);
     std::fs::metadata(&path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LONGEST)?;
@@ -230,11 +231,11 @@ pub fn kept(cache: &Path) -> Option<Bandwidth> {
     (is_sound && bandwidth.processor == processor(&Root("/".into()))).then_some(bandwidth)
 }
 
-/// Keep it.
+/// Store a measurement.
 ///
 /// # Errors
 ///
-/// What the file system says.
+/// The error of the file system.
 pub fn keep(cache: &Path, bandwidth: &Bandwidth) -> io::Result<PathBuf> {
     let path = cache.join(FILE);
     let kept = Kept { version: VERSION, bandwidth: bandwidth.clone() };
@@ -272,7 +273,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         for broken in [
             "{",
-            // As an earlier version kept it, twice as much where two threads shared a core.
+            // As stored by an earlier version: twice the bandwidth where two threads shared a core.
             &text.replace("\"version\": 2,", ""),
             &text.replace("\"threads\": 2", "\"threads\": 0"),
             &text.replace(&format!("\"processor\": \"{}", measured.processor), "\"processor\": \"another"),
@@ -283,7 +284,8 @@ mod tests {
         }
     }
 
-    /// Threads that share a core take turns: each is fast while it runs, and together they read no more than one would.
+    /// Threads that share a core alternate: each is fast while it runs, and together they read no more than a single
+    /// thread.
     #[test]
     fn threads_that_share_a_core_add_nothing() {
         let start = Instant::now();

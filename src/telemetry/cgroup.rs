@@ -1,45 +1,45 @@
-//! Limits of control groups, of both versions: processor time and memory (cgroups(7), `cgroup-v2.rst` and
+//! Processor and memory limits of control groups, versions 1 and 2 (cgroups(7), `cgroup-v2.rst` and
 //! `cgroup-v1/memory.rst` in the kernel's documentation).
 //!
-//! A limit holds for all groups below the one that has it, so every group from this process's own up to the root of the
-//! hierarchy counts, as far as a container shows them. What can't be read bounds nothing and is told.
+//! A limit applies to all descendants of its group, so every group from this process's own up to the root of the
+//! hierarchy is read, as far as a container exposes them. A file that can't be read sets no limit and is reported.
 
 use std::io::ErrorKind;
 
 use super::files::Files;
 use domain::units::Bytes;
 
-/// The most groups from a process's own to the root.
+/// The maximum number of groups from a process's own to the root.
 const MAX_DEPTH: usize = 64;
 
-/// The limits that hold for this process.
+/// The limits that apply to this process.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Limits {
     /// Processor time per time, in processors.
     pub(super) cpus: Option<f64>,
     /// Memory.
     pub(super) memory: Option<Memory>,
-    /// What more of swap there may be.
+    /// The swap that may still be used.
     pub(super) swap: Option<Bytes>,
-    /// Paths of files that are there and can't be read or make no sense.
+    /// Paths of files that exist but can't be read or parsed.
     pub(super) unreadable: Vec<String>,
 }
 
 /// A limit of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// The lowest of all limits.
+    /// The lowest limit.
     pub(super) limit: Bytes,
-    /// What may still be taken, caches that the kernel drops on demand included.
+    /// The memory that may still be allocated, including caches that the kernel drops on demand.
     pub(super) available: Bytes,
-    /// The file that has the lowest.
+    /// The file that sets the lowest limit.
     pub(super) file: &'static str,
 }
 
-/// Where this process's groups are. Mounts are looked up again when the process was moved.
+/// The location of this process's groups. Mounts are looked up again if the process was moved to another group.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// `/proc/self/cgroup`, as it was when the folders were looked up.
+    /// The content of `/proc/self/cgroup` when the folders were looked up.
     text: String,
     cpu: Option<Chain>,
     memory: Option<Chain>,
@@ -72,7 +72,7 @@ impl Groups {
     }
 }
 
-/// A line of `/proc/self/mountinfo` that tells of control groups.
+/// A line of `/proc/self/mountinfo` that describes a control group mount.
 struct Mount {
     root: String,
     point: String,
@@ -81,7 +81,7 @@ struct Mount {
     options: String,
 }
 
-/// Where a controller's groups are: in a hierarchy of its own, which is version 1, else in the unified one.
+/// The groups of a controller: in its own hierarchy (version 1), or else in the unified one.
 fn chain(cgroup: &str, mountinfo: &str, controller: &str) -> Option<Chain> {
     let groups: Vec<(&str, &str)> = cgroup
         .lines()
@@ -96,8 +96,8 @@ fn chain(cgroup: &str, mountinfo: &str, controller: &str) -> Option<Chain> {
     let (_, group) = v1.or_else(|| groups.iter().find(|(controllers, _)| controllers.is_empty()))?;
     let mounts =
         mountinfo.lines().filter_map(mount).filter(|mount| mount.is_v2 == is_v2 && (is_v2 || has(&mount.options)));
-    // The mount that shows the most of the groups above; a group outside of what is mounted is seen as its root, which is
-    // how containers show their own.
+    // The mount that shows the most parent groups. A group outside the mounts is treated as the mount's root, which is
+    // how containers expose their own group.
     let shown = mounts.map(|mount| (below(group, &mount.root).map(str::to_owned), mount));
     let (rest, mount) = shown.min_by_key(|(rest, mount)| (rest.is_none(), mount.root.len()))?;
     let rest = rest.unwrap_or_default();
@@ -112,8 +112,8 @@ fn chain(cgroup: &str, mountinfo: &str, controller: &str) -> Option<Chain> {
     }
 }
 
-/// A group's path below a mount's root; `None` where it isn't below. A group above the root of a namespace begins with
-/// `/..`.
+/// The path of a group below a mount's root; `None` if it is elsewhere. A group above the root of a namespace starts
+/// with `/..`.
 fn below<'a>(group: &'a str, root: &str) -> Option<&'a str> {
     let rest = if root == "/" { group } else { group.strip_prefix(root)? };
     let is_whole = rest.is_empty() || rest.starts_with('/');
@@ -133,7 +133,7 @@ fn mount(line: &str) -> Option<Mount> {
     Some(Mount { root, point, is_v2, options: right.nth(1).unwrap_or_default().to_owned() })
 }
 
-/// Space, tab, line feed and backslash are written as `\040` and the like.
+/// Decode space, tab, line feed and backslash from octal escapes such as `\040`.
 fn unescape(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .into_iter()
@@ -147,12 +147,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What a file holds as `parse` reads it; `None` where there is none, and where it can't be read, which is told.
+    /// The content of a file as parsed by `parse`; `None` if it does not exist, or if it can't be read, which is
+    /// recorded.
     fn value<T>(&mut self, folder: &str, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let path = format!("{folder}/{name}");
         let value = match self.files.text(&path) {
             Ok(text) => parse(text.trim()),
-            // The root has no limits, and a controller may be off in a group.
+            // The root has no limits, and a controller may be disabled in a group.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return None,
             Err(_) => None,
         };
@@ -162,7 +163,7 @@ impl Reader<'_> {
         value
     }
 
-    /// Processors by the quota of time; the lowest.
+    /// The lowest CPU quota, in processors.
     fn cpus(&mut self, chain: &Chain) -> Option<f64> {
         let mut lowest: Option<f64> = None;
         for folder in &chain.folders {
@@ -176,7 +177,7 @@ impl Reader<'_> {
                 let period = self.value(folder, "cpu.cfs_period_us", |text| text.parse().ok());
                 (u64::try_from(quota).ok(), period.unwrap_or(0))
             };
-            // Version 1 says -1 where there is no limit.
+            // Version 1 reports -1 if there is no limit.
             if let Some(quota) = quota.filter(|quota| *quota > 0 && period > 0) {
                 let cpus = quota as f64 / period as f64;
                 lowest = Some(lowest.map_or(cpus, |lowest| lowest.min(cpus)));
@@ -185,7 +186,7 @@ impl Reader<'_> {
         lowest
     }
 
-    /// The limit of memory, and the limit of swap.
+    /// The limits of memory and swap.
     fn memory(&mut self, chain: &Chain) -> (Option<Memory>, Option<Bytes>) {
         let (mut bound, mut swap): (Option<Memory>, Option<u64>) = (None, None);
         for (index, folder) in chain.folders.iter().enumerate() {
@@ -196,7 +197,7 @@ impl Reader<'_> {
             } else {
                 let limit = self.limit(folder, "memory.limit_in_bytes");
                 let with_swap = self.limit(folder, "memory.memsw.limit_in_bytes");
-                // It includes groups that a container doesn't show.
+                // It includes groups that a container does not expose.
                 let above = field(&stat, "hierarchical_memory_limit").filter(|above| index == 0 && *above < UNLIMITED);
                 let limits = [("hierarchical_memory_limit", above), ("memory.limit_in_bytes", limit)];
                 (limits, "memory.usage_in_bytes", with_swap.zip(limit).map(|(both, limit)| both.saturating_sub(limit)))
@@ -221,7 +222,7 @@ impl Reader<'_> {
         (bound, swap.map(Bytes))
     }
 
-    /// A file that holds a number of bytes, or `max`.
+    /// A file that contains a number of bytes, or `max`.
     fn limit(&mut self, folder: &str, name: &str) -> Option<u64> {
         let parse = |text: &str| match text {
             "max" => Some(None),
@@ -231,17 +232,17 @@ impl Reader<'_> {
     }
 }
 
-/// Version 1 writes no limit as the largest whole number of pages, which depends on their size.
+/// Version 1 reports "no limit" as the largest whole number of pages, which depends on the page size.
 const UNLIMITED: u64 = 1 << 62;
 
-/// `cpu.max`: microseconds of a period, or `max`, and the period.
+/// `cpu.max`: the quota in microseconds or `max`, and the period.
 fn quota(text: &str) -> Option<(Option<u64>, u64)> {
     let (quota, period) = text.split_once(' ').unwrap_or((text, "100000"));
     let period = period.split(' ').next()?.parse().ok()?;
     if quota == "max" { Some((None, period)) } else { Some((Some(quota.parse().ok()?), period)) }
 }
 
-/// Bytes in use that the kernel drops when a group needs them: pages of files, and of version 2 objects of its own.
+/// Bytes in use that the kernel reclaims when a group needs memory: file pages and, in version 2, reclaimable slab.
 fn caches(stat: &str, is_v2: bool) -> u64 {
     let names: &[&str] = if is_v2 {
         &["active_file", "inactive_file", "slab_reclaimable"]

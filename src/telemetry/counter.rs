@@ -1,44 +1,45 @@
-//! Energy from a counter that only grows, until it wraps or is reset.
+//! Energy from a monotonic counter that may wrap or be reset.
 
 use std::time::Duration;
 
 use domain::figure::Figure;
 use domain::units::{Joules, Watts};
 
-/// Ticks shorter than this are skipped: a counter that is updated every few milliseconds says little over them.
+/// Shorter ticks are skipped: a counter that is updated every few milliseconds is too inaccurate over them.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// Why a counter gives no energy that shows zero again and again.
+/// Why a counter that always reads zero yields no energy.
 const AT_ZERO: &str = "stuck at 0: the counter is there, and nothing counts in it";
 
 /// A counter's last reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counter {
-    /// When it was read, and what it showed.
+    /// The time and value of the last reading.
     last: Option<(Duration, u64)>,
-    /// Whether that reading was its first, of which nobody knows when the counter got there.
+    /// Whether that reading was the first; it is unknown when the counter reached that value.
     is_first: bool,
-    /// Whether it has stood still since.
+    /// Whether the counter has not changed since.
     has_rested: bool,
-    /// Changes in a row that came after a rest, and seconds over all of them: how often a slow counter goes on.
+    /// The number of consecutive changes that followed a pause, and the seconds over all of them: the update interval
+    /// of a slow counter.
     late: (u32, f64),
 }
 
-/// So many intervals of a slow counter tell its pace well enough; older ones are forgotten.
+/// This many intervals determine the pace of a slow counter; older ones are discarded.
 const MAX_LATE: u32 = 16;
 
-/// What a counter's wrap and its meter's bounds are.
+/// The wrap value of a counter and the plausible range of its meter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Joules per count.
     pub(super) unit: f64,
-    /// The value at which it starts again from zero, if that is known.
+    /// The value at which it wraps to zero, if known.
     pub(super) range: Option<u64>,
-    /// Power above which a reading can't be true.
+    /// The power above which a reading is implausible.
     pub(super) most: Watts,
 }
 
-/// Energy since the reading before, and over how long.
+/// The energy since the previous reading, and the elapsed time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spent {
     pub(super) energy: Joules,
@@ -51,30 +52,30 @@ impl Counter {
         self.last.is_some()
     }
 
-    /// Whether it shows what it showed before, after a time in which any that counts goes on.
+    /// Whether the value is unchanged after a time in which any working counter advances.
     pub(super) fn rests(self, at: Duration, value: u64) -> bool {
         self.last.is_some_and(|(before, count)| count == value && at.saturating_sub(before) >= SHORTEST)
     }
 
-    /// Whether this value is its first step, in the first tick: nobody knows yet since when it counted that energy.
+    /// Whether this value is its first step, in the first tick: it is unknown when that energy started to accumulate.
     pub(super) fn steps_first(self, at: Duration, value: u64) -> bool {
         let is_step = |(before, count): (Duration, u64)| count != value && at.saturating_sub(before) >= SHORTEST;
         self.is_first && !self.has_rested && self.last.is_some_and(is_step)
     }
 
-    /// It is seen to go on every few seconds only, so that its first step began before it was read.
+    /// Mark the counter as updated only every few seconds, so that its first step began before the first reading.
     pub(super) fn is_slow(&mut self) {
         self.has_rested = true;
     }
 
-    /// Whether it was read so short a time ago that a reading now tells nothing.
+    /// Whether the last reading is too recent for a new one to be useful.
     pub(super) fn is_fresh(self, at: Duration) -> bool {
         self.last.is_some_and(|(before, _)| at.checked_sub(before).is_some_and(|elapsed| elapsed < SHORTEST))
     }
 
-    /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,
-    /// so a counter that did not move gives none either; the reading before then stays in place, as it does after too
-    /// short a time, and the energy is booked once there is any.
+    /// Process a reading. The error explains why there is no energy. An unchanged counter does not prove that the
+    /// machine used no energy, so it yields none; the previous reading is retained, as it is after too short an
+    /// interval, and the energy is counted once the counter advances.
     pub(super) fn advance(&mut self, at: Duration, value: u64, bounds: Bounds) -> Result<Spent, String> {
         let Some((before_at, before)) = self.last else {
             *self = Self { last: Some((at, value)), is_first: true, ..Self::default() };
@@ -94,13 +95,14 @@ impl Counter {
         let (is_first, has_rested) = (self.is_first, self.has_rested);
         (self.last, self.is_first, self.has_rested) = (Some((at, value)), false, false);
         if is_first && has_rested && before != 0 {
-            // It tells late, and began to count this energy at some time before it was first read.
+            // It is updated late and started to accumulate this energy at an unknown time before it was first read.
             return Err("a counter that is updated every few seconds; power needs two updates".to_owned());
         }
         let elapsed = self.pace(elapsed, has_rested);
-        // A counter beyond its own range has another one.
+        // A counter that exceeds its range has a different range.
         let range = bounds.range.filter(|range| before <= *range);
-        // The limit is a peak's; over a time in which it could wrap the mean is half of that at most.
+        // The limit applies to peak power. Over a time in which the counter could wrap, the mean is at most half of
+        // that.
         let within = |range: u64| bounds.most.0 / 2.0 * elapsed.as_secs_f64() < range as f64 * bounds.unit;
         if range.is_some_and(|range| !within(range)) {
             return Err("too long since the reading before: the counter may have wrapped unseen".to_owned());
@@ -120,8 +122,8 @@ impl Counter {
 }
 
 impl Counter {
-    /// The time between two steps of a counter. One that is slower than its readings is seen to go on a whole reading
-    /// late or none: the mean of several intervals tells more than the last.
+    /// The time between two steps of a counter. A counter that is slower than the readings appears to step a whole
+    /// reading late, or not at all, so the mean of several intervals is more accurate than the last one.
     fn pace(&mut self, elapsed: Duration, has_rested: bool) -> Duration {
         if !has_rested {
             self.late = (0, 0.0);
@@ -129,7 +131,7 @@ impl Counter {
         }
         let (count, seconds) = &mut self.late;
         let mean = *seconds / f64::from((*count).max(1));
-        // Another pace: a stall, or the readings come at other times.
+        // The pace changed: the counter stalled, or the readings have a different interval.
         if *count > 0 && (elapsed.as_secs_f64() / mean - 1.0).abs() > 0.5 {
             (*count, *seconds) = (0, 0.0);
         }

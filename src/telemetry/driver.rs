@@ -1,6 +1,6 @@
-//! NVIDIA's driver, behind what the source of readings needs of it.
+//! NVIDIA's driver, behind the interface that the sensor source needs.
 //!
-//! The library is loaded at run time, when it is first needed; a machine without one misses nothing.
+//! The library is loaded at run time when it is first needed. It is optional.
 
 use nvml_wrapper::bitmasks::InitFlags;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
@@ -13,47 +13,47 @@ use nvml_wrapper::{Device, Nvml};
 
 /// A driver of GPUs.
 pub(super) trait Driver: Send {
-    /// Load it, if it is not; doing so touches no GPU.
+    /// Load the library if it is not loaded; this wakes no GPU.
     fn open(&mut self) -> Result<(), Closed>;
-    /// The PCI addresses of its GPUs.
+    /// The PCI addresses of the GPUs.
     fn addresses(&mut self) -> Vec<String>;
-    /// Read one GPU, which wakes it where it sleeps.
+    /// Read one GPU. This wakes a sleeping GPU.
     fn read(&mut self, address: &str) -> Result<Reading, String>;
 }
 
 /// Why a driver can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// There is no library.
+    /// The library is not installed.
     Missing,
-    /// There is one, and it fails.
+    /// The library is installed but fails.
     Broken(String),
 }
 
-/// What a GPU tells; `None` where it doesn't.
+/// The readings of a GPU; `None` where it does not report a value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Reading {
     pub(super) index: u32,
     pub(super) name: String,
     /// Percent.
     pub(super) usage: Option<u32>,
-    /// Bytes in all, and in use.
+    /// Total bytes and bytes in use.
     pub(super) memory: Option<(u64, u64)>,
     /// Degrees Celsius.
     pub(super) temperature: Option<u32>,
-    /// Milliwatts, at this instant where it can tell.
+    /// Milliwatts, instantaneous if supported.
     pub(super) power: Option<u64>,
-    /// Milliwatts that the driver holds it to.
+    /// The power limit in milliwatts.
     pub(super) limit: Option<u64>,
     /// Millijoules since the driver was loaded.
     pub(super) energy: Option<u64>,
     /// Process ids with the bytes that each uses.
     pub(super) processes: Vec<(u32, u64)>,
-    /// Process ids with the percentage of time that each kept the card busy lately.
+    /// Process ids with the recent GPU utilization of each, in percent.
     pub(super) shares: Vec<(u32, u32)>,
     /// Clock of the cores, MHz.
     pub(super) mhz: Option<u32>,
-    /// What holds the clock down.
+    /// Reasons for a reduced clock.
     pub(super) held_by: Vec<&'static str>,
 }
 
@@ -83,7 +83,7 @@ impl Driver for Nvidia {
     fn read(&mut self, address: &str) -> Result<Reading, String> {
         let nvml = self.0.as_ref().ok_or("the driver is not open")?;
         let device = nvml.device_by_pci_bus_id(address).map_err(|error| error.to_string())?;
-        // A card that has fallen off the bus fails everywhere: its first answer decides.
+        // A card that has fallen off the bus fails all calls, so the first one decides.
         let name = device.name().map_err(|error| error.to_string())?;
         Ok(Reading {
             index: device.index().map_err(|error| error.to_string())?,
@@ -102,7 +102,7 @@ impl Driver for Nvidia {
     }
 }
 
-/// `power_usage` is a mean over a second on newer cards; this field is not.
+/// `power_usage` is averaged over a second on newer cards; this field is not.
 fn instant_power(device: &Device<'_>) -> Option<u64> {
     let answers = device.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)]).ok()?;
     match answers.into_iter().next()?.ok()?.value.ok()? {
@@ -113,18 +113,19 @@ fn instant_power(device: &Device<'_>) -> Option<u64> {
     .filter(|milliwatts| *milliwatts > 0)
 }
 
-/// What the driver says of the processes' time. It keeps several samples of each process, the newest of which counts.
+/// The driver's GPU time per process. It keeps several samples of each process; the newest is used.
 fn shares(device: &Device<'_>) -> Vec<(u32, u32)> {
     let mut samples = device.process_utilization_stats(None).unwrap_or_default();
     samples.sort_by_key(|sample| (sample.pid, std::cmp::Reverse(sample.timestamp)));
     samples.dedup_by_key(|sample| sample.pid);
-    // A process that has done nothing for a while keeps its last sample: what is much older than the newest is past.
+    // A process that has been idle for a while keeps its last sample, so samples much older than the newest are
+    // ignored.
     let newest = samples.iter().map(|sample| sample.timestamp).max().unwrap_or(0);
     samples.retain(|sample| newest - sample.timestamp < 2_000_000 && sample.sm_util > 0);
     samples.into_iter().map(|sample| (sample.pid, sample.sm_util)).collect()
 }
 
-/// Limits that cost speed, in plain words; a clock that rests or was set by the user is none.
+/// Descriptions of the limits that reduce performance; an idle clock or one set by the user is not a limit.
 fn held_by(reasons: ThrottleReasons) -> Vec<&'static str> {
     let heat = ThrottleReasons::SW_THERMAL_SLOWDOWN | ThrottleReasons::HW_THERMAL_SLOWDOWN;
     let all = [
@@ -134,12 +135,12 @@ fn held_by(reasons: ThrottleReasons) -> Vec<&'static str> {
     ];
     let known = all.into_iter().filter(|(reason, _)| reasons.intersects(*reason)).map(|(_, word)| word);
     let known: Vec<_> = known.collect();
-    // The hardware's own slowdown is told with its reason, or without one.
+    // The hardware slowdown is reported with its specific reason if there is one.
     let is_slowed = known.is_empty() && reasons.contains(ThrottleReasons::HW_SLOWDOWN);
     if is_slowed { vec!["the card itself"] } else { known }
 }
 
-/// A process that computes and draws stands in both lists with the same memory.
+/// A process that uses both compute and graphics is in both lists with the same memory.
 fn processes(device: &Device<'_>) -> Vec<(u32, u64)> {
     let mut all: Vec<(u32, u64)> = Vec::new();
     let compute = device.running_compute_processes().unwrap_or_default();

@@ -1,7 +1,8 @@
-//! Which drivers compute on this machine's GPUs, and their versions.
+//! The GPU drivers for compute on this machine, and their versions.
 //!
-//! Owned here: the kernel's modules and the Vulkan drivers, as files tell of them; no driver is loaded and no GPU woken.
-//! Absent: readings, which `nvidia`, `amdgpu` and `intel` take. Speeds compare only under the same drivers.
+//! The kernel modules and Vulkan drivers are identified by their files; no driver is loaded and no GPU is woken.
+//! Readings are taken by `nvidia`, `amdgpu` and `intel`. Performance results are comparable only under the same
+//! drivers.
 
 use serde_json::Value;
 
@@ -10,9 +11,9 @@ use super::label;
 
 /// The kernel modules that drive GPUs.
 const MODULES: [&str; 5] = ["nvidia", "amdgpu", "i915", "xe", "nouveau"];
-/// Where Vulkan's loader finds drivers; its other places belong to sandboxes.
+/// The folders where Vulkan's loader finds drivers; its other folders are for sandboxes.
 const VULKAN: [&str; 2] = ["usr/share/vulkan/icd.d", "etc/vulkan/icd.d"];
-/// Vulkan drivers that are told, at most; Mesa alone installs ten.
+/// The maximum number of Vulkan drivers listed; Mesa alone installs ten.
 const MAX_VULKAN: usize = 16;
 
 /// Each driver with its version, such as `nvidia 570.86.15`, `amdgpu of kernel 6.12.8`, `vulkan radeon 1.4.305`.
@@ -24,22 +25,22 @@ pub(super) fn read(files: &dyn Files) -> Vec<String> {
     let kernel = word("proc/sys/kernel/osrelease");
     let modules = MODULES.iter().filter(|module| files.names(&format!("sys/module/{module}")).is_ok());
     let mut drivers: Vec<String> = modules
-        // One that came with the kernel has no version of its own.
+        // A module that is part of the kernel has no version of its own.
         .map(|module| match (word(&format!("sys/module/{module}/version")), &kernel) {
             (Some(version), _) => format!("{module} {version}"),
             (None, Some(kernel)) => format!("{module} of kernel {kernel}"),
             (None, None) => (*module).to_owned(),
         })
         .collect();
-    // Without a card's driver the Vulkan drivers compute nothing that llama.cpp would use.
+    // Without a kernel driver for a card, Vulkan offers only software drivers, which llama.cpp does not use.
     if !drivers.is_empty() {
         drivers.extend(vulkan(files));
     }
     drivers
 }
 
-/// Vulkan's drivers with the version of the interface that each offers. Mesa raises its last number with its releases,
-/// and tells its own version to no one but a program that loads it.
+/// Vulkan's drivers with the API version that each offers. Mesa increments the patch number with its releases; its own
+/// version is available only by loading the driver.
 fn vulkan(files: &dyn Files) -> Vec<String> {
     let manifests = VULKAN.iter().flat_map(|folder| {
         let names = files.names(folder).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Graphics cards as the kernel's display subsystem lists them (drm-usage-stats.rst and ABI/testing/sysfs-bus-pci in the
-//! kernel's documentation), and what each process holds on them.
+//! Graphics cards as listed by the kernel's display subsystem (drm-usage-stats.rst and ABI/testing/sysfs-bus-pci in the
+//! kernel's documentation), and the memory that each process uses on them.
 
 use super::Tick;
 use super::files::Files;
@@ -7,7 +7,7 @@ use crate::telemetry::sources::nvidia;
 use domain::units::Bytes;
 
 pub(super) const FOLDER: &str = "sys/class/drm";
-/// More open files of one process are not looked at.
+/// The maximum number of open files inspected per process.
 const MOST_FILES: usize = 256;
 
 pub(super) const AMD: &str = "0x1002";
@@ -16,18 +16,18 @@ pub(super) const INTEL: &str = "0x8086";
 /// A card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Card {
-    /// Unique among the cards of all drivers: NVIDIA's come first.
+    /// Unique among the cards of all drivers; NVIDIA's come first.
     pub(super) index: u32,
     /// Its folder.
     pub(super) path: String,
     pub(super) vendor: String,
-    /// PCI address; empty where it has none.
+    /// The PCI address; empty if it has none.
     pub(super) address: String,
-    /// Whether it is in runtime suspend. Most of its files would wake it.
+    /// Whether it is in runtime suspend. Reading most of its files would wake it.
     pub(super) sleeps: bool,
 }
 
-/// The cards of AMD and Intel. Asking wakes none.
+/// The cards of AMD and Intel. Listing them wakes none.
 pub(super) fn cards(tick: &Tick<'_>) -> Vec<Card> {
     let names = tick.files.names(FOLDER).unwrap_or_default();
     let mut numbers: Vec<u32> = names.iter().filter_map(|name| name.strip_prefix("card")?.parse().ok()).collect();
@@ -61,7 +61,7 @@ impl Card {
         Some(format!("{folder}/{name}"))
     }
 
-    /// Its name by the driver, else by its number in the vendor's list.
+    /// The name from the driver, or else the number from the vendor's list.
     pub(super) fn name(&self, files: &dyn Files, vendor: &str) -> String {
         let text = |file: &str| files.text(&format!("{}/{file}", self.path)).ok();
         let own = text("product_name").map(|name| super::label(&name)).filter(|name| !name.is_empty());
@@ -71,8 +71,8 @@ impl Card {
         })
     }
 
-    /// Which of the watched processes holds how much of its memory, and what is left of the memory `used` for all others
-    /// under process 0: a card that is used by others too is not one process's alone.
+    /// The memory of the card that each watched process uses. The rest of `used` is attributed to process 0, so that a
+    /// card shared with other processes is not counted as one process's alone.
     pub(super) fn processes(&self, holders: &[Holder], used: Bytes) -> Vec<(u32, Bytes)> {
         let mut all: Vec<(u32, Bytes)> = Vec::new();
         for holder in holders.iter().filter(|holder| holder.address == self.address) {
@@ -94,12 +94,13 @@ impl Card {
 pub(super) struct Holder {
     pid: u32,
     address: String,
-    /// A file that was duplicated tells the same client twice.
+    /// Identifies duplicated files, which report the same client twice.
     client: String,
     bytes: Bytes,
 }
 
-/// What the watched processes hold on cards of these drivers. Other users' processes tell root only.
+/// The memory that the watched processes use on cards of these drivers. Other users' processes are visible to root
+/// only.
 pub(super) fn holders(tick: &Tick<'_>, drivers: &[&str]) -> Vec<Holder> {
     let mut all: Vec<Holder> = Vec::new();
     for pid in tick.pids {

@@ -1,17 +1,17 @@
-//! The system's files, as far as sensors read them.
+//! The system's files, as needed by the sensors.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Reads small files below a root, by their path without the leading slash.
+/// Reads small files below a root folder. Paths have no leading slash.
 pub trait Files: Send + Sync {
-    /// What the file holds; what exceeds 4 MiB is cut off.
+    /// The content of a file, truncated to 4 MiB.
     fn bytes(&self, path: &str) -> io::Result<Vec<u8>>;
-    /// The names in a folder, sorted; 4096 at most.
+    /// The names in a folder, sorted; at most 4096.
     fn names(&self, path: &str) -> io::Result<Vec<String>>;
-    /// What a symbolic link points to.
+    /// The target of a symbolic link.
     fn link(&self, path: &str) -> io::Result<String>;
 
     /// The file's text; invalid UTF-8 is replaced.
@@ -20,14 +20,14 @@ pub trait Files: Send + Sync {
         Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
-    /// Whether a counter that has just shown this value shows another soon. It waits for that where a system is behind
-    /// it: one that goes on every few seconds is told from one that goes on all the time.
+    /// Whether a counter that has just had this value changes soon. On a real system this waits briefly, to distinguish
+    /// a counter that is updated every few seconds from one that is updated continuously.
     fn goes_on(&self, path: &str, value: u64) -> bool {
         let _ = (path, value);
         true
     }
 
-    /// The number that is all a file holds.
+    /// The number that is the only content of a file.
     fn number(&self, path: &str) -> io::Result<u64> {
         let text = self.text(path)?;
         let number = text.trim();
@@ -37,13 +37,13 @@ pub trait Files: Send + Sync {
     }
 }
 
-/// A real folder: `/`, or one that stands in for it.
+/// A real folder: `/`, or a substitute for it in tests.
 pub struct Root(pub PathBuf);
 
-/// `/proc/stat` of a machine with hundreds of processors is the largest file that is read.
+/// The largest file read is `/proc/stat` of a machine with hundreds of processors.
 const LONGEST: u64 = 4 << 20;
 
-/// Counters that go on all the time do so several times in this.
+/// Counters that are updated continuously change several times in this period.
 const SOON: Duration = Duration::from_millis(100);
 
 impl Files for Root {

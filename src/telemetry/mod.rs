@@ -1,9 +1,10 @@
-//! The sensors: what the machine, its processes and its meters say, once per tick.
+//! The sensors: readings of the machine, its processes and its meters, once per tick.
 //!
-//! Owned here: one file per source of readings, each of which fills its part of a [`Sample`] and says in a row of its
-//! own whether it was found, how sure its figure is, or why there is none and what would mend it; and the sampler that
-//! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`domain::energy`) and drawing. The files of `/proc` and
-//! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
+//! There is one file per source of readings. Each source fills its part of a [`Sample`] and adds a row that reports
+//! whether the sensor was found, the quality of its figure, or why there is none and how to fix that. The sampler reads
+//! the sources in turn; those that may block run on their own threads. History, attribution to sessions
+//! (`domain::energy`) and drawing are elsewhere. The files of `/proc` and `/sys` are accessed through [`Files`] and
+//! time is a parameter, so that a recorded machine can be replayed.
 
 mod background_source;
 pub mod bandwidth;
@@ -30,13 +31,13 @@ pub use self::sources::foreign::{EndSignal, signal};
 use domain::figure::Figure;
 use domain::machine::{self, Sample};
 
-/// One source of readings.
+/// A source of readings.
 trait Source: Send {
-    /// Read, put what was read into the sample, and add a row to `sample.sources` that says how it went.
+    /// Add the readings to the sample, and a row to `sample.sources` that reports the result.
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample);
 }
 
-/// What a source is read with.
+/// The input of a source.
 struct Tick<'a> {
     /// The system's files.
     files: &'a dyn Files,
@@ -44,18 +45,18 @@ struct Tick<'a> {
     at: Duration,
     /// Time between ticks, for the row's period.
     interval: Duration,
-    /// Whether a hypervisor runs this system, as far as the processor tells.
+    /// Whether the system runs under a hypervisor, according to the processor.
     is_virtual: bool,
-    /// The processes to look at, ours first.
+    /// The processes to measure, ours first.
     pids: &'a [u32],
-    /// Processes of other programs that were found before, to be measured as well.
+    /// Other programs' processes that were found earlier and are measured as well.
     foreign: &'a [u32],
-    /// Processes that drivers named at the tick before as users of a GPU.
+    /// Processes that drivers listed as GPU users at the previous tick.
     tenants: &'a [u32],
 }
 
 impl Tick<'_> {
-    /// The row of a source that was read right now.
+    /// The row of a source that was read just now.
     fn row(&self, name: &str, covers: &str, reading: Figure<String>) -> machine::Source {
         machine::Source {
             name: name.to_owned(),
@@ -66,7 +67,7 @@ impl Tick<'_> {
         }
     }
 
-    /// Why nothing was found in a folder below `/sys`: because it is kept from us, else `otherwise`.
+    /// Why nothing was found in a folder below `/sys`: access is denied, or else `otherwise`.
     fn nothing(&self, folder: &str, otherwise: Figure<String>) -> Figure<String> {
         if !cfg!(target_os = "linux") {
             return otherwise;
@@ -82,7 +83,7 @@ impl Tick<'_> {
         }
     }
 
-    /// What is said of counters that are there and don't count. They are no proof of a machine that needs no power.
+    /// The message for counters that exist but do not advance. They do not prove that the machine uses no power.
     fn stuck(&self, at_zero: bool) -> Figure<String> {
         let stuck = if at_zero { "stuck at 0" } else { "standing still" };
         let reason = format!("found, {stuck}: nothing counts in it, so what is drawn is not known");
@@ -93,12 +94,12 @@ impl Tick<'_> {
     }
 }
 
-/// A value that is not known, and what would mend it.
+/// A missing value, with its reason and remedy.
 fn missing<T>(reason: impl Into<String>, remedy: impl Into<String>) -> Figure<T> {
     Figure::Unknown { reason: reason.into(), remedy: Some(remedy.into()) }
 }
 
-/// A name from outside, fit for a terminal: trimmed, without control characters, 64 characters at most.
+/// An external name, made safe for a terminal: trimmed, without control characters, at most 64 characters.
 fn label(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(64).collect()
 }

@@ -1,7 +1,8 @@
-//! What the watched processes, and taffrail itself, have of the processor and of memory.
+//! Processor and memory usage of the watched processes and of taffrail itself.
 //!
-//! Never a list of all processes: only those that were asked for are read, which costs two small files each; and of one
-//! of ours in turn, every some seconds, what it shares with others, for which the kernel walks all of its pages.
+//! All processes are never listed here; only the requested ones are read, which costs two small files each. In
+//! addition, the shared memory of one of our processes in turn is read every few seconds; for this the kernel walks all
+//! of its pages.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,33 +20,33 @@ use domain::units::{Bytes, Ratio};
 #[derive(Default)]
 pub(super) struct Processes {
     before: HashMap<u32, Reading>,
-    /// What each of ours shared when it was last looked at, and when.
+    /// The shared memory of each of our processes, and when it was last read.
     parts: HashMap<u32, (Duration, Parts)>,
     looked_at: Option<Duration>,
 }
 
-/// How a process's memory divides, as `smaps_rollup` tells it (`proc_pid_smaps_rollup(5)`).
+/// How a process's memory is divided, from `smaps_rollup` (`proc_pid_smaps_rollup(5)`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Parts {
     shared: Bytes,
     proportional: Bytes,
 }
 
-/// Time between two looks at how memory is shared: the kernel takes some milliseconds for each gigabyte.
+/// The time between two readings of shared memory: the kernel takes some milliseconds per gigabyte.
 const PARTS_PERIOD: Duration = Duration::from_secs(10);
 
-/// A process as Linux tells it (`proc_pid_stat(5)`).
+/// A process as reported by Linux (`proc_pid_stat(5)`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Reading {
     at: Duration,
-    /// Clock ticks in user and kernel mode, all threads.
+    /// User and kernel time of all threads, in clock ticks.
     ticks: u64,
-    /// Clock ticks after boot at which it started: tells a reused process id.
+    /// The start time in clock ticks after boot; distinguishes a reused process id.
     started: u64,
 }
 
 impl Processes {
-    /// From `/proc`; `busy` is all processes' time since the tick before, in clock ticks.
+    /// Read from `/proc`. `busy` is the time of all processes since the previous tick, in clock ticks.
     pub(super) fn linux(&mut self, tick: &Tick<'_>, busy: Option<u64>, sample: &mut Sample) {
         let uptime = tick.files.text("proc/uptime").ok();
         let uptime = uptime.and_then(|text| text.split_ascii_whitespace().next()?.parse::<f64>().ok());
@@ -60,7 +61,7 @@ impl Processes {
         self.before = now;
     }
 
-    /// Look at how the memory of one of ours divides: of the one that was not looked at for longest.
+    /// Read the memory breakdown of the one of our processes whose breakdown is the oldest.
     fn divide(&mut self, tick: &Tick<'_>) {
         self.parts.retain(|pid, _| tick.pids.contains(pid));
         let is_due = self.looked_at.is_none_or(|at| tick.at < at || tick.at.saturating_sub(at) >= PARTS_PERIOD);
@@ -74,7 +75,7 @@ impl Processes {
         }
     }
 
-    /// One process; `None` where it is dead.
+    /// One process; `None` if it has ended.
     fn process(&self, tick: &Tick<'_>, pid: u32, busy: Option<u64>, uptime: Option<f64>) -> Option<(Reading, Process)> {
         let (ticks, started) = stat(&tick.files.text(&format!("proc/{pid}/stat")).ok()?)?;
         let reading = Reading { at: tick.at, ticks, started };
@@ -93,14 +94,14 @@ impl Processes {
         if over > 0.0 {
             process.cores = spent as f64 / per_second / over;
         }
-        // Of a process that is new, as much falls into this tick as it is old. Both counts are rounded to ticks, each in
-        // its own way, so a share above one is rounding.
+        // For a new process, its time is attributed to this tick up to its age. Both counts are rounded to ticks
+        // independently, so a share above 1 is a rounding error.
         process.cpu_share =
             before.and(busy).map(|busy| Ratio(if busy == 0 { 0.0 } else { (spent as f64 / busy as f64).min(1.0) }));
         Some((reading, process))
     }
 
-    /// From sysinfo, where there is no `/proc`. `system` has just read its processors.
+    /// Read from sysinfo, where there is no `/proc`. `system` has just refreshed its processors.
     pub(super) fn portable(&mut self, tick: &Tick<'_>, system: &mut System, sample: &mut Sample) {
         let pids: Vec<_> = tick.pids.iter().copied().map(Pid::from_u32).collect();
         let kind = ProcessRefreshKind::nothing().with_memory().with_cpu();
@@ -123,7 +124,7 @@ impl Processes {
     }
 }
 
-/// Put the processes into the sample, ours apart.
+/// Add the processes to the sample, with ours separate.
 fn place(tick: &Tick<'_>, mut read: Vec<Process>, source: &str, sample: &mut Sample) {
     let own = tick.pids.first().copied().unwrap_or_default();
     let reading = if let Some(at) = read.iter().position(|process| process.pid == own) {
@@ -138,9 +139,9 @@ fn place(tick: &Tick<'_>, mut read: Vec<Process>, source: &str, sample: &mut Sam
     sample.sources.push(tick.row("processes", "time and memory of the workers", reading));
 }
 
-/// User and kernel time, and the start, in clock ticks; `None` for a process that has ended.
+/// User plus kernel time, and the start time, in clock ticks; `None` for a process that has ended.
 fn stat(text: &str) -> Option<(u64, u64)> {
-    // The name stands in parentheses and may hold anything, parentheses included.
+    // The name is in parentheses and may contain any character, including parentheses.
     let fields: Vec<_> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     if matches!(*fields.first()?, "Z" | "X" | "x") {
         return None;

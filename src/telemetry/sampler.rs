@@ -1,4 +1,4 @@
-//! The sampler: reads every source in turn, and the thread that does so at an even pace.
+//! The sampler: reads every source in turn; and the thread that does so at a constant rate.
 
 use std::io;
 use std::path::PathBuf;
@@ -32,34 +32,33 @@ use domain::machine::{Host, Sample};
 use domain::moment::Moment;
 use domain::settings::RpcServers;
 
-/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for a
-/// tenth of a second.
+/// Reads the machine. A reading blocks for a few milliseconds, or for a tenth of a second if a driver hangs.
 pub struct Sampler {
     files: Arc<dyn Files>,
     interval: Duration,
-    /// How long a tick waits for the sources that may block.
+    /// How long a tick waits for sources that may block.
     patience: Duration,
     sources: Vec<Slot>,
     host: Host,
     is_virtual: bool,
     before: Option<Duration>,
-    /// Processes of other programs that were found, and those that use a GPU, at the tick before.
+    /// Other programs' processes that were found, and GPU users, as of the previous tick.
     foreign: Vec<u32>,
     tenants: Vec<u32>,
 }
 
 /// How a source is read.
 enum Slot {
-    /// In line: it never blocks.
+    /// Read inline; it never blocks.
     Here(Box<dyn Source>),
-    /// On a thread of its own.
+    /// Read on its own thread.
     BackgroundSource(Box<BackgroundSource>),
 }
 
-/// A healthy driver answers within some milliseconds, and a first call of NVIDIA's takes a second.
+/// A healthy driver answers within some milliseconds; the first call of NVIDIA's takes a second.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What a machine is read through.
+/// The interfaces that a machine is read through.
 pub(super) struct Access {
     pub(super) files: Arc<dyn Files>,
     pub(super) driver: Box<dyn Driver>,
@@ -67,12 +66,12 @@ pub(super) struct Access {
     pub(super) bounds: Bounds,
 }
 
-/// More often than this the meters don't tell more, and reading them costs too much.
+/// The minimum interval: meters are not updated more often, and reading them has a cost.
 const SHORTEST: Duration = Duration::from_millis(250);
 
 impl Sampler {
-    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory and disks
-    /// are always this machine's. `interval` is what the sources say about how often they are read.
+    /// A sampler of the machine whose `/proc` and `/sys` are below `root`, which is `/` except in tests; memory and
+    /// disks are always those of this machine. `interval` is the sampling interval that the sources report.
     pub fn new(root: PathBuf, interval: Duration) -> Self {
         let access = Access {
             files: Arc::new(Root(root)),
@@ -91,7 +90,7 @@ impl Sampler {
             let line = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
             line.map(str::trim)
         };
-        // ARM's kernels name no processor, but many the board.
+        // ARM kernels do not report the processor's name, but many report the board's.
         let processor = field("model name").or_else(|| field("Model")).map_or_else(System::cpu_arch, ToOwned::to_owned);
         let is_virtual = field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
         let host = Host {
@@ -100,7 +99,7 @@ impl Sampler {
             system: label(&System::long_os_version().unwrap_or_default()),
             drivers: super::drivers::read(&*files),
         };
-        // Counters first: the less time between the tick and their reading, the truer their watts.
+        // Counters first: the less time between the tick and their reading, the more accurate the power.
         let background_source = |name, covers, source: Box<dyn Source>| {
             Slot::BackgroundSource(Box::new(BackgroundSource::new(name, covers, source, Arc::clone(&files))))
         };
@@ -123,7 +122,7 @@ impl Sampler {
             Slot::Here(Box::new(Cpu::default())),
             Slot::Here(Box::new(ClockLimits::default())),
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
-            // After the cores and the memory, which it bounds.
+            // After the cores and the memory, which it limits.
             Slot::Here(Box::new(bounds)),
             Slot::Here(Box::new(Pressure)),
             background_source("disks", disks::COVERS, Box::<MountedDisks>::default()),
@@ -144,13 +143,13 @@ impl Sampler {
         }
     }
 
-    /// Wait so long for a source that may block, where a figure is worth more than an even pace.
+    /// Wait this long for sources that may block, for callers that prefer complete figures to a constant rate.
     #[must_use]
     pub fn patient(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Ask these servers of other machines' devices as well.
+    /// Also query these servers of other machines' devices.
     #[must_use]
     pub fn with_rpc(mut self, servers: &RpcServers) -> Self {
         if !servers.is_empty() {
@@ -162,7 +161,7 @@ impl Sampler {
         self
     }
 
-    /// Read everything. `at` is now, and `pids` are the processes to look at besides this one.
+    /// Read all sources. `at` is the current time, and `pids` are the processes to measure besides this one.
     pub fn sample(&mut self, at: Moment, pids: &[u32]) -> Sample {
         let own = std::process::id();
         let all: Vec<u32> = std::iter::once(own).chain(pids.iter().copied().filter(|pid| *pid != own)).collect();
@@ -178,7 +177,7 @@ impl Sampler {
             foreign: &self.foreign,
             tenants: &self.tenants,
         };
-        // Those that may block read at the same time as the others.
+        // Sources that may block run concurrently with the others.
         for slot in &mut self.sources {
             if let Slot::BackgroundSource(background_source) = slot {
                 background_source.ask(&tick);
@@ -198,7 +197,7 @@ impl Sampler {
     }
 }
 
-/// The thread that samples. It ends when this is dropped, or when nobody takes its samples any more.
+/// The sampling thread. It ends when this is dropped, or when its receiver is closed.
 pub struct Thread {
     shared: Arc<Shared>,
 }
@@ -215,14 +214,14 @@ struct Orders {
 }
 
 impl Shared {
-    /// The orders hold no invariant that a panic could have broken.
+    /// The orders have no invariant that a panic could have violated.
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Thread {
-    /// Look at these processes from the next sample on.
+    /// Measure these processes from the next sample on.
     pub fn watch(&self, pids: Vec<u32>) {
         self.shared.orders().pids = pids;
     }
@@ -235,12 +234,13 @@ impl Drop for Thread {
     }
 }
 
-/// Sample on a thread of its own: at once, then every `interval`, 250 ms at least. `clock` reads the time; `emit` takes
-/// a sample and says whether more are wanted; `servers` are other machines whose devices sessions may use. A tick that is late is not made up for.
+/// Sample on a separate thread: at once, then every `interval`, at least 250 ms. `clock` returns the time; `emit`
+/// receives a sample and returns whether to continue; `servers` are other machines whose devices sessions may use.
+/// Missed ticks are skipped.
 ///
 /// # Errors
 ///
-/// The system allows no further thread.
+/// The system can't start another thread.
 pub fn spawn(
     root: PathBuf,
     (interval, servers): (Duration, &RpcServers),
@@ -271,7 +271,7 @@ pub fn spawn(
     Ok(Thread { shared })
 }
 
-/// The first tick after `now` on the beat of the tick that was `due`.
+/// The first tick after `now` that is in phase with the tick that was `due`.
 fn next(due: Instant, now: Instant, interval: Duration) -> Instant {
     let late = now.saturating_duration_since(due).as_nanos() / interval.as_nanos().max(1);
     due + interval * u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1)

@@ -1,7 +1,7 @@
 //! What one client's screen shows.
 //!
-//! Owned here: the screen, what lies over it, selections, filters, fields that are being written. Absent: what the program
-//! knows (`domain`), and how any of it is drawn.
+//! This module contains the current screen, its overlay, selections, filters and text fields. It does not contain the
+//! state of the program (`domain`) or any drawing code.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -21,76 +21,76 @@ use crate::ui::editor::Editor;
 use crate::ui::marks::Marks;
 use crate::ui::{Action, ChatsView, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
-/// What the screen shows.
+/// The state of one client's screen.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
 pub struct Ui {
-    /// The screen that shows.
+    /// The current screen.
     pub screen: Screen,
-    /// What lies over it.
+    /// The overlay on top of the screen, if any.
     pub overlay: Option<Overlay>,
     /// The Library screen.
     pub library: LibraryView,
-    /// The hub's tab of the Library screen.
+    /// The Hub tab of the Library screen.
     pub hub: HubView,
-    /// The disk use's tab of the Library screen.
+    /// The disk usage tab of the Library screen.
     pub usage: UsageView,
     /// The Fleet screen.
     pub fleet: FleetView,
-    /// The requests' tab of the Fleet screen.
+    /// The requests tab of the Fleet screen.
     pub requests: RequestsView,
-    /// The conversations' tab of the Fleet screen.
+    /// The conversations tab of the Fleet screen.
     pub chats: ChatsView,
     /// The Race screen.
     pub race: RaceView,
-    /// The tab of the Bench screen that shows.
+    /// The current tab of the Bench screen.
     pub bench_tab: BenchTab,
     /// The selected row of the bench.
     pub bench_row: usize,
-    /// The suites' tab of the Bench screen.
+    /// The suites tab of the Bench screen.
     pub suites: SuiteView,
-    /// The list of what was run before.
+    /// The list of previous runs.
     pub history: HistoryList,
     /// The Machine screen.
     pub machine: MachineView,
-    /// The name of the theme in force.
+    /// The name of the current theme.
     pub theme: String,
     /// Names of all themes, sorted.
     pub themes: Vec<String>,
-    /// What the user should read, newest last; each goes after its time.
+    /// Notices for the user, newest last. Each disappears after a while.
     pub notices: VecDeque<Notice>,
-    /// What was said lately, with its time in seconds since 1970, newest last.
+    /// Recent messages with their time in seconds since 1970, newest last.
     pub messages: VecDeque<(i64, String)>,
-    /// Whether a first start may be welcomed, and whether that shows.
+    /// Whether the welcome is pending, shown or done.
     pub welcome: Welcome,
-    /// The program is about to end.
+    /// The program is about to exit.
     pub leaving: bool,
-    /// The program is about to stop until its shell continues it.
+    /// The program is about to be suspended until its shell resumes it.
     pub suspending: bool,
-    /// What graphs are drawn with.
+    /// The characters that graphs are drawn with.
     pub graphs: GraphStyle,
-    /// Whether the terminal shows ASCII alone.
+    /// Whether the output is limited to ASCII.
     pub ascii: bool,
-    /// Whether the mouse is listened to.
+    /// Whether mouse events are handled.
     pub mouse: bool,
-    /// Whether the screen is read out: without boxes, spinners and graphs.
+    /// Whether the layout is for a screen reader: without boxes, spinners and graphs.
     pub screen_reader: bool,
-    /// What was said of each session last: its number, name and state.
+    /// The state last announced for each session: its number, name and state.
     pub(super) spoken: Vec<(u64, String, &'static str)>,
-    /// The screen that was named last.
+    /// The screen that was announced last.
     pub(super) spoken_screen: Option<Screen>,
-    /// What becomes of the server's sessions when the screen is left.
+    /// What happens to the server's sessions when the dashboard quits.
     pub on_quit: OnQuit,
-    /// The server that this screen is attached to; `None` where the domain is this process's own.
+    /// The server that this screen is attached to; `None` if the domain belongs to this process.
     pub server: Option<Server>,
-    /// Commands that were given so far; the next one's id is one more.
+    /// The number of commands issued so far. The next command's id is this plus one.
     pub(super) n_commands: u64,
     /// Commands that the server has not answered yet.
     pub(super) unanswered: BTreeMap<CommandId, What>,
 }
 
 impl Ui {
-    /// The screen at the start; graphs span at most so many ticks.
+    /// The screen at startup. `most` limits the number of ticks that a graph spans.
     pub fn new(settings: &Settings, themes: Vec<String>, most: usize) -> Self {
         Self {
             screen: Screen::Library,
@@ -128,41 +128,41 @@ impl Ui {
     }
 }
 
-/// Whether a first start is welcomed.
+/// Whether the welcome is shown on the first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Welcome {
-    /// It was before, or has no need to be.
+    /// It was shown before, or is not needed.
     #[default]
     Done,
-    /// It is once the models are known, where they are the starters alone.
+    /// It is shown once the models are known, if they are only the starter models.
     Pending,
-    /// It shows.
+    /// It is on the screen.
     Shown,
 }
 
-/// What shows of the machine.
+/// The state of the Machine screen.
 #[derive(Debug, Clone, Default)]
 pub struct MachineView {
-    /// Ticks since the graphs were frozen; `None` while they move.
+    /// The number of ticks since the graphs were paused; `None` while they are live.
     pub frozen: Option<usize>,
-    /// Ticks that a graph spans.
+    /// The number of ticks that a graph spans.
     pub span: usize,
-    /// The instant that all graphs read out, in ticks before now; `None` reads out now.
+    /// The instant that the cursor of all graphs is at, in ticks before now; `None` shows the current values.
     pub cursor: Option<usize>,
-    /// Whether each session has a graph of its own rather than a part of the stack.
+    /// Whether each session has its own graph instead of a layer of a stacked graph.
     pub split: bool,
-    /// The first row of the source table that shows.
+    /// The first visible row of the sensor table.
     pub scroll: usize,
-    /// Whether absent sensors show one by one.
+    /// Whether missing sensors are listed individually.
     pub shows_missing: bool,
 }
 
-/// What shows of the disk use.
+/// The state of the disk usage tab.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UsageView {
-    /// What is drawn and listed.
+    /// What the usage is grouped by.
     pub grouping: Grouping,
-    /// The selected row: what could be cleaned up first, then the shares.
+    /// The selected row. Cleanup candidates come first, then the shares.
     pub chosen: usize,
     /// The plan that this screen asked for last and that has not come yet.
     pub awaits_plan: Option<StorageJobId>,
@@ -181,7 +181,7 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// All screens of the dashboard with the actions that lead there and their names, in order.
+    /// All screens of the dashboard with their actions and names, in order.
     pub const ALL: [(Self, Action, &str); 5] = [
         (Self::Fleet, Action::Fleet, "Fleet"),
         (Self::Library, Action::Library, "Library"),
@@ -197,18 +197,18 @@ pub enum LibraryTab {
     /// The models on this machine.
     #[default]
     Models,
-    /// The models on the hub, and what is being fetched from there.
+    /// The models on the Hub, and the downloads from it.
     Hub,
-    /// What the models take of the disks, and what could be cleaned up.
+    /// The disk space used by models, and what could be cleaned up.
     DiskUsage,
 }
 
-/// What shows of the library.
+/// The state of the Library screen.
 #[derive(Debug, Clone, Default)]
 pub struct LibraryView {
-    /// The tab that shows.
+    /// The current tab.
     pub tab: LibraryTab,
-    /// The rows that show, as indices into the library's models: filtered and sorted.
+    /// The visible rows as indices into the library's models, filtered and sorted.
     pub rows: Vec<usize>,
     /// The selected row.
     pub chosen: usize,
@@ -216,20 +216,20 @@ pub struct LibraryView {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
-    /// What is wrong with the filter, in a sentence.
+    /// What is wrong with the filter, as a sentence.
     pub problem: Option<String>,
-    /// The column that sorts.
+    /// The sort column.
     pub sort: LibrarySort,
-    /// Largest, newest, last first.
+    /// Whether the order is descending.
     pub reverse: bool,
-    /// How much of the selected model's files is in memory.
+    /// How much of the selected model's files is resident in memory.
     pub residency: Option<Residency>,
-    /// The model whose card is scrolled, and by how many rows; the card of any other begins at its top.
+    /// The model whose card is scrolled, and the number of rows. The card of any other model is at its top.
     pub scrolled: Option<(String, usize)>,
 }
 
 impl FleetView {
-    /// Whether the reasoning of a turn is drawn as one line.
+    /// Whether the reasoning of a turn is folded to one line.
     pub fn folds(&self, session: SessionId, turn: &Turn, settings: &Settings) -> bool {
         let folds = settings.ui.fold_reasoning && !turn.text.is_empty();
         self.folds.get(&session).copied().unwrap_or(folds)
@@ -237,140 +237,142 @@ impl FleetView {
 }
 
 impl LibraryView {
-    /// Rows by which this model's card is scrolled.
+    /// The number of rows by which this model's card is scrolled.
     pub fn scroll(&self, model: &Model) -> usize {
         self.scrolled.as_ref().filter(|(id, _)| *id == model.id).map_or(0, |(_, rows)| *rows)
     }
 }
 
-/// How much of a model's files the system holds in memory.
+/// How much of a model's files is resident in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residency {
-    /// Which model, by its id.
+    /// The id of the model.
     pub model: String,
-    /// When it was asked for, or answered.
+    /// When the share was requested or received.
     pub at: Moment,
-    /// The share, or why it is not told; `None` while it is asked for.
+    /// The share, or why it is not available; `None` while the request is pending.
     pub share: Option<Result<Ratio, String>>,
-    /// What was known before it was asked for again.
+    /// The previous result, from before the last request.
     pub before: Option<Result<Ratio, String>>,
 }
 
 impl Residency {
-    /// What is known of this model.
+    /// The latest result for this model.
     pub fn known(&self, model: &str) -> Option<&Result<Ratio, String>> {
         self.share.as_ref().or(self.before.as_ref()).filter(|_| self.model == model)
     }
 }
 
-/// What shows of the hub.
+/// The state of the Hub tab.
 #[derive(Debug, Clone, Default)]
 pub struct HubView {
-    /// What is searched for.
+    /// The search text.
     pub field: Editor,
-    /// Whether it is being typed.
+    /// Whether the search text is being typed.
     pub typing: bool,
-    /// What results are sorted by.
+    /// The sort order of the results.
     pub sort: Sort,
-    /// How the search goes.
+    /// The state of the search.
     pub search: Search,
-    /// Which search is the newest; what an older one brings is dropped.
+    /// The number of the newest search. Results of older searches are dropped.
     pub generation: u64,
     /// The repositories found.
     pub results: Vec<Repository>,
-    /// The chosen one.
+    /// The selected repository.
     pub chosen: usize,
-    /// The chosen quantisation of the open repository; `None` while the results show.
+    /// The selected quantization of the open repository; `None` while the results are shown.
     pub open: Option<usize>,
-    /// Whether the downloads have the keys.
+    /// Whether the downloads have the keyboard focus.
     pub in_downloads: bool,
-    /// The chosen one.
+    /// The selected download.
     pub chosen_download: usize,
 }
 
 impl HubView {
-    /// The chosen repository.
+    /// The selected repository.
     pub fn repository(&self) -> Option<&Repository> {
         self.results.get(self.chosen)
     }
 }
 
-/// What shows of the sessions.
+/// The state of the Fleet screen.
 #[derive(Debug, Clone, Default)]
 pub struct FleetView {
-    /// The rows that show, filtered and sorted.
+    /// The visible rows, filtered and sorted.
     pub rows: Vec<SessionId>,
-    /// The chosen session.
+    /// The selected session.
     pub chosen: Option<SessionId>,
-    /// What has the keys.
+    /// What has the keyboard focus.
     pub focus: Focus,
-    /// The tab of the chosen session that shows.
+    /// The current tab of the selected session.
     pub tab: SessionTab,
-    /// Lines scrolled back from the conversation's end, 0 follows it; on the figures, down from their begin.
+    /// The scroll position: on the chat tab, lines back from the end of the conversation, where 0 follows the end; on
+    /// the figures tab, lines down from the top.
     pub scroll: usize,
-    /// The prompt being written, one for each session.
+    /// The unsent prompt of each session.
     pub prompts: HashMap<SessionId, Editor>,
     /// The filter's text.
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
-    /// What is wrong with the filter, in a sentence.
+    /// What is wrong with the filter, as a sentence.
     pub problem: Option<String>,
-    /// The column that sorts.
+    /// The sort column.
     pub sort: FleetSort,
-    /// Largest first.
+    /// Whether the order is descending.
     pub reverse: bool,
-    /// What is chosen of other programs' processes.
+    /// The selection among other programs' processes.
     pub foreign: ForeignChoice,
     /// Whether the selected session fills the screen.
     pub is_zoomed: bool,
-    /// The prompt that is being changed.
+    /// The sent prompt that is being edited.
     pub editing: Option<Editing>,
     /// Prompts that were sent from this screen, oldest first.
     pub(super) sent: VecDeque<String>,
-    /// The earlier prompt that stands in the editor, by its place among them.
+    /// The index in `sent` of the earlier prompt that is in the editor.
     pub(super) recalled: Option<usize>,
-    /// The code block that was copied last: of which session, turn and place.
+    /// The code block that was copied last: its session, turn and index.
     pub(super) copied: Option<(SessionId, usize, usize)>,
-    /// How the conversation of the next session of a model, by its id, is told to it.
+    /// The chat settings for the next session of the model with this id.
     pub(super) next_chat: Option<(String, ChatSettings)>,
-    /// Sessions whose reasoning the user has folded or unfolded; that of others folds when the answer begins.
+    /// Sessions whose reasoning the user has folded or unfolded. In all others it folds when the answer begins.
     pub folds: HashMap<SessionId, bool>,
-    /// The sessions that there are, as the rows were made of them.
+    /// The sessions that existed when the rows were built.
     pub(super) known: Vec<SessionId>,
 }
 
-/// A prompt that was sent and is being changed.
+/// A sent prompt that is being edited.
 #[derive(Debug, Clone)]
 pub struct Editing {
-    /// Of which session.
+    /// Its session.
     pub session: SessionId,
-    /// The turn of its conversation that the prompt is.
+    /// The index of its turn in the conversation.
     pub turn: usize,
-    /// What stood in the editor before.
+    /// The previous content of the editor.
     pub before: Editor,
 }
 
-/// What is selected of other programs' processes.
+/// The selection among other programs' processes.
 #[derive(Debug, Clone, Default)]
 pub struct ForeignChoice {
-    /// The rows that show, filtered and sorted, by [`domain::machine::other_processes::OtherProcess::id`].
+    /// The visible rows, filtered and sorted, by [`domain::machine::other_processes::OtherProcess::id`].
     pub rows: Vec<(u32, u64)>,
-    /// The chosen one, by [`domain::machine::other_processes::OtherProcess::id`]. It counts while no session is chosen.
+    /// The selected process, by [`domain::machine::other_processes::OtherProcess::id`]. It is used only while no
+    /// session is selected.
     pub chosen: Option<(u32, u64)>,
 }
 
-/// What has the keys on the Fleet screen.
+/// What has the keyboard focus on the Fleet screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Focus {
     /// The table of sessions.
     #[default]
     Table,
-    /// The prompt of the chosen session.
+    /// The prompt of the selected session.
     Prompt,
 }
 
-/// The tabs of the chosen session.
+/// The tabs of the selected session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the tabs' names")]
 pub enum SessionTab {
@@ -387,7 +389,7 @@ impl SessionTab {
         [(Self::Conversation, "chat"), (Self::Figures, "figures"), (Self::Memory, "memory"), (Self::Log, "log")];
 }
 
-/// What the fleet is sorted by.
+/// The sort columns of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the columns' names")]
 pub enum FleetSort {
@@ -408,7 +410,7 @@ pub enum FleetSort {
 }
 
 impl FleetSort {
-    /// All columns with their names, in the order in which `sort` goes through them.
+    /// All columns with their names, in the order in which `sort` cycles through them.
     pub const ALL: [(&str, Self); 13] = [
         ("started", Self::Started),
         ("name", Self::Name),
@@ -429,30 +431,30 @@ impl FleetSort {
 /// The tabs of the Bench screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BenchTab {
-    /// How fast models are.
+    /// Speed of models.
     #[default]
     Benches,
-    /// What was run before.
+    /// Previous runs.
     History,
     /// Which models pass which prompts.
     Suites,
 }
 
-/// A window on the history, for the Bench screen's second tab.
+/// The loaded part of the history, for the second tab of the Bench screen.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the list")]
 pub struct HistoryList {
-    /// Rows that came so far, newest first.
+    /// The rows loaded so far, newest first.
     pub entries: Vec<Recorded>,
-    /// Whether there are older ones.
+    /// Whether there are older rows.
     pub more: bool,
-    /// Whether an answer is waited for.
+    /// Whether a request is pending.
     pub asked: bool,
-    /// The last row's number when older ones were asked for; `None` for the first page.
+    /// The number of the last row when older rows were requested; `None` for the first page.
     pub before: Option<i64>,
-    /// Which question the answer must belong to.
+    /// The number of the request that an answer must match.
     pub generation: u64,
-    /// The chosen row.
+    /// The selected row.
     pub chosen: usize,
     /// The marked records, by their numbers.
     pub marks: Marks<i64>,
@@ -460,21 +462,21 @@ pub struct HistoryList {
     pub filter: Editor,
     /// Whether the filter is being typed.
     pub filtering: bool,
-    /// Whether the record that was asked for is to be read, rather than gone on with.
+    /// Whether the requested record is opened for reading instead of being continued.
     pub(super) reads: bool,
-    /// What is wrong with the filter, in a sentence.
+    /// What is wrong with the filter, as a sentence.
     pub problem: Option<String>,
 }
 
 impl Ui {
-    /// The id of the next command to the server; `None` where it is lost.
+    /// The id of the next command to the server; `None` if the connection is lost.
     pub fn next_command(&mut self) -> Option<CommandId> {
         let server = self.server.as_ref().filter(|server| !server.is_lost)?;
         self.n_commands += 1;
         Some(CommandId(server.first_command + self.n_commands))
     }
 
-    /// Whether a server goes on with what runs when this screen is left.
+    /// Whether a server continues its work after this screen is closed.
     pub(super) fn is_attached(&self) -> bool {
         self.server.as_ref().is_some_and(|server| !server.is_lost)
     }

@@ -1,4 +1,4 @@
-//! The client's end of the socket.
+//! The client side of the socket.
 
 use std::io;
 use std::process::Stdio;
@@ -18,43 +18,43 @@ use super::queue::{Queue, queue};
 use domain::session::SessionStatus;
 use domain::{Moment, StateMachine};
 
-/// How long a server may take to say who it is. One that is at work answers within a frame's time.
+/// The timeout for the server's hello. A healthy server answers within one frame.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same over ssh, which may have to find and reach the other machine, and start a server there.
+/// The timeout over ssh, which may have to connect to the other machine and start a server there.
 const REMOTE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a command that looks waits for a server: it shows all else as well.
+/// How long a read-only command waits for a server. The command has other output to show.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a server may take to end: it waits for its workers, and for what is still to be written.
+/// How long a server may take to exit: it waits for its workers and for pending writes.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Frames that are read ahead; behind it the socket waits, and then the server's queue.
+/// The number of frames that are read ahead. Beyond it, the socket applies backpressure to the server's queue.
 const MAX_AHEAD: usize = 256;
 
-/// How long what is said last may take to be written.
+/// How long the final messages may take to be written.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
-/// The most bytes that are kept of what ssh says.
+/// The maximum number of bytes that are kept of ssh's standard error.
 const MAX_STDERR: u64 = 4096;
 
-/// Where a server is.
+/// The location of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// On this machine.
     Local,
-    /// On another one, over the user's own ssh.
+    /// On another machine, over the user's own ssh.
     Ssh {
-        /// What ssh is given as the destination.
+        /// The destination that is passed to ssh.
         host: String,
-        /// The program there.
+        /// The program to run there.
         program: String,
     },
 }
 
 impl Target {
-    /// The other machine.
+    /// The other machine, if the target is not local.
     pub fn host(&self) -> Option<&str> {
         match self {
             Self::Local => None,
@@ -63,35 +63,35 @@ impl Target {
     }
 }
 
-/// Why a server can't be attached to.
+/// Why attaching to a server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// There is none.
+    /// No server is running.
     #[error("no server is running")]
     NoServer,
-    /// It is of another version.
+    /// The server has a different version.
     #[error("the server that runs{} can't be used: {reason}", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
     Differs {
-        /// How.
+        /// How the versions differ.
         reason: String,
-        /// Its process.
+        /// The server's process id.
         pid: Option<u32>,
     },
-    /// It refused.
+    /// The server refused the connection.
     #[error("the server refused: {0}")]
     Refused(String),
-    /// The other machine could not be reached, or has no taffrail.
+    /// The other machine could not be reached, or taffrail is not installed there.
     #[error("{host} can't be attached to: {reason}")]
     Ssh {
-        /// Which.
+        /// The other machine.
         host: String,
-        /// What ssh, or the program there, said last.
+        /// The last error line of ssh or of the program there.
         reason: String,
     },
-    /// It was told to end, and goes on.
+    /// The server was asked to exit and is still running.
     #[error("the server (pid {pid}) has not ended yet")]
     StillRuns {
-        /// Its process.
+        /// The server's process id.
         pid: u32,
     },
     /// The connection failed.
@@ -100,7 +100,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// Whether there is no server, or one that is about to be none.
+    /// Whether there is no server, or it is about to exit.
     pub(crate) fn is_gone(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         match self {
@@ -114,17 +114,17 @@ impl LinkError {
 /// A connection to a server that this client is attached to.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Who the server is.
+    /// The server's hello.
     pub(crate) server: Hello,
     frames: mpsc::Receiver<io::Result<FromServer>>,
     queue: Queue,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
-    /// Killed with this.
+    /// Killed when the link is dropped.
     _ssh: Option<Child>,
 }
 
-/// Ask this user's server on this machine something that ends with its answer.
+/// Send this user's server on this machine a request whose only answer is the server's hello.
 pub async fn ask(wants: Purpose) -> Result<Hello, LinkError> {
     hello(wants).await.map(|(hello, _)| hello)
 }
@@ -136,11 +136,11 @@ async fn hello(wants: Purpose) -> Result<(Hello, UnixStream), LinkError> {
         let hello = timeout(HELLO_TIMEOUT, read_hello(&mut stream)).await.map_err(timed_out)??;
         Ok((hello, stream))
     };
-    // One that is dying takes a connection and drops it.
+    // A server that is exiting accepts a connection and drops it.
     asked.await.map_err(|error: LinkError| if error.is_gone() { LinkError::NoServer } else { error })
 }
 
-/// The sessions of this user's server, for a command that looks; none where none runs, or it does not answer at once.
+/// The sessions of this user's server, for read-only commands. Empty if no server runs or it does not answer in time.
 pub fn sessions() -> Vec<SessionStatus> {
     let asked = async { timeout(LOOK_TIMEOUT, ask(Purpose::Status)).await.ok()?.ok()?.status };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -148,13 +148,13 @@ pub fn sessions() -> Vec<SessionStatus> {
     status.unwrap_or_default().sessions
 }
 
-/// Have this user's server on this machine end, and wait until it has.
+/// Ask this user's server on this machine to exit, and wait until it has.
 pub async fn stop() -> Result<Hello, LinkError> {
     let (server, mut stream) = hello(Purpose::Stop).await?;
     if server.refusal.is_none() {
-        // It says nothing more, and the system closes this when the process is gone.
+        // The server sends nothing more; the system closes the connection when the process has exited.
         let ended = timeout(STOP_TIMEOUT, stream.read(&mut [0])).await;
-        // A connection that breaks says the same.
+        // A broken connection means the same.
         if ended.is_err() {
             return Err(LinkError::StillRuns { pid: server.pid });
         }
@@ -179,7 +179,7 @@ async fn read_hello(from: &mut (impl AsyncRead + Unpin)) -> Result<Hello, LinkEr
 }
 
 impl Link {
-    /// Attach; gives the domain as it is now.
+    /// Attach to a server; returns the current state of the domain.
     pub(crate) async fn attach(target: &Target) -> Result<(Self, Moment, Box<StateMachine>), LinkError> {
         match target {
             Target::Local => {
@@ -231,17 +231,17 @@ impl Link {
         Ok((Self { server, frames, queue, reader, writer, _ssh: ssh }, now, machine))
     }
 
-    /// What the server says next; `None` where it is gone. It may be dropped halfway.
+    /// The next message of the server; `None` if the connection is closed. This future is cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<io::Result<FromServer>> {
         self.frames.recv().await
     }
 
-    /// What it has said already, if anything.
+    /// The next message that has already arrived, if any.
     pub(crate) fn try_next(&mut self) -> Option<io::Result<FromServer>> {
         self.frames.try_recv().ok()
     }
 
-    /// Say something. Where that is impossible the server is gone, or does not read; the next frame tells.
+    /// Send a message. If that fails, the server is gone or does not read; reading the next frame reports it.
     pub(crate) fn say(&self, message: &FromClient) {
         match frames::encode(message) {
             Ok(frame) => drop(self.queue.push(frame.into())),
@@ -249,7 +249,7 @@ impl Link {
         }
     }
 
-    /// Leave, once what was said is written.
+    /// Close the connection after pending messages are written.
     pub(crate) async fn close(self) {
         let Self { queue, mut writer, reader, .. } = self;
         drop(queue);
@@ -274,17 +274,17 @@ async fn listen(mut from: impl AsyncRead + Unpin, sender: mpsc::Sender<io::Resul
     }
 }
 
-/// The user's own ssh. It asks nothing: the terminal is the dashboard's.
+/// The user's own ssh. It does not prompt, because the terminal belongs to the dashboard.
 fn ssh(host: &str, program: &str) -> io::Result<Child> {
     let mut command = Command::new("ssh");
     command.args(["-T", "-o", "BatchMode=yes", "--", host, program, "serve", "--stdio"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // A Ctrl-C of the terminal is the dashboard's to take.
+    // The dashboard handles Ctrl-C of the terminal, not ssh.
     command.process_group(0);
     command.spawn().map_err(|error| io::Error::new(error.kind(), format!("ssh can't be started: {error}")))
 }
 
-/// What was said last on a standard error that has ended, or will soon.
+/// The last line of a standard error that is closed or about to be.
 async fn last_line(stderr: impl AsyncRead + Unpin) -> Option<String> {
     let mut bytes = Vec::new();
     let _ = timeout(LAST_WAIT, stderr.take(MAX_STDERR).read_to_end(&mut bytes)).await;

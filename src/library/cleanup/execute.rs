@@ -1,7 +1,7 @@
-//! Does what a plan says, takes it back, and mends what was cut short.
+//! Executes cleanup plans, undoes them, and recovers from interrupted ones.
 //!
-//! A record of all steps is on disk before the first one. Whoever finds it unfinished takes the steps back, or completes
-//! them where only the last word is missing: the stores are then as before or as planned.
+//! All steps are journaled on disk before the first one is executed. An unfinished journal record is rolled back, or
+//! completed if only its final mark is missing, so that the stores end up either as before or as planned.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,44 +17,44 @@ use crate::library::trash_folder::TRASH;
 use domain::storage::{CleanupPlan, Operation, Sharing};
 use domain::units::Bytes;
 
-/// Why something was not done. The stores are as before, unless the text says otherwise.
+/// Why an operation failed. The stores are unchanged unless the message says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
-    /// Another taffrail cleans up at the moment.
+    /// Another taffrail process is cleaning up.
     #[error("another taffrail is cleaning up at the moment")]
     Busy,
-    /// The journal can't be written, and nothing is done without it.
+    /// The journal can't be written. Nothing is changed without it.
     #[error("nothing was done, since the journal can't be written: {0}")]
     Journal(io::Error),
-    /// No data folder is known.
+    /// The data folder is unknown.
     #[error("nothing was done, since there is no folder for the journal: neither HOME nor XDG_DATA_HOME is set")]
     NoJournal,
-    /// A step failed; those before it were taken back.
+    /// A step failed; the steps before it were undone.
     #[error("{what}; the steps before it were undone")]
     Step {
-        /// Which and why.
+        /// The step and the reason.
         what: String,
     },
-    /// A step failed, and taking back those before it did too.
+    /// A step failed, and undoing the steps before it failed as well.
     #[error("{what}; undoing the steps before it failed too: {then}")]
     Torn {
-        /// Which and why.
+        /// The step and the reason.
         what: String,
-        /// What stands in the way.
+        /// Why the undo failed.
         then: String,
     },
-    /// What stands in the way of an undo.
+    /// What prevents an undo.
     #[error("{0}")]
     InTheWay(String),
-    /// There is nothing to take back.
+    /// There is nothing to undo.
     #[error("there is nothing to undo")]
     NothingToUndo,
 }
 
-/// What is told while steps are done: how many are, of how many, and what the last one was.
+/// A progress callback: the number of completed steps, the total, and a description of the last step.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &str);
 
-/// Carry out a plan. Gives its record; at once emptied it can't be taken back.
+/// Execute a plan; returns its record. If the trash is emptied at once, the plan can't be undone.
 pub(super) fn perform(
     journal: &Journal,
     plan: &CleanupPlan,
@@ -88,7 +88,7 @@ pub(super) fn perform(
     Ok(record)
 }
 
-/// Take back what the last command did, or the one of this id.
+/// Undo the last command, or the command with this id.
 pub(super) fn undo(journal: &Journal, id: Option<&str>, progress: Progress<'_>) -> Result<Record, CleanupError> {
     let _lock = journal.lock().map_err(CleanupError::Journal)?.ok_or(CleanupError::Busy)?;
     let (records, _) = journal.read();
@@ -114,7 +114,7 @@ pub(super) fn undo(journal: &Journal, id: Option<&str>, progress: Progress<'_>) 
     Ok(record)
 }
 
-/// Delete what a record put into the trash.
+/// Delete what a record moved to the trash.
 pub(super) fn empty_record(journal: &Journal, id: &str) -> Result<(), CleanupError> {
     let _lock = journal.lock().map_err(CleanupError::Journal)?.ok_or(CleanupError::Busy)?;
     let (records, _) = journal.read();
@@ -126,7 +126,7 @@ pub(super) fn empty_record(journal: &Journal, id: &str) -> Result<(), CleanupErr
     empty(journal, &record).map_err(|error| CleanupError::Step { what: files::reason(&error) })
 }
 
-/// Mend what was cut short; gives a sentence for each.
+/// Recover from interrupted operations; returns a sentence for each.
 pub(super) fn recover(journal: &Journal) -> Vec<String> {
     if !journal.is_there() {
         return Vec::new();
@@ -135,7 +135,7 @@ pub(super) fn recover(journal: &Journal) -> Vec<String> {
     if records.iter().all(|record| record.phase == Phase::Done) {
         return said;
     }
-    // Whoever holds the lock is not cut short.
+    // If another process has the lock, its operation is not interrupted.
     let Ok(Some(_lock)) = journal.lock() else { return said };
     let (records, _) = journal.read();
     for mut record in records {
@@ -177,7 +177,7 @@ pub(super) fn recover(journal: &Journal) -> Vec<String> {
     said
 }
 
-/// Write down what the plan means on this disk.
+/// Create the record of a plan for the current state of the disk.
 fn record(
     journal: &Journal,
     plan: &CleanupPlan,
@@ -197,7 +197,7 @@ fn record(
             let trash = trash::place(item.store, &item.root, &step.path).map_err(|what| CleanupError::Step { what })?;
             let folder = trash.join(&id);
             folders.insert(folder.clone());
-            // Without its ending, so that nothing takes it for a model.
+            // Without its extension, so that no program mistakes the file for a model.
             let name = step.path.file_stem().unwrap_or_default().to_string_lossy();
             let name: String =
                 name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(80).collect();
@@ -221,7 +221,7 @@ fn record(
                     path: from,
                 }
             }
-            // Emptying is no step beside others.
+            // Emptying the trash is not combined with other steps.
             Operation::Empty { .. } => continue,
         });
     }
@@ -244,7 +244,7 @@ fn act(operation: &JournalEntry) -> io::Result<()> {
         && let Some(folder) = to.parent()
     {
         fs::create_dir_all(folder)?;
-        // The folder is the operation's own inside the trash, and that stands where probes were written.
+        // `folder` is the operation's own folder in the trash; probes are written next to the trash.
         if let JournalEntry::Share { .. } = operation
             && let Some(folder) = folder.ancestors().nth(2)
         {
@@ -261,7 +261,7 @@ fn act(operation: &JournalEntry) -> io::Result<()> {
     }
 }
 
-/// Take back all that was done, the last step first.
+/// Undo all completed steps, the last step first.
 fn take_back(record: &Record, progress: Progress<'_>) -> Result<(), String> {
     let count = record.operations.len();
     for (index, operation) in record.operations.iter().rev().enumerate() {
@@ -275,10 +275,10 @@ fn take_back(record: &Record, progress: Progress<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Forget a record whose trash is empty.
+/// Remove a record whose trash is empty.
 fn clear(journal: &Journal, record: &Record) {
     for folder in &record.trash {
-        // What is not empty stays: nothing that was not put back is ever deleted here.
+        // A folder that is not empty stays: files that were not restored are never deleted here.
         let _ = fs::remove_dir(folder);
         let _ = folder.parent().map(fs::remove_dir);
     }
@@ -302,14 +302,14 @@ fn empty(journal: &Journal, record: &Record) -> io::Result<()> {
 }
 
 impl Record {
-    /// Whether `undo` can do anything for it.
+    /// Whether `undo` can restore anything of this record.
     pub fn can_undo(&self) -> bool {
         let asks = self.operations.iter().any(|operation| matches!(operation, JournalEntry::Ask { .. }));
         let keeps = self.operations.iter().any(|operation| matches!(operation, JournalEntry::Keep { .. }));
         self.phase == Phase::Done && (!asks || keeps)
     }
 
-    /// Space that its trash takes.
+    /// The disk space used by its trash.
     pub fn in_trash(&self) -> Bytes {
         let moves = self
             .operations
@@ -318,7 +318,7 @@ impl Record {
         if moves { self.bytes } else { Bytes(0) }
     }
 
-    /// Make the steps last through a power cut.
+    /// Sync the steps to disk, so that they survive a power failure.
     fn settle(&self) {
         let mut folders = BTreeSet::new();
         for operation in &self.operations {
@@ -331,14 +331,14 @@ impl Record {
             }
         }
         for folder in folders.into_iter().flatten() {
-            // What was done is done: where the disk can't hold on to it yet, the journal tells the next start.
+            // The step is already done. If its folder can't be synced, the journal covers it at the next start.
             let _ = atomic_file::sync_folder(folder);
         }
     }
 }
 
 impl JournalEntry {
-    /// The path that it is about.
+    /// The path that the step is about.
     fn shown(&self) -> String {
         match self {
             Self::Move { from, .. } | Self::Keep { from, .. } => shown(from),
@@ -347,26 +347,26 @@ impl JournalEntry {
         }
     }
 
-    /// Whether it was done.
+    /// Whether the step was executed.
     fn is_done(&self) -> bool {
         match self {
             Self::Move { to, .. } | Self::Keep { to, .. } => is_there(to),
             Self::Ask { manifest, .. } => !is_there(manifest),
             Self::Share { path, source, temporary, how, .. } => match how {
                 Sharing::HardLink => share::are_one(path, source),
-                // A clone can't be told from a copy, and needs no taking back.
+                // A clone can't be distinguished from a copy and needs no undo.
                 Sharing::Reflink => !is_there(temporary),
             },
         }
     }
 
-    /// What stands in the way of taking it back.
+    /// What prevents the undo of this step.
     fn obstacle(&self) -> Option<String> {
         match self {
             Self::Move { from, to } if is_there(to) && is_there(from) => {
                 Some(format!("{} is there again; move it away first", shown(from)))
             }
-            // The owner may have made a file of the same content again; what the trash holds is then of no use.
+            // The user may have created a file with the same content again; the file in the trash is then not needed.
             Self::Keep { from, to } if is_there(to) && is_there(from) && !share::are_identical(from, to) => {
                 Some(format!("{} is there again; move it away first", shown(from)))
             }
@@ -377,7 +377,7 @@ impl JournalEntry {
         }
     }
 
-    /// What can't be taken back since somebody emptied the trash by hand.
+    /// What can't be restored because somebody emptied the trash manually.
     fn loss(&self) -> Option<String> {
         match self {
             Self::Move { from, to } | Self::Keep { from, to } if !is_there(to) && !is_there(from) => {

@@ -1,9 +1,9 @@
-//! What of the machine this program may use: fewer threads than there are cores and less memory than there is, where its
-//! affinity, a control group, the shell's limits or OpenMP's variables say so. They may change while it runs, so they are
-//! read at every tick.
+//! The resources of the machine that this program may use: its affinity, a control group, the shell's limits or OpenMP
+//! variables may allow fewer threads than there are cores and less memory than there is. They may change at run time,
+//! so they are read at every tick.
 //!
-//! It comes after the sources of cores and memory and bounds what these read: memory that is counted available here may be
-//! taken, whatever the machine has besides.
+//! This source runs after the sources of cores and memory and limits their figures: memory that is reported as
+//! available may be allocated by this program, regardless of the machine's total.
 
 use crate::telemetry::cgroup::{self, Groups};
 use crate::telemetry::files::Files;
@@ -27,7 +27,7 @@ impl Bounds {
     }
 }
 
-/// Variables that `nproc` follows too, since all programs that use OpenMP do.
+/// Variables that `nproc` respects too, since all programs that use OpenMP do.
 const OPENMP: [&str; 2] = ["OMP_NUM_THREADS", "OMP_THREAD_LIMIT"];
 
 impl Source for Bounds {
@@ -60,7 +60,7 @@ impl Source for Bounds {
 }
 
 impl Bounds {
-    /// How many threads may run at once, and what makes them fewer than the cores.
+    /// How many threads may run at once, and what limits them to fewer than the cores.
     fn threads(&self, files: &dyn Files, limits: &cgroup::Limits, n_cores: usize) -> (Option<u32>, String) {
         let n_cores = u32::try_from(n_cores).unwrap_or(u32::MAX);
         let openmp = self
@@ -68,7 +68,7 @@ impl Bounds {
             .iter()
             .zip(OPENMP)
             .filter_map(|(value, name)| Some((openmp(value.as_deref()?)?, name.to_owned())));
-        // As `nproc` rounds it.
+        // Rounded as `nproc` does.
         let quota = limits.cpus.map(|cpus| {
             let cores = ((cpus * 10.0).round() / 10.0).to_string();
             let plural = if cores == "1" { "" } else { "s" };
@@ -83,25 +83,25 @@ impl Bounds {
     }
 }
 
-/// The processors that this process may run on, of those that are switched on.
+/// The online processors that this process may run on.
 fn affinity(files: &dyn Files) -> Option<u32> {
     let status = files.text("proc/self/status").ok()?;
     let allowed = ranges(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)?;
-    // The list names processors that could be plugged in, too.
+    // The list also contains processors that could be hot-plugged.
     let online = files.text("sys/devices/system/cpu/online").ok().and_then(|text| ranges(&text));
     let both = online.map(|online| {
         let overlaps = allowed.iter().flat_map(|a| online.iter().map(|b| (a.0.max(b.0), a.1.min(b.1))));
         overlaps.filter(|(first, last)| first <= last).collect::<Vec<_>>()
     });
-    // A container may show another numbering, which has nothing in common with the list.
+    // A container may use different numbers, which do not match the list.
     let counted = both.filter(|ranges| !ranges.is_empty()).unwrap_or(allowed);
     let count = counted.iter().fold(0_u32, |sum, (first, last)| sum.saturating_add(last - first + 1));
     (count > 0).then_some(count)
 }
 
-/// A list such as `0-3,8`, as first and last; `None` for another text.
+/// Parse a list such as `0-3,8` into ranges; `None` for other text.
 fn ranges(text: &str) -> Option<Vec<(u32, u32)>> {
-    /// Above what any kernel is built for.
+    /// Above the limit of any kernel build.
     const LAST: u32 = 1 << 16;
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -111,13 +111,13 @@ fn ranges(text: &str) -> Option<Vec<(u32, u32)>> {
     text.trim().split(',').map(range).collect()
 }
 
-/// The number of threads that a variable of OpenMP sets, the first of a list; `None` where it is none.
+/// The number of threads that an OpenMP variable sets, the first of a list; `None` if it is invalid.
 fn openmp(text: &str) -> Option<u32> {
     let first = text.split(',').next()?.trim();
     first.parse().ok().filter(|count| *count > 0)
 }
 
-/// Bound the sample's memory; what bounds it, and what the machine has.
+/// Limit the sample's memory; returns the limiting factor and the machine's memory.
 fn memory(files: &dyn Files, limits: &cgroup::Limits, sample: &mut Sample) -> Option<MemoryLimit> {
     let memory = sample.memory.as_mut()?;
     let (total, available) = (memory.total, memory.available);
@@ -132,7 +132,7 @@ fn memory(files: &dyn Files, limits: &cgroup::Limits, sample: &mut Sample) -> Op
         memory.used = memory.total.saturating_sub(memory.available);
         by = Some(format!("cgroup {}", limit.file));
     }
-    // Each process has this much for itself, mapped files included.
+    // This limit is per process and includes mapped files.
     if let Some(limit) = address_space(files).filter(|limit| *limit < memory.total) {
         memory.total = limit;
         memory.available = memory.available.min(limit);
@@ -142,7 +142,7 @@ fn memory(files: &dyn Files, limits: &cgroup::Limits, sample: &mut Sample) -> Op
     by.map(|by| MemoryLimit { by, total, available })
 }
 
-/// The most address space of a process, by the shell's `ulimit -v`.
+/// The address space limit of a process, from the shell's `ulimit -v`.
 fn address_space(files: &dyn Files) -> Option<Bytes> {
     let text = files.text("proc/self/limits").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max address space"))?;

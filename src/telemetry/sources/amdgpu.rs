@@ -1,8 +1,8 @@
 //! AMD's GPUs, through the files of the driver amdgpu (gpu/amdgpu/thermal.rst and driver-misc.rst in the kernel's
 //! documentation; the layout of `gpu_metrics` in its `kgd_pp_interface.h`).
 //!
-//! A card that sleeps is left alone. On an APU the meter of the GPU is one of the whole chip, processor included: its
-//! power is shown and never added.
+//! A sleeping card is skipped. On an APU, the GPU's meter measures the whole chip including the processor, so its power
+//! is shown but never added to a total.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl Source for Amdgpu {
         let mut cards = drm::cards(tick);
         cards.retain(|card| card.vendor == drm::AMD);
         let n_asleep = cards.iter().filter(|card| card.sleeps).count();
-        // The counter of a card that slept may have been reset.
+        // The counter of a card that was asleep may have been reset.
         cards.retain(|card| !card.sleeps);
         self.meters.retain(|path, _| cards.iter().any(|card| card.path == *path));
         let holders = if cards.is_empty() { Vec::new() } else { drm::holders(tick, &["amdgpu"]) };
@@ -56,7 +56,7 @@ impl Amdgpu {
         let limit = watts("power1_cap");
         let metrics = tick.files.bytes(&format!("{}/gpu_metrics", card.path)).ok();
         let metrics = metrics.as_deref().and_then(Metrics::read);
-        // The driver offers no limit of an APU's power.
+        // The driver reports no power limit for an APU.
         let is_apu = metrics.map_or(limit.is_none(), |metrics| metrics.is_apu);
         let name = format!("gpu-{}", card.index);
         let told = Reported {
@@ -70,7 +70,7 @@ impl Amdgpu {
         };
         sample.power.push(self.meters.entry(card.path.clone()).or_default().power(tick.at, told));
 
-        // An APU's memory is the main memory; what it calls its own is a window into that.
+        // An APU uses the main memory; its reported VRAM is a reserved part of that.
         let memory = |file| number(file).filter(|_| !is_apu).map(Bytes);
         sample.gpus.push(Gpu {
             index: card.index,
@@ -90,7 +90,7 @@ impl Amdgpu {
     }
 }
 
-/// What the firmware's table of metrics tells of energy.
+/// The energy fields of the firmware's metrics table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Metrics {
     is_apu: bool,
@@ -99,13 +99,13 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// The head holds the table's size (16 bit), the revision of its format and that of its content.
+    /// The header contains the table's size (16 bits), the format revision and the content revision.
     fn read(bytes: &[u8]) -> Option<Self> {
         let [low, high, format, content] = *bytes.first_chunk()?;
         let size = usize::from(u16::from_le_bytes([low, high]));
         let has_energy = format == 1 && (1..=4).contains(&content) && size >= 32;
         let energy = bytes.get(24..32).filter(|_| has_energy).and_then(|bytes| bytes.try_into().ok());
-        // What the firmware does not support is all ones.
+        // Unsupported fields are all ones.
         let energy = energy.map(u64::from_le_bytes).filter(|counts| *counts != u64::MAX && *counts > 0);
         match format {
             1 => Some(Self { is_apu: false, energy }),

@@ -1,8 +1,9 @@
-//! Apple's chips: power of processor, graphics, neural engine and memory, of the whole machine, and use of the graphics.
+//! Apple chips: power of the processor, graphics, neural engine, memory and the whole machine, and graphics
+//! utilization.
 //!
-//! macOS tells them as `IOReport`'s "Energy Model", whose figures are believed to be modelled by the chip rather than metered;
-//! they are graded as estimates for that. The whole machine is what its controller (SMC) tells. Read by `macmon`, on macOS
-//! alone; elsewhere this source is not asked.
+//! macOS reports them in the "Energy Model" group of `IOReport`. The figures are believed to be modelled by the chip
+//! rather than metered, so they are graded as estimates. The power of the whole machine is reported by its controller
+//! (SMC). Read with `macmon`, on macOS only; this source is not used elsewhere.
 
 use std::time::Duration;
 
@@ -18,25 +19,25 @@ pub(in crate::telemetry) struct Apple {
     before: Option<Duration>,
 }
 
-/// What reads the chip. A reading tells of the time since the last one.
+/// A reader of the chip. A reading covers the time since the previous one.
 pub(in crate::telemetry) trait Chip: Send {
-    /// Read it, or say why that fails.
+    /// Read the chip.
     fn read(&mut self) -> Result<Reading, String>;
 }
 
-/// What the chip did since the last reading, on average. Watts.
+/// Mean power since the last reading, in watts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::telemetry) struct Reading {
     /// The chip's name.
     pub(in crate::telemetry) name: String,
     pub(in crate::telemetry) processor: f32,
-    /// With its own memory.
+    /// Including its own memory.
     pub(in crate::telemetry) graphics: f32,
     pub(in crate::telemetry) neural: f32,
     pub(in crate::telemetry) memory: f32,
-    /// Of the whole machine; `None` where the controller does not tell.
+    /// The whole machine; `None` if the controller does not report it.
     pub(in crate::telemetry) machine: Option<f32>,
-    /// Busy part of the graphics, 0 to 1.
+    /// The graphics utilization, 0 to 1.
     pub(in crate::telemetry) graphics_busy: f32,
     /// Of the graphics, degrees Celsius.
     pub(in crate::telemetry) temperature: Option<f32>,
@@ -58,7 +59,7 @@ impl Source for Apple {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
         let elapsed = self.before.replace(tick.at).and_then(|before| tick.at.checked_sub(before));
         let reading = match self.chip.read() {
-            // The first reading tells of no time that anybody knows.
+            // The first reading covers an unknown time.
             Ok(reading) => tell(&reading, elapsed.filter(|elapsed| !elapsed.is_zero()), sample),
             Err(reason) => Figure::unknown(label(&reason)),
         };
@@ -66,7 +67,7 @@ impl Source for Apple {
     }
 }
 
-/// Put a reading over so much time into the sample; gives what the row says.
+/// Add a reading over this time to the sample; returns the text of the row.
 fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Figure<String> {
     let name = label(&reading.name);
     sample.gpus.push(Gpu {
@@ -82,7 +83,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
         mhz: Some(reading.graphics_mhz.into()).filter(|mhz| *mhz > 0),
         held_by: String::new(),
     });
-    // Each of them draws something while the machine is on.
+    // Each of them uses some power while the machine is on.
     let estimate = |watts: f32, who: &str| {
         if watts > 0.0 && watts <= MOST {
             Figure::Known { value: Watts(watts.into()), grade: Grade::Estimated, source: format!("ioreport {who}") }
@@ -98,7 +99,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
     add(Domain::Package(0), "processor", reading.processor, true);
     add(Domain::Gpu(0), "graphics", reading.graphics, true);
     add(Domain::Dram(0), "memory", reading.memory, true);
-    // It may be off.
+    // It may be powered off.
     if reading.neural > 0.0 {
         add(Domain::Meter("neural engine".to_owned()), "neural engine", reading.neural, true);
     }
@@ -109,7 +110,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
     estimate(sum, "energy model").map(|watts| format!("{name}: {watts}"))
 }
 
-/// The chip of this machine, read by `macmon` on a thread of its own, since its handles may not change threads.
+/// The chip of this machine, read by `macmon` on its own thread, since its handles can't be moved between threads.
 #[cfg(target_os = "macos")]
 pub(in crate::telemetry) struct Own {
     orders: std::sync::mpsc::Sender<()>,
@@ -129,7 +130,7 @@ impl Default for Own {
                 }
             }
         };
-        // A failure closes the channels, which is told as such.
+        // If spawning fails, the channels are closed, which is reported.
         let _ = std::thread::Builder::new().name("apple-chip".to_owned()).spawn(work);
         Self { orders, answers }
     }
@@ -138,13 +139,13 @@ impl Default for Own {
 #[cfg(target_os = "macos")]
 impl Chip for Own {
     fn read(&mut self) -> Result<Reading, String> {
-        // Where the order does not arrive, no answer does.
+        // If the request is not delivered, there is no answer either.
         let _ = self.orders.send(());
         self.answers.recv().unwrap_or_else(|_| Err("its reader has ended".to_owned()))
     }
 }
 
-/// What happened since the last call; the first one opens the chip.
+/// The mean since the last call; the first call opens the chip.
 #[cfg(target_os = "macos")]
 fn read(sampler: &mut Option<macmon::Sampler>) -> Result<Reading, String> {
     if sampler.is_none() {
@@ -152,7 +153,7 @@ fn read(sampler: &mut Option<macmon::Sampler>) -> Result<Reading, String> {
     }
     let Some(open) = sampler else { return Err("it can't be opened".to_owned()) };
     let name = open.get_soc_info().chip_name.clone();
-    // Zero waits for nothing: what is told is of the time since the last call.
+    // Zero means no wait: the metrics cover the time since the last call.
     let told = open.get_metrics(0).map_err(|error| error.to_string())?;
     Ok(Reading {
         name,

@@ -1,7 +1,7 @@
-//! Power of the whole machine from its battery, while it discharges (ABI/testing/sysfs-class-power in the kernel's
-//! documentation).
+//! Power of the whole machine, measured by its battery while it discharges (ABI/testing/sysfs-class-power in the
+//! kernel's documentation).
 //!
-//! On mains the battery knows only what charges it, which is not what the machine draws.
+//! On mains power the battery measures only its charging power, which is not the machine's power.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use domain::units::Watts;
 /// The battery's source.
 #[derive(Default)]
 pub(in crate::telemetry) struct Battery {
-    /// The last power that was read, for the energy in between.
+    /// The last power reading, to compute the energy in between.
     before: Option<(Duration, Watts)>,
 }
 
@@ -40,12 +40,12 @@ impl Source for Battery {
     }
 }
 
-/// What all batteries that discharge give together, and their names.
+/// The total power of all discharging batteries, and their names.
 fn discharge(tick: &Tick<'_>) -> Result<(Watts, String), Figure<String>> {
     let field = |name: &str, field: &str| tick.files.text(&format!("{FOLDER}/{name}/{field}")).ok();
     let names = tick.files.names(FOLDER).unwrap_or_default();
     let batteries = names.iter().filter(|name| {
-        // A mouse's battery is one too, but feeds only the mouse.
+        // A mouse's battery is listed too but powers only the mouse.
         field(name, "type").is_some_and(|kind| kind.trim() == "Battery")
             && field(name, "scope").is_none_or(|scope| scope.trim() != "Device")
     });

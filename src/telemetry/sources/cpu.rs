@@ -1,6 +1,6 @@
-//! The processor: busy time and clock of each core, and with it what each watched process had of that time.
+//! The processor: busy time and clock of each core, and the processor time of each watched process.
 //!
-//! Linux tells it in `/proc/stat` (`proc_stat(5)`); elsewhere sysinfo asks the system.
+//! Linux reports it in `/proc/stat` (`proc_stat(5)`); elsewhere sysinfo is used.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use domain::units::Ratio;
 /// The processor's source.
 #[derive(Default)]
 pub(in crate::telemetry) struct Cpu {
-    /// The last reading of `/proc/stat`: all cores together, then each.
+    /// The last reading of `/proc/stat`: the total, then each core.
     before: Vec<Times>,
-    /// Each core's clock, and when it was read.
+    /// The clock of each core, and when it was read.
     clocks: Option<(Duration, Vec<Option<u64>>)>,
-    /// The processes, which are measured by the same clock ticks.
+    /// The processes, whose time is measured in the same clock ticks.
     processes: Processes,
-    /// Where there is no `/proc/stat`.
+    /// Used where there is no `/proc/stat`.
     system: Option<System>,
 }
 
-/// The kernel may have to ask every core for its clock, which takes a while where there are hundreds.
+/// The kernel may have to query every core for its clock, which is slow with hundreds of cores.
 const CLOCK_PERIOD: Duration = Duration::from_secs(2);
 
 impl Source for Cpu {
@@ -39,7 +39,7 @@ impl Source for Cpu {
 
 impl Cpu {
     fn linux(&mut self, tick: &Tick<'_>, now: Vec<Times>, sample: &mut Sample) {
-        // Cores that came or went since have no reading to compare with.
+        // Cores that were added or removed since have no reading to compare with.
         let before = std::mem::replace(&mut self.before, now);
         let usage: Vec<_> = self
             .before
@@ -90,7 +90,7 @@ impl Cpu {
             return;
         };
         system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage().with_frequency());
-        // Without `/proc` no core is told, and no time is no idle time.
+        // Without `/proc`, an empty list means that no core is reported, and no time does not mean idle time.
         let is_told = !system.cpus().is_empty();
         let share = |percent: f32| (!first && is_told).then(|| Ratio(f64::from(percent / 100.0).clamp(0.0, 1.0)));
         sample.cpu = share(system.global_cpu_usage());
@@ -108,31 +108,31 @@ impl Cpu {
     }
 }
 
-/// Clock ticks that a core, or all of them, spent.
+/// Clock ticks spent by a core, or by all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Times {
-    /// At work for us. Time that the hypervisor gave to another guest is neither busy nor idle.
+    /// Work of this system. Time that the hypervisor gave to another guest is neither busy nor idle.
     busy: u64,
     idle: u64,
 }
 
 impl Times {
-    /// The busy share since; unknown where no tick has passed or a counter went backwards.
+    /// The busy share since `self`; unknown if no tick has passed or a counter went backwards.
     fn usage(self, now: Self) -> Option<Ratio> {
         let busy = now.busy.checked_sub(self.busy)?;
-        // The time that a core waits for a disk is known to go backwards (proc_stat(5)).
+        // A core's I/O wait time is known to go backwards (proc_stat(5)).
         let all = busy + now.idle.saturating_sub(self.idle);
         (all > 0).then(|| Ratio(busy as f64 / all as f64))
     }
 }
 
-/// The lines `cpu`, `cpu0`, `cpu1` …: user, nice, system, idle, iowait, irq, softirq (guest time is part of user's).
+/// Parse the lines `cpu`, `cpu0`, `cpu1` …: user, nice, system, idle, iowait, irq, softirq (user includes guest time).
 fn times(stat: &str) -> Vec<Times> {
     let lines = stat.lines().map_while(|line| line.strip_prefix("cpu"));
     lines
         .filter_map(|line| {
             let mut fields = line.split_ascii_whitespace();
-            // `cpu` itself has no number of its core.
+            // `cpu` itself has no core number.
             if !line.starts_with(' ') {
                 fields.next();
             }

@@ -15,7 +15,7 @@ use domain::units::Bytes;
 #[derive(Default)]
 pub(in crate::telemetry) struct MountedDisks {
     disks: Option<Disks>,
-    /// Bytes read and written until the last reading, by mount point, and when that was.
+    /// Bytes read and written as of the last reading, by mount point, and its time.
     before: HashMap<PathBuf, (u64, u64)>,
     before_at: Duration,
     /// When room was read last.
@@ -23,10 +23,10 @@ pub(in crate::telemetry) struct MountedDisks {
 }
 
 pub(in crate::telemetry) const COVERS: &str = "usage and I/O";
-/// Room changes slowly, and asking for it reaches every mounted file system.
+/// Free space changes slowly, and querying it accesses every mounted file system.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
 
-/// File systems that hold no files of their own on a disk.
+/// File systems that store no files on a disk.
 const UNREAL: [&str; 9] =
     ["tmpfs", "devtmpfs", "devfs", "overlay", "efivarfs", "ramfs", "autofs", "nullfs", "binfmt_misc"];
 
@@ -70,7 +70,7 @@ impl Source for MountedDisks {
                 }
             })
             .collect();
-        // A device that is mounted in several places is one disk, at the place nearest to the root.
+        // A device with several mount points is one disk, at the mount point nearest to the root.
         all.sort_by(|a, b| a.mount.len().cmp(&b.mount.len()).then_with(|| a.mount.cmp(&b.mount)));
         let mut seen = HashSet::new();
         all.retain(|disk| seen.insert((disk.name.clone(), disk.total)));

@@ -1,9 +1,9 @@
-//! Processes of other programs that run or train models.
+//! Other programs' processes that run or train models.
 //!
-//! All processes are gone through every some seconds, one small file each; command lines are read of those that are new,
-//! and mapped files of those that are new or have grown, some at a time, since a large process's list takes the kernel a
-//! millisecond. What each takes of processor and memory is then read with our own workers' figures at every tick. Absent:
-//! which processes count, which `domain::machine::other_processes` decides.
+//! All processes are scanned every few seconds, one small file each. Command lines are read for new processes. Mapped
+//! files are read for processes that are new or have grown, a few per scan, since the kernel takes a millisecond to
+//! list those of a large process. Their processor and memory usage is then read together with our own workers at every
+//! tick. `domain::machine::other_processes` decides which processes are listed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,34 +25,34 @@ pub(in crate::telemetry) struct Others {
 }
 
 pub(in crate::telemetry) const COVERS: &str = "other programs' models";
-/// Time between two rounds over all processes, for each [`SHARE`] of them: 500 small files take five milliseconds.
+/// The time between two scans of all processes, per [`SHARE`] of them: 500 small files take five milliseconds.
 const PERIOD: Duration = Duration::from_secs(3);
 const SHARE: usize = 500;
-/// Every so many rounds threads of the kernel are looked at again: their ids may have gone to programs.
+/// Kernel threads are checked again every this many scans, since their ids may have been reused by programs.
 const KERNEL_ROUNDS: u32 = 20;
-/// The most lists of mapped files that are read in a round; the others have their turn in the next.
+/// The maximum number of lists of mapped files read per scan; the rest is read in later scans.
 const MAX_LISTS: usize = 8;
-/// The same in the first round, which finds what runs already: a command looks once and is gone, and the thread of this
-/// source keeps nobody waiting. A quarter of a second where each takes a millisecond.
+/// The same for the first scan, which finds the running processes: a command scans only once, and this source has its
+/// own thread. At a millisecond each, this takes a quarter of a second.
 const MAX_FIRST_LISTS: usize = 256;
-/// A process whose address space grew by so much may have mapped a model since.
+/// A process whose address space grew by this many bytes may have mapped a model since.
 const GROWTH: u64 = 8 << 20;
-/// A process with less in memory runs no model, bytes; an interpreter alone takes more.
+/// A process with less resident memory runs no model; an interpreter alone uses more. In bytes.
 const SMALLEST: u64 = 1 << 20;
-/// The most rows; a machine with more of them is not looked at by eye.
+/// The maximum number of rows, more than a user would read.
 const MAX_FOUND: usize = 64;
-/// The most of a command line that is looked at: arguments, and bytes of each.
+/// The maximum number of arguments of a command line, and bytes of each, that are inspected.
 const MAX_ARGUMENTS: usize = 128;
 const MAX_ARGUMENT: usize = 4096;
-/// The most different files of a process that are told apart.
+/// The maximum number of distinct files of a process.
 const MAX_FILES: usize = 4096;
 
-/// What is remembered of a process between rounds.
+/// The state of a process between scans.
 struct Seen {
     name: String,
     started: u64,
     parent: u32,
-    /// Its address space when it was looked at, bytes; `None` while it waits for its turn.
+    /// The size of its address space when it was inspected, in bytes; `None` while it is queued.
     looked_at: Option<u64>,
     holds_gpu: bool,
     finding: Option<Finding>,
@@ -65,7 +65,7 @@ struct Finding {
     closed: bool,
 }
 
-/// `proc_pid_stat(5)`, as far as it is needed.
+/// The fields of `proc_pid_stat(5)` that are needed.
 struct Stat {
     name: String,
     parent: u32,
@@ -119,7 +119,7 @@ impl Others {
                 continue;
             }
             let Some((stat, mut seen)) = before_of(known, pid, tick) else { continue };
-            // Ours are rows of their own, or about to be.
+            // Our processes have their own rows, or are about to.
             if tick.pids.contains(&pid) || stat.parent == own {
                 continue;
             }
@@ -148,8 +148,8 @@ impl Others {
 /// The kernel's own threads have this parent.
 const KERNEL: u32 = 2;
 
-/// A process as it is now, with what is remembered of it; `None` where it has ended. What is remembered of another one
-/// with the same id, or of the same one before it became another program, does not count.
+/// The current state of a process, and its earlier state; `None` if it has ended. The earlier state of a different
+/// process with the same id, or from before an `exec`, is discarded.
 fn before_of(known: Option<Seen>, pid: u32, tick: &Tick<'_>) -> Option<(Stat, Seen)> {
     let stat = stat(&tick.files.text(&format!("proc/{pid}/stat")).ok()?)?;
     let holds_gpu = tick.tenants.contains(&pid);
@@ -167,7 +167,7 @@ fn before_of(known: Option<Seen>, pid: u32, tick: &Tick<'_>) -> Option<(Stat, Se
 }
 
 fn stat(text: &str) -> Option<Stat> {
-    // The name stands in parentheses and may hold anything, parentheses included.
+    // The name is in parentheses and may contain any character, including parentheses.
     let (name, rest) = text.split_once('(')?.1.rsplit_once(')')?;
     let fields: Vec<_> = rest.split_ascii_whitespace().collect();
     if matches!(*fields.first()?, "Z" | "X" | "x") {
@@ -183,7 +183,7 @@ fn stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// What a process is, by its command line, its executable and its files.
+/// Identify a process by its command line, its executable and its files.
 fn look(files: &dyn Files, pid: u32, seen: &Seen) -> Option<Finding> {
     let line = files.bytes(&format!("proc/{pid}/cmdline")).unwrap_or_default();
     let arguments: Vec<String> = line
@@ -192,7 +192,7 @@ fn look(files: &dyn Files, pid: u32, seen: &Seen) -> Option<Finding> {
         .map(|bytes| String::from_utf8_lossy(bytes.get(..MAX_ARGUMENT).unwrap_or(bytes)).into_owned())
         .filter(|argument| !argument.is_empty())
         .collect();
-    // Another user's executable is not told; its command line is, and begins with its name.
+    // Another user's executable is not readable; its command line is, and starts with the name.
     let executable = files.link(&format!("proc/{pid}/exe"));
     let executable = executable.ok().or_else(|| arguments.first().cloned()).unwrap_or_default();
     let maps = files.bytes(&format!("proc/{pid}/maps"));
@@ -209,7 +209,7 @@ fn look(files: &dyn Files, pid: u32, seen: &Seen) -> Option<Finding> {
     Some(Finding { engine, model, mapped, closed })
 }
 
-/// Files by path, with their length in the address space: `proc_pid_maps(5)`.
+/// Files by path, with their size in the address space: `proc_pid_maps(5)`.
 fn mapped(maps: &[u8]) -> Vec<(String, u64)> {
     let mut files: HashMap<String, u64> = HashMap::new();
     for line in maps.split(|byte| *byte == b'\n') {
@@ -230,8 +230,8 @@ fn mapped(maps: &[u8]) -> Vec<(String, u64)> {
     files
 }
 
-/// Take the figures of foreign processes out of those of all, and put them with what they are. One without figures has
-/// ended since it was found, or will have them at the next tick.
+/// Move the figures of foreign processes from the list of all processes to their entries. A process without figures has
+/// ended since it was found, or will have figures at the next tick.
 pub(in crate::telemetry) fn join(sample: &mut Sample) {
     let mut found = std::mem::take(&mut sample.foreign);
     found.retain_mut(|foreign| {
@@ -248,27 +248,28 @@ pub(in crate::telemetry) fn join(sample: &mut Sample) {
     sample.foreign = found;
 }
 
-/// How a process is asked to end.
+/// The signal that ends a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndSignal {
-    /// It may put its things in order first.
+    /// The process may clean up first.
     Terminate,
-    /// The kernel ends it.
+    /// The kernel ends it at once.
     Kill,
 }
 
-/// Ask a foreign process to end, or end it: the one that started then, and no other that has its id by now.
+/// Send a foreign process a signal. The start time ensures that no other process with a reused id receives it.
 ///
 /// # Errors
 ///
-/// A sentence: it has ended already, it is another user's, or the system can't name a process for good.
+/// A sentence: the process has already ended, it belongs to another user, or the system can't identify a process
+/// reliably.
 #[cfg(target_os = "linux")]
 pub fn signal(pid: u32, started: u64, end_signal: EndSignal) -> Result<(), String> {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let gone = || format!("process {pid} has ended already");
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-    // From here on the name stands for this process, so that the check below can't be outrun.
+    // From here on the descriptor refers to this process, so the check below has no race.
     let process = pidfd_open(raw, PidfdFlags::empty()).map_err(|error| match error {
         rustix::io::Errno::SRCH => gone(),
         error => format!("process {pid} can't be reached: {error}"),
@@ -290,7 +291,7 @@ pub fn signal(pid: u32, started: u64, end_signal: EndSignal) -> Result<(), Strin
     })
 }
 
-/// Elsewhere a process is not told from a later one with its id.
+/// On other systems a process can't be distinguished from a later one with the same id.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! Power meters on the board: INA chips, the management controller, a supply (hwmon/sysfs-interface.rst, ina3221.rst and
-//! `acpi_power_meter.rst` in the kernel's documentation).
+//! Power meters on the board: INA chips, the management controller, a power supply (hwmon/sysfs-interface.rst,
+//! ina3221.rst and `acpi_power_meter.rst` in the kernel's documentation).
 //!
-//! What such a meter covers only the board's maker knows, so its power stands beside the others and is never added.
+//! Only the board's vendor knows what such a meter covers, so its power is shown separately and never added to a total.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ pub(in crate::telemetry) struct Meters {
     listed_at: Option<Duration>,
 }
 
-/// A meter that was found.
+/// A detected meter.
 struct Found {
     name: String,
     input: Input,
     before: Option<(Duration, Watts)>,
 }
 
-/// Where a meter is read.
+/// The files of a meter.
 enum Input {
     /// One file, in microwatts.
     Power(String),
@@ -35,11 +35,11 @@ enum Input {
 
 pub(in crate::telemetry) const COVERS: &str = "power meters on the board";
 const FOLDER: &str = "sys/class/hwmon";
-/// Chips seldom come and go; listing them reads every folder.
+/// Chips are seldom added or removed, and listing them reads every folder.
 const LIST_PERIOD: Duration = Duration::from_mins(1);
-/// Cards and batteries, which have sources of their own.
+/// Cards, which have sources of their own.
 const ELSEWHERE: [&str; 4] = ["amdgpu", "i915", "xe", "nouveau"];
-/// More meters than a board has.
+/// More meters than any board has.
 const MOST_METERS: usize = 32;
 /// No workstation draws more.
 const MOST: f64 = 10_000.0;
@@ -51,9 +51,9 @@ impl Source for Meters {
             self.listed_at = Some(tick.at);
             self.list(tick);
         }
-        // One that has gone with its driver is forgotten.
+        // A meter whose driver was unloaded is removed.
         self.meters.retain_mut(|meter| meter.read(tick, sample));
-        // What is no power of this tick is no reading.
+        // Only meters with a power reading at this tick are counted.
         let n_told = self.meters.iter().filter(|meter| meter.before.is_some()).count();
         let reading = match self.meters.len() {
             0 => tick.nothing(FOLDER, Figure::unknown("none found")),
@@ -83,7 +83,7 @@ impl Meters {
                 let (input, file) = if let Some(power) = power {
                     (Input::Power(format!("{path}/{power}")), format!("power{n}_label"))
                 } else if chip == "ina3221" && has(&format!("in{n}_input")) && has(&format!("curr{n}_input")) {
-                    // Which voltage belongs to which current differs by chip; of this one it is documented.
+                    // The mapping of voltages to currents differs by chip; for this chip it is documented.
                     let (volts, amperes) = (format!("{path}/in{n}_input"), format!("{path}/curr{n}_input"));
                     (Input::Rail { volts, amperes }, format!("in{n}_label"))
                 } else {
@@ -93,7 +93,7 @@ impl Meters {
                     Some(name) => format!("{chip} {name}"),
                     None => format!("{chip} power{n}"),
                 };
-                // Two chips of a kind are told apart by their folders.
+                // Two chips of the same kind are distinguished by their folders.
                 let is_taken = found.iter().any(|meter| meter.name == name);
                 found.push(Found {
                     name: if is_taken { format!("{folder} {name}") } else { name },
@@ -111,7 +111,7 @@ impl Meters {
 }
 
 impl Found {
-    /// Read it; gives whether it is still there.
+    /// Read the meter; returns whether it still exists.
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) -> bool {
         let number = |path: &str| tick.files.number(path).ok();
         let watts = match &self.input {

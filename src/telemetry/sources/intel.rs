@@ -1,5 +1,5 @@
-//! Intel's graphics cards, through the sensors of the drivers i915 and xe (ABI/testing/sysfs-driver-intel-i915-hwmon and
-//! sysfs-driver-intel-xe-hwmon in the kernel's documentation). Graphics in the processor have none: what they draw is
+//! Intel's graphics cards, through the sensors of the drivers i915 and xe (ABI/testing/sysfs-driver-intel-i915-hwmon
+//! and sysfs-driver-intel-xe-hwmon in the kernel's documentation). Integrated graphics have no sensors; their power is
 //! part of the package's energy.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use domain::units::{Bytes, Celsius, Watts};
 /// The cards' source.
 #[derive(Default)]
 pub(in crate::telemetry) struct Intel {
-    /// By the card's folder and the counter that is read.
+    /// By the card's folder and the counter that is used.
     meters: BTreeMap<(String, &'static str), Meter>,
 }
 
@@ -67,7 +67,7 @@ impl Source for Intel {
     }
 }
 
-/// Which of a card's counters counts.
+/// Which of a card's counters is used.
 #[derive(Clone, Copy)]
 enum Counts {
     Card,
@@ -84,14 +84,15 @@ impl Intel {
             Some(name) if name.trim() == "xe" => "xe",
             _ => "i915",
         };
-        // The first counter is the card's. Some cards leave it at zero and count their package, which is nearly all.
+        // The first counter is the card's. Some cards leave it at zero and count their package, which is nearly the
+        // whole.
         let counter = |file: &'static str| number(file).map(|counts| (file, counts));
         let counters = ["energy1_input", "energy2_input"].map(counter);
         let counter = counters.into_iter().flatten().find(|(_, counts)| *counts > 0);
         let by = match counter {
             Some(("energy1_input", _)) => Counts::Card,
             Some(_) if counters[0].is_some() => Counts::Package,
-            // Without one of its own nothing is stuck.
+            // Without a counter of its own, nothing can be stuck.
             Some(_) => Counts::Card,
             None => Counts::Nothing,
         };

@@ -1,5 +1,5 @@
-//! What holds the processor's clock down: heat (the counters of ABI/testing/sysfs-devices-system-cpu in the kernel's
-//! documentation) and the limit that is set (pm/cpufreq.rst).
+//! Reasons for a reduced processor clock: heat (the counters of ABI/testing/sysfs-devices-system-cpu in the kernel's
+//! documentation) and a configured limit (pm/cpufreq.rst).
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use domain::machine::{self, Limits, Sample};
 #[derive(Default)]
 pub(in crate::telemetry) struct ClockLimits {
     read_at: Option<Duration>,
-    /// The last counts of throttling: of each core, and of its package.
+    /// The last throttling counts of each core and of its package.
     before: Vec<[Option<u64>; 2]>,
     limits: Limits,
 }
 
-/// Reading two files of each core takes a while where there are hundreds.
+/// Reading two files per core is slow with hundreds of cores.
 const PERIOD: Duration = Duration::from_secs(2);
 const FOLDER: &str = "sys/devices/system/cpu";
 
@@ -66,7 +66,7 @@ impl ClockLimits {
             let both = self.before.iter().zip(&before);
             both.filter_map(move |(now, before)| now[which]?.checked_sub(before[which]?))
         };
-        // Each core tells its package's count again.
+        // Each core repeats the count of its package.
         let n_throttled = (before.len() == self.before.len() && !before.is_empty())
             .then(|| grown(0).sum::<u64>().saturating_add(grown(1).max().unwrap_or(0)));
 

@@ -21,7 +21,7 @@ impl Source for MainMemory {
                 swap_total: Bytes(system.total_swap()),
                 swap_used: Bytes(system.used_swap()),
             };
-            // No machine is without memory: the system did not report it.
+            // A total of zero means that the system did not report its memory.
             sample.memory = Some(memory).filter(|memory| memory.total > Bytes(0));
         }
         let reading = match &sample.memory {

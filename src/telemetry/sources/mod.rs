@@ -1,4 +1,4 @@
-//! One file for each source of readings, which fills its part of a sample.
+//! One file per source of readings. Each fills its part of a sample.
 
 pub(super) mod allowed;
 pub(super) mod amdgpu;

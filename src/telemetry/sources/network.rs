@@ -1,4 +1,4 @@
-//! Traffic of the network interfaces that lead out of the machine.
+//! Traffic of the network interfaces that lead outside the machine.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use domain::units::{Bytes, counted};
 
 pub(in crate::telemetry) const COVERS: &str = "traffic";
 
-/// Interfaces whose traffic stays in the machine, or passes another one as well.
+/// Interfaces whose traffic stays inside the machine, or also passes through another interface.
 const WITHIN: [&str; 7] = ["lo", "veth", "docker", "br-", "virbr", "cni", "flannel"];
 
 /// The network's source.
 #[derive(Default)]
 pub(in crate::telemetry) struct Interfaces {
     networks: Option<Networks>,
-    /// Bytes received and sent until the last reading, and when that was.
+    /// Bytes received and sent as of the last reading, and its time.
     before: Option<(u64, u64, Duration)>,
 }
 
@@ -39,7 +39,7 @@ impl Source for Interfaces {
         });
         let before = self.before.replace((received, sent, tick.at));
         let rate = |before: u64, now: u64, elapsed: f64| {
-            // An interface that went took its count with it.
+            // The count of a removed interface is lost.
             let bytes = now.checked_sub(before)?;
             (elapsed > 0.0).then(|| Bytes((bytes as f64 / elapsed) as u64))
         };

@@ -1,6 +1,7 @@
-//! NVIDIA's GPUs: use, memory, temperature, power, and who uses them.
+//! NVIDIA's GPUs: utilization, memory, temperature, power, and the processes that use them.
 //!
-//! A GPU that sleeps is left alone: the kernel is asked for its state first, and the driver only for those awake.
+//! A sleeping GPU is skipped: its state is read from the kernel first, and the driver is called only for GPUs that are
+//! awake.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use domain::units::{Bytes, Celsius, Ratio, Watts};
 /// The GPUs' source.
 pub(in crate::telemetry) struct Nvidia {
     driver: Box<dyn Driver>,
-    /// What the last try to open the driver gave, and when it was.
+    /// The result and time of the last attempt to open the driver.
     closed: Option<(Duration, Closed)>,
     /// By PCI address.
     meters: BTreeMap<String, Meter>,
@@ -25,9 +26,9 @@ pub(in crate::telemetry) struct Nvidia {
 
 const DEVICES: &str = "sys/bus/pci/devices";
 pub(in crate::telemetry) const COVERS: &str = "NVIDIA GPUs";
-/// Time until a driver that could not be opened is tried again.
+/// The time until a driver that could not be opened is tried again.
 const RETRY: Duration = Duration::from_mins(1);
-/// What the kernel says about a card.
+/// A card according to the kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::telemetry) struct Card {
     address: String,
@@ -47,7 +48,8 @@ impl Nvidia {
     }
 
     fn gpus(&mut self, tick: &Tick<'_>, sample: &mut Sample) -> Figure<String> {
-        // Its first call may take a second, and whoever waits for the first sample waits for the memory's figures.
+        // The first call may take a second, and the first sample must not be delayed, since the memory figures are
+        // needed.
         if !std::mem::replace(&mut self.started, true) {
             return Figure::unknown("the driver is asked from the second sample on");
         }
@@ -61,7 +63,7 @@ impl Nvidia {
             self.meters.clear();
             return unopened(closed, !cards.is_empty());
         }
-        // Where the kernel lists none, as on Windows and in WSL, the driver does.
+        // Where the kernel lists no cards, as on Windows and in WSL, the driver does.
         let awake: Vec<String> = if cards.is_empty() {
             self.driver.addresses()
         } else {
@@ -106,7 +108,7 @@ impl Nvidia {
     }
 }
 
-/// NVIDIA's display controllers as the kernel lists them.
+/// NVIDIA's display controllers as listed by the kernel.
 pub(in crate::telemetry) fn cards(tick: &Tick<'_>) -> Vec<Card> {
     let field = |address: &str, field: &str| {
         let text = tick.files.text(&format!("{DEVICES}/{address}/{field}")).unwrap_or_default();
@@ -125,7 +127,7 @@ pub(in crate::telemetry) fn cards(tick: &Tick<'_>) -> Vec<Card> {
         .collect()
 }
 
-/// Why there is nothing to read.
+/// Why there are no readings.
 fn unopened(closed: Closed, has_card: bool) -> Figure<String> {
     match closed {
         Closed::Missing if has_card => {
@@ -139,7 +141,7 @@ fn unopened(closed: Closed, has_card: bool) -> Figure<String> {
     }
 }
 
-/// What the card tells of its power.
+/// The power readings of the card.
 fn told(reading: &Reading) -> Reported {
     let watts = |milliwatts: u64| Watts(milliwatts as f64 / 1000.0);
     Reported {

@@ -1,8 +1,8 @@
 //! Energy of the processor's packages and memory, through the kernel's performance events: the same counters as in
-//! `powercap`, in 64 bits, so that they don't wrap (ABI/testing/sysfs-bus-event_source-devices-events in the kernel's
-//! documentation; the events are those of its driver `rapl`).
+//! `powercap`, but 64 bits wide, so that they do not wrap (ABI/testing/sysfs-bus-event_source-devices-events in the
+//! kernel's documentation; the events are those of its driver `rapl`).
 //!
-//! The first choice where it may be read: while it tells, `powercap` is not asked.
+//! This source is preferred: while it has readings, `powercap` is not used.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -15,11 +15,11 @@ use domain::units::Watts;
 
 /// Opens events of the whole system.
 pub(in crate::telemetry) trait Events: Send {
-    /// Count the event `config` of the unit `kind` on the package that the processor `cpu` is part of.
+    /// Count the event `config` of the unit `kind` on the package of the processor `cpu`.
     fn open(&mut self, kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn Event>>;
 }
 
-/// An event that is counted.
+/// An event counter.
 pub(in crate::telemetry) trait Event: Send {
     /// Counts since it was opened.
     fn count(&mut self) -> io::Result<u64>;
@@ -31,14 +31,14 @@ pub(in crate::telemetry) struct Kernel;
 /// The events' source.
 pub(in crate::telemetry) struct Perf {
     events: Box<dyn Events>,
-    /// What is counted, or why nothing is and when that was found out.
+    /// The open events, or why there are none and when that was determined.
     state: State,
 }
 
 enum State {
     Closed(Option<(Duration, Figure<String>)>),
     Open(Vec<Metered>),
-    /// Every event stays at zero. They stay closed: `powercap` may tell more, and only one of the two is read.
+    /// Every event reads zero. They stay closed: `powercap` may have readings, and only one of the two is used.
     Stuck,
 }
 
@@ -52,15 +52,15 @@ struct Metered {
     counter: Counter,
 }
 
-/// The name of its row, which `powercap` looks for.
+/// The name of its row, which `powercap` checks for.
 pub(in crate::telemetry) const NAME: &str = "perf";
 const COVERS: &str = "energy of the processor and its memory";
 const UNIT: &str = "sys/bus/event_source/devices/power";
-/// Time until events that could not be opened are tried again.
+/// The time until events that could not be opened are tried again.
 const RETRY: Duration = Duration::from_mins(1);
 /// No package draws more.
 const MOST: Watts = Watts(2000.0);
-/// Each event, and whether every package has its own.
+/// Each event, and whether every package has one.
 const EVENTS: [(&str, bool); 5] =
     [("energy-pkg", true), ("energy-cores", true), ("energy-gpu", true), ("energy-ram", true), ("energy-psys", false)];
 
@@ -117,11 +117,11 @@ impl Perf {
             };
             let adds = matches!(metered.domain, Domain::Package(_) | Domain::Dram(_));
             let (domain, name) = (metered.domain.clone(), metered.name.clone());
-            // An event counts since it was opened: by and for this program.
+            // An event counts since it was opened, by and for this program only.
             sample.power.push(Power { domain, name, watts: watts.0, energy: watts.1, counted: None, adds });
         }
         if names.is_empty() {
-            // The driver was taken away: another look, and powercap, next time.
+            // The driver was unloaded: detect it again next time, and let powercap run.
             self.state = State::Closed(None);
             return Figure::unknown("its events can't be read any more");
         }
@@ -136,7 +136,7 @@ impl Perf {
         Figure::measured(text, "perf")
     }
 
-    /// Open every event that the processor has; at least the packages' own, for the rest without them says little.
+    /// Open every event of the processor. The package events are required, since the others are of little use alone.
     fn open(&mut self, tick: &Tick<'_>) -> Result<Vec<Metered>, Figure<String>> {
         let text = |file: &str| tick.files.text(&format!("{UNIT}/{file}"));
         let Ok(kind) = tick.files.number(&format!("{UNIT}/type")) else {
@@ -177,7 +177,7 @@ impl Perf {
     }
 }
 
-/// A package or one of its dies, and the processor that reads its counters.
+/// A package or one of its dies, and the processor that its counters are read on.
 #[derive(Debug, PartialEq, Eq)]
 struct Package {
     cpu: u32,
@@ -202,13 +202,13 @@ impl Package {
     }
 }
 
-/// The packages behind `0,18` or `0-1`, which names one processor of each.
+/// Parse the packages from `0,18` or `0-1`, which lists one processor of each.
 fn packages(tick: &Tick<'_>, cpumask: &str) -> Vec<Package> {
     let number = |cpu: u32, file: &str| {
         let number = tick.files.number(&format!("sys/devices/system/cpu/cpu{cpu}/topology/{file}")).ok();
         number.and_then(|number| u32::try_from(number).ok())
     };
-    // The dies of AMD's first multi-die packages all count the whole package.
+    // On AMD's first multi-die packages, each die counts the whole package.
     let is_mirrored = tick.files.text("proc/cpuinfo").is_ok_and(|text| text.contains("AuthenticAMD"));
     let mut packages: Vec<Package> = Vec::new();
     for cpu in cpumask.trim().split(',').filter_map(range).flatten().take(64) {
@@ -281,7 +281,7 @@ mod kernel {
             let mut builder = Builder::new(Software::DUMMY);
             let attributes = builder.attrs_mut();
             (attributes.type_, attributes.config) = (kind, config);
-            // An energy counter can't tell user from kernel, and its driver refuses to be asked to.
+            // An energy counter can't separate user from kernel, and its driver rejects such a request.
             builder.any_pid().one_cpu(cpu as usize).include_kernel().include_hv().enabled(true);
             Ok(Box::new(builder.build()?))
         }
@@ -297,7 +297,7 @@ mod kernel {
     mod tests {
         use super::*;
 
-        /// The real call, on an event that every kernel has: time on the first processor.
+        /// The real system call, on an event that every kernel has: the time of the first processor.
         #[test]
         fn an_event_of_the_kernel_counts_or_is_refused() {
             const SOFTWARE: u32 = 1;
@@ -309,7 +309,7 @@ mod kernel {
                 }
                 Err(error) => {
                     let code = error.raw_os_error();
-                    // A sandbox or a container forbids the call, or has none.
+                    // A sandbox or a container may deny or lack the call.
                     let is_refused =
                         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
                     assert!(is_refused || code == Some(rustix::io::Errno::NOSYS.raw_os_error()), "{error}");

@@ -1,7 +1,8 @@
 //! Energy of the processor's packages and memory, through the kernel's power capping framework (powercap/powercap.rst
-//! in the kernel's documentation): Intel's RAPL counters, which AMD's processors have too.
+//! in the kernel's documentation): Intel's RAPL counters, which AMD's processors provide too.
 //!
-//! Zones overlap. A package holds its cores and its uncore, and psys holds everything; only packages and DRAM add up.
+//! Zones overlap: a package includes its cores and its uncore, and psys includes everything; only packages and DRAM are
+//! added up.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,29 +21,30 @@ pub(in crate::telemetry) struct Powercap {
     zones: BTreeMap<String, Zone>,
 }
 
-/// A zone as far as it is remembered.
+/// The state of a zone between ticks.
 struct Zone {
     domain: Domain,
     name: String,
     bounds: Bounds,
-    /// Whether its counter was seen to be another than that of a zone of the same package. Until then, one that shows the
-    /// same and goes on by the same repeats it; two dies may well be equal once, after a start at 0.
+    /// Whether its counter was seen to differ from that of another zone of the same package. Until then, a counter with
+    /// the same value and the same increment is treated as a repetition; two independent dies may be equal once, after
+    /// a start at 0.
     is_own: bool,
     counter: Counter,
 }
 
 const FOLDER: &str = "sys/class/powercap";
 const COVERS: &str = "energy of the processor and its memory";
-/// No package draws more, whatever its limits say.
+/// No package uses more, whatever its limits are.
 const MOST: Watts = Watts(2000.0);
-/// Two dies of one package whose counters are this close, in microjoules, are one counter read twice: it went on by a
-/// few milliseconds between the readings.
+/// Two dies of one package whose counters are within this many microjoules are one counter read twice, which advanced
+/// by a few milliseconds between the readings.
 const MIRRORED: u64 = 500_000;
 const OPEN: &str = "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj";
 
 impl Source for Powercap {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
-        // The same counters twice would be the same energy twice.
+        // Reading the same counters twice would count the energy twice.
         let by_perf = sample.sources.iter().any(|row| row.name == perf::NAME && row.reading.value().is_some());
         if by_perf {
             self.zones.clear();
@@ -52,7 +54,7 @@ impl Source for Powercap {
         let reading = match zones(tick) {
             Ok(zones) => self.meter(tick, &zones, sample),
             Err(none) => {
-                // A driver that comes back begins anew.
+                // A driver that is loaded again starts from scratch.
                 self.zones.clear();
                 none
             }
@@ -65,7 +67,7 @@ impl Powercap {
     /// Read the zones.
     fn meter(&mut self, tick: &Tick<'_>, zones: &[String], sample: &mut Sample) -> Figure<String> {
         self.zones.retain(|name, _| zones.contains(name));
-        // Counters of this tick, to find dies that share one.
+        // Counters of this tick, to detect dies that share a counter.
         let mut packages: Vec<(u32, u64, &String)> = Vec::new();
         let (mut read, mut at_zero, mut resting) = (Vec::new(), Vec::new(), Vec::new());
         let (mut n_mirrors, mut refused) = (0, None);
@@ -82,7 +84,7 @@ impl Powercap {
             };
             let Some(zone) = self.zone(tick, folder) else { continue };
             let number = if let Domain::Package(number) = zone.domain { Some(number) } else { None };
-            // The first one was read some time before, in which it may have gone on: so it is read once more.
+            // The first die was read some time earlier and may have advanced, so it is read again.
             let repeats = |other: u32, counter: u64, path: &str| {
                 let after = || tick.files.number(&format!("{FOLDER}/{path}/energy_uj")).unwrap_or(counter);
                 let range = zone.bounds.range.unwrap_or(u64::MAX);
@@ -94,7 +96,7 @@ impl Powercap {
             packages.extend(number.map(|number| (number, value, folder)));
             if !zone.is_own {
                 n_mirrors += 1;
-                // So that nothing is lost when it turns out to be one of its own.
+                // So that no energy is lost if the die turns out to have its own counter.
                 let _ = zone.counter.advance(tick.at, value, zone.bounds);
                 continue;
             }
@@ -120,7 +122,7 @@ impl Powercap {
         summary(&read, &notes, n_mirrors, refused)
     }
 
-    /// A zone, which is looked at closely when it is new; `None` where it has no name.
+    /// The state of a zone, which is inspected when it is new; `None` if it has no name.
     fn zone(&mut self, tick: &Tick<'_>, folder: &str) -> Option<&mut Zone> {
         if !self.zones.contains_key(folder) {
             let zone = Zone::open(tick, folder)?;
@@ -134,7 +136,7 @@ impl Zone {
     fn open(tick: &Tick<'_>, folder: &str) -> Option<Self> {
         let path = format!("{FOLDER}/{folder}");
         let own = label(&tick.files.text(&format!("{path}/name")).ok()?);
-        // A subzone is named by what it covers alone; the package's name stands in the zone that holds it.
+        // The name of a subzone is only its scope; the package's name is in the parent zone.
         let parent = folder.rsplit_once(':').filter(|(parent, _)| parent.contains(':')).map(|(parent, _)| parent);
         let parent = parent.and_then(|parent| tick.files.text(&format!("{FOLDER}/{parent}/name")).ok());
         let parent = parent.as_deref().map(label);
@@ -157,10 +159,10 @@ impl Zone {
     }
 }
 
-/// Folder names of the zones that count.
+/// The folder names of the zones that are used.
 fn zones(tick: &Tick<'_>) -> Result<Vec<String>, Figure<String>> {
     let names = tick.files.names(FOLDER).unwrap_or_default();
-    // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and stands in for it where that is missing.
+    // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and replaces it where that is missing.
     let of = |kind: &str| {
         let zones = names.iter().filter(|name| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')));
         zones.cloned().collect::<Vec<_>>()
@@ -174,14 +176,15 @@ fn package_number(name: &str) -> Option<u32> {
     name.strip_prefix("package-")?.split('-').next()?.parse().ok()
 }
 
-/// Twice the highest limit that is set, for a limit holds on average only and may be changed; [`MOST`] where none is.
+/// Twice the highest configured limit, since limits apply only on average and may be changed; [`MOST`] if there is
+/// none.
 fn most(tick: &Tick<'_>, zone: &str) -> Watts {
     let limits = (0..3).filter_map(|n| tick.files.number(&format!("{zone}/constraint_{n}_power_limit_uw")).ok());
     let highest = limits.max().filter(|microwatts| *microwatts > 0);
     highest.map_or(MOST, |microwatts| Watts((microwatts as f64 * 2e-6).min(MOST.0)))
 }
 
-/// What the row says.
+/// The text of the row.
 fn summary(
     read: &[String],
     notes: &[(&str, Vec<String>)],

@@ -1,4 +1,4 @@
-//! Pressure stall information: how long tasks waited for the processor, for memory or for a disk (accounting/psi.rst in
+//! Pressure stall information: how long tasks waited for the processor, for memory or for I/O (accounting/psi.rst in
 //! the kernel's documentation).
 
 use std::io::ErrorKind;
@@ -32,7 +32,7 @@ impl Source for Pressure {
         let reading = match refused {
             _ if !parts.is_empty() => Figure::measured(parts.join(", "), "/proc/pressure"),
             _ if !cfg!(target_os = "linux") => Figure::unknown("only Linux reports it"),
-            // A kernel that has it switched off shows the files, and reading them is not supported.
+            // A kernel with this feature disabled has the files, but reading them is not supported.
             Some(ErrorKind::NotFound | ErrorKind::Unsupported) => {
                 missing("the kernel does not report it", "start it with `psi=1` on its command line")
             }

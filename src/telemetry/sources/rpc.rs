@@ -1,4 +1,4 @@
-//! Other machines whose devices sessions may use: whether they are there, and what their memory is.
+//! Other machines whose devices sessions may use: whether they are reachable, and their memory.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -12,7 +12,7 @@ use domain::units::Bytes;
 /// What the source reads.
 pub(in crate::telemetry) const COVERS: &str = "devices of other machines by llama.cpp's RPC";
 
-/// Time between two questions: each is a connection, and memory there changes with a load.
+/// The time between two queries: each is a connection, and memory there changes when models are loaded.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// The machines' source.
@@ -28,7 +28,7 @@ impl RpcMachines {
         Self { servers, last: Vec::new(), at: None }
     }
 
-    /// Ask all at once, so that one that is silent keeps none waiting.
+    /// Query all servers concurrently, so that an unresponsive one delays no other.
     fn ask(&self) -> Vec<RpcMachine> {
         let asked: Vec<_> = self
             .servers
@@ -42,7 +42,7 @@ impl RpcMachines {
     }
 }
 
-/// What a server says of itself.
+/// Query one server.
 fn machine(name: String, address: SocketAddrV4) -> RpcMachine {
     let machine = RpcMachine { name, address: address.to_string(), ..RpcMachine::default() };
     match worker::rpc::probe(address) {

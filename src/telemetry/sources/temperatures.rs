@@ -1,7 +1,7 @@
 //! Temperature sensors.
 //!
-//! Linux tells them in its hardware monitors (hwmon/sysfs-interface.rst in the kernel's documentation); elsewhere sysinfo
-//! asks the system. The monitor of a device that sleeps is left alone, for reading it would wake the device.
+//! Linux reports them through its hardware monitors (hwmon/sysfs-interface.rst in the kernel's documentation);
+//! elsewhere sysinfo is used. The monitor of a sleeping device is skipped, since reading it would wake the device.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use domain::units::Celsius;
 #[derive(Default)]
 pub(in crate::telemetry) struct Temperatures {
     sensors: Vec<Sensor>,
-    /// Where there are no hardware monitors.
+    /// Used where there are no hardware monitors.
     components: Option<Components>,
     values: Vec<Temperature>,
     listed_at: Option<Duration>,
@@ -27,21 +27,21 @@ pub(in crate::telemetry) struct Temperatures {
 /// A sensor of a hardware monitor.
 struct Sensor {
     label: String,
-    /// The path of its files, up to the `_`.
+    /// The path prefix of its files, including the `_`.
     path: String,
-    /// Tells whether the device sleeps.
+    /// The file with the runtime status of the device.
     status: String,
-    /// Where it gets critical, once that was asked.
+    /// The critical temperature, once it was read.
     critical: OnceCell<Option<Celsius>>,
 }
 
 pub(in crate::telemetry) const COVERS: &str = "chips and drives";
-/// A drive may take milliseconds to tell its temperature, and heat moves slowly.
+/// A drive may take milliseconds to report its temperature, and temperatures change slowly.
 const PERIOD: Duration = Duration::from_secs(2);
-/// Sensors seldom come and go; listing them reads every folder.
+/// Sensors are seldom added or removed, and listing them reads every folder.
 const LIST_PERIOD: Duration = Duration::from_mins(1);
 const FOLDER: &str = "sys/class/hwmon";
-/// More sensors than a person looks at.
+/// More sensors than anyone would read.
 const MOST: usize = 256;
 
 impl Source for Temperatures {
@@ -100,7 +100,7 @@ impl Temperatures {
     }
 }
 
-/// All sensors of all monitors; asking for them wakes no device.
+/// All sensors of all monitors; listing them wakes no device.
 fn sensors(tick: &Tick<'_>) -> Vec<Sensor> {
     let mut sensors = Vec::new();
     for monitor in tick.files.names(FOLDER).unwrap_or_default() {
@@ -109,7 +109,7 @@ fn sensors(tick: &Tick<'_>) -> Vec<Sensor> {
             let text = tick.files.text(&format!("{folder}/{file}")).map(|text| label(&text));
             text.ok().filter(|text| !text.is_empty())
         };
-        // Drives of a kind are told apart by their model.
+        // Drives of the same kind are distinguished by their model.
         let chip = [text("name"), text("device/model")].into_iter().flatten().collect::<Vec<_>>().join(" ");
         for file in tick.files.names(&folder).unwrap_or_default() {
             let Some(name) = file.strip_suffix("_input").filter(|name| name.starts_with("temp")) else { continue };
@@ -140,12 +140,12 @@ impl Sensor {
     }
 }
 
-/// A reading that can be one: chips without a diode report the end of their scale.
+/// Filter implausible readings: chips without a diode report the end of their scale.
 fn plausible(celsius: f32) -> Option<Celsius> {
     (-60.0..200.0).contains(&celsius).then_some(Celsius(celsius))
 }
 
-/// A limit that can be one.
+/// Filter implausible limits.
 fn critical(celsius: f32) -> Option<Celsius> {
     (20.0..200.0).contains(&celsius).then_some(Celsius(celsius))
 }

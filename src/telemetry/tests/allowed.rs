@@ -1,6 +1,6 @@
-//! What of a machine may be used, a file for each layout: `tests/fixtures/telemetry/allowed`. The machine has eight cores
-//! and 64 GiB, of which 60 are available, and 8 GiB of swap. Paths and formats are those that the sources in each file's
-//! head document; the values are made up.
+//! The resources of a machine that may be used, one file per layout: `tests/fixtures/telemetry/allowed`. The machine
+//! has eight cores, 64 GiB of memory with 60 GiB available, and 8 GiB of swap. Paths and formats follow the documents
+//! cited at the top of each file; the values are made up.
 
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn read(bounds: &mut Bounds, tree: &Tree) -> Sample {
     sample
 }
 
-/// What a sample tells of it.
+/// The limits in a sample, as text.
 fn told(sample: &Sample) -> String {
     let (allowed, memory) = (&sample.allowed, sample.memory.unwrap());
     let by = if allowed.threads_by.is_empty() { String::new() } else { format!(" by {}", allowed.threads_by) };
@@ -77,7 +77,7 @@ fn each_layout_is_read() {
         let (expected, unreadable) = expected.split_once("; unreadable ").unwrap_or((expected, ""));
         let sample = read(&mut Bounds::default(), &tree);
         assert_eq!(told(&sample), expected, "{}", case.display());
-        // The rows of the sources tell it too.
+        // The rows of the sources report it too.
         let row = |name: &str| row(&sample, name);
         assert_eq!(row("cpu").contains("usable ("), !sample.allowed.threads_by.is_empty(), "{}", row("cpu"));
         assert_eq!(row("memory").contains("limited by"), sample.allowed.memory.is_some(), "{}", row("memory"));
@@ -116,7 +116,7 @@ fn openmps_variables_count_as_for_nproc() {
         (Some("2"), None, 2, "OMP_NUM_THREADS"),
         (None, Some("3"), 3, "OMP_THREAD_LIMIT"),
         (Some("4,2"), Some("1"), 1, "OMP_THREAD_LIMIT"),
-        // More than there are would only wait for each other.
+        // More threads than processors would only wait for each other.
         (Some("16"), None, 8, ""),
         (Some("many"), Some("0"), 8, ""),
     ] {

@@ -1,5 +1,5 @@
-//! Apple's chips, as macmon 0.10 tells of them (`Metrics`: watts as `f32`, mean since the last call; 0 where the controller
-//! tells nothing of the whole machine).
+//! Apple chips, as reported by macmon 0.10 (`Metrics`: watts as `f32`, mean since the last call; 0 where the controller
+//! does not report the whole machine).
 
 use super::*;
 use crate::telemetry::sources::apple::{Apple, Chip, Reading};
@@ -8,7 +8,7 @@ use domain::figure::Grade;
 use domain::machine::{Domain, Sample};
 use domain::units::Ratio;
 
-/// Tells what it was given, in turn.
+/// Returns the given readings in turn.
 struct Reported(Vec<Result<Reading, String>>);
 
 impl Chip for Reported {
@@ -31,7 +31,7 @@ fn reading() -> Reading {
     }
 }
 
-/// What each of the readings gives, a second apart.
+/// The sample of each reading, one second apart.
 fn samples(readings: Vec<Result<Reading, String>>) -> Vec<Sample> {
     let files = Tree::default();
     let count = readings.len() as u64;
@@ -59,7 +59,7 @@ fn powers(sample: &Sample) -> Vec<(Domain, Option<f64>, Option<f64>, bool)> {
 fn each_part_by_itself_and_the_machine_apart() {
     let neural = Reading { neural: 4.0, ..reading() };
     let samples = samples(vec![Ok(reading()), Ok(neural)]);
-    // How long the first reading reaches back, nobody knows.
+    // It is unknown how much time the first reading covers.
     assert!(samples[0].power.iter().all(|power| power.energy.is_none()));
     assert_eq!(
         powers(&samples[1]),

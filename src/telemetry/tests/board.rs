@@ -30,7 +30,7 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     assert_eq!(row(&sample, "hwmon"), "2 of 4 meters");
     no_zero_watts(&sample);
 
-    // A driver that goes takes its meter along, and one that comes is found after a minute.
+    // The meter of an unloaded driver disappears, and that of a loaded one is found after a minute.
     tree.remove("sys/class/hwmon/hwmon3");
     assert_eq!(row(&sampler.sample(at(3000), &[]), "hwmon"), "1 of 3 meters");
     tree.set("sys/class/hwmon/hwmon2/curr1_input", 0);
@@ -47,7 +47,7 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     assert_eq!(row(&sampler.sample(at(61_000), &[]), "hwmon"), "— none found");
 }
 
-/// Only Linux tells heat in files.
+/// Only Linux reports temperatures in files.
 #[cfg(target_os = "linux")]
 #[test]
 fn heat_is_read_and_wakes_no_device() {
@@ -60,7 +60,7 @@ fn heat_is_read_and_wakes_no_device() {
     };
     let (tree, mut sampler) = machine();
     let sample = sampler.sample(at(0), &[]);
-    // The end of a scale is no temperature.
+    // The end of a scale is not a temperature.
     assert_eq!(text(&sample), ["nct6798 SYSTIN 42.5 —", "nvme Samsung SSD 990 temp1 38.0 85 °C"]);
     assert_eq!(row(&sample, "temperatures"), "2 sensors");
     let asked = tree.asked("sys/class/hwmon/hwmon4/");

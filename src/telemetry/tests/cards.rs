@@ -9,7 +9,7 @@ const CARD: &str = "sys/class/drm/card1/device";
 const METRICS: &str = "sys/class/drm/card1/device/gpu_metrics";
 const POWER: &str = "sys/class/drm/card1/device/hwmon/hwmon3/power1_average";
 
-/// The table of metrics in this revision, with this many counts of 2^-16 J.
+/// The metrics table in this revision, with this many counts of 2^-16 J.
 fn metrics(format: u8, content: u8, energy: u64) -> Vec<u8> {
     let mut bytes = vec![0; 120];
     bytes[..4].copy_from_slice(&[120, 0, format, content]);
@@ -44,7 +44,7 @@ fn a_card_of_amd_tells_everything_and_an_apu_never_adds() {
     assert_eq!(powers(&first), ["gpu-2 180 W +", "gpu-3 with its processor 25.0 W"]);
     tree.set_bytes(METRICS, metrics(1, 3, joules(1150)));
     let sample = sampler.sample(at(1000), &[4242]);
-    // The counter goes before the power meter.
+    // The counter takes precedence over the power meter.
     assert_eq!(powers(&sample), ["gpu-2 150 W +", "gpu-3 with its processor 25.0 W"]);
     assert_eq!(sample.total_power().map(|watts| watts.0.round()), Some(150.0));
     assert_eq!(sample.power[0].energy.map(|energy| energy.0.round()), Some(150.0));
@@ -55,7 +55,7 @@ fn a_card_of_amd_tells_everything_and_an_apu_never_adds() {
     assert_eq!(card.usage.value().map(ToString::to_string).as_deref(), Some("97%"));
     assert_eq!(card.memory(), Some((Bytes(18_000_000_000), Bytes(25_753_026_560))));
     assert_eq!(card.temperature, Some(Celsius(64.0)));
-    // A client that was told twice counts once.
+    // A client that is listed twice counts once.
     let ours = (17_000_000 << 10) + (1 << 20);
     assert_eq!(card.processes, [(4242, Bytes(ours)), (0, Bytes(18_000_000_000 - ours))]);
     let apu = &sample.gpus[1];
@@ -95,7 +95,7 @@ fn counters_of_amd_that_fail_leave_the_power_meter() {
     }
 }
 
-/// Two looks in a row, as a command takes them, leave the counter as it is.
+/// Two readings in quick succession, as by a command, do not restart the counter.
 #[test]
 fn a_second_look_at_once_begins_no_counter_anew() {
     let tree = radeon();
@@ -135,7 +135,7 @@ fn a_sleeping_card_of_amd_is_asked_for_its_state_only() {
     let asked = tree.asked("sys/class/drm/card3/");
     assert_eq!(asked, ["device/power/runtime_status", "device/uevent", "device/vendor"]);
 
-    // One that falls asleep is gone until it wakes, and its counter begins anew.
+    // A card that falls asleep is not listed until it wakes, and its counter restarts.
     tree.set(&format!("{CARD}/power/runtime_status"), "suspended");
     let sample = sampler.sample(at(1000), &[]);
     assert_eq!(powers(&sample), ["gpu-3 with its processor 25.0 W"]);
@@ -188,7 +188,7 @@ fn cards_of_intel_count_their_energy() {
         (Some(Celsius(51.0)), &[(4242, Bytes(800 << 10)), (0, Bytes(0))][..])
     );
 
-    // Its register has 32 bits: where that shows, the reading is dropped and the next one counts.
+    // Its register has 32 bits. When it wraps, the reading is dropped and the next one is used.
     tree.set(ARC, 5_000_000);
     assert_eq!(powers(&sampler.sample(at(2000), &[]))[0], "gpu-3 — the counter was reset +");
     tree.add(ARC, 50_000_000);
@@ -215,7 +215,7 @@ fn graphics_in_the_processor_have_no_meter() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever stands in the files, no figure of power is zero, and nothing fails.
+    /// Whatever the files contain, no power figure is zero, and nothing fails.
     #[test]
     fn garbage_is_no_figure(bytes in prop::collection::vec(any::<u8>(), 0..200), at_file in any::<prop::sample::Index>()) {
         let tree = radeon();

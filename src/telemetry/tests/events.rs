@@ -1,4 +1,4 @@
-//! Energy through performance events, and powercap behind them.
+//! Energy through performance events, with powercap as the fallback.
 
 use super::*;
 
@@ -64,12 +64,12 @@ fn powercap_steps_in_where_events_are_refused_or_end() {
     let expected = "— the kernel keeps events of the whole system to root → `sudo sysctl kernel.perf_event_paranoid=0`";
     assert!(text.starts_with(expected) && text.contains("CVE-2020-8694"), "{text}");
 
-    // They are tried again after a minute, not at each tick.
+    // They are retried after a minute, not at each tick.
     events.0.lock().unwrap().insert((PACKAGE, 8), Ok(0));
     assert_eq!(row(&sampler.sample(at(2000), &[]), "perf"), text);
     assert!(row(&sampler.sample(at(61_000), &[]), "perf").starts_with("package-0, package-1"));
 
-    // The driver is taken away while it runs.
+    // The driver is unloaded at run time.
     events.0.lock().unwrap().clear();
     tree.remove("sys/bus/event_source");
     let sample = sampler.sample(at(62_000), &[]);
@@ -97,7 +97,7 @@ fn events_that_stay_at_zero_leave_the_work_to_powercap() {
     tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
     let sample = sampler.sample(at(2000), &[]);
     assert_eq!(powers(&sample)[0], "package-0 40.0 W +");
-    // What `powercap` has booked is not booked again by events that wake up.
+    // Energy counted through `powercap` is not counted again by events that start to work.
     add(&events, PACKAGE, 0, 80);
     tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
     let sample = sampler.sample(at(3000), &[]);
@@ -114,7 +114,7 @@ fn dies_that_share_a_counter_count_once() {
     let names = |change: &dyn Fn(&Tree, &Counted)| row(&machine(change).2.sample(at(0), &[]), "perf");
     let dies = "package-0-die-0, package-0-die-1, package-0-die-0 dram, package-0-die-1 dram, psys";
     assert_eq!(names(&one_package), dies);
-    // AMD's first packages with several dies count the whole package on each.
+    // On AMD's first multi-die packages, each die counts the whole package.
     let amd = |tree: &Tree, events: &Counted| {
         one_package(tree, events);
         tree.set("proc/cpuinfo", "vendor_id\t: AuthenticAMD\nmodel name\t: AMD Ryzen Threadripper 1950X\n");

@@ -1,8 +1,8 @@
-//! What breaks on real machines, a file for each case: `tests/fixtures/telemetry/cases`. A case is a machine's files as
-//! they are at first, and what of them has changed at later readings.
+//! Failures seen on real machines, one file per case: `tests/fixtures/telemetry/cases`. A case contains the initial
+//! files of a machine, and the changes to them at later readings.
 //!
-//! `@ PATH` begins what a file holds, `@ PATH/` an empty folder, `- PREFIX` takes away, `! PATH` may not be read, and
-//! `~ MILLISECONDS [UNIX SECONDS]` is when the next reading happens.
+//! `@ PATH` starts the content of a file, `@ PATH/` is an empty folder, `- PREFIX` removes files, `! PATH` makes a file
+//! unreadable, and `~ MILLISECONDS [UNIX SECONDS]` is the time of the next reading.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +13,13 @@ use domain::settings::Settings;
 use domain::units::or_dash;
 use domain::{Event, StateMachine};
 
-/// The process that each case may have.
+/// The process that a case may contain.
 const WORKER: u32 = 4242;
 
-/// Rows that tell of the machine that tests where a case has no files for them.
+/// Rows that describe the test machine itself if a case has no files for them.
 const OF_THIS_MACHINE: [&str; 4] = ["cpu", "memory", "disks", "network"];
 
-/// Make the changes of one reading.
+/// Apply the changes of one reading.
 pub(super) fn change(tree: &Tree, text: &str) {
     let mut file: Option<(String, String)> = None;
     let finish = |file: &mut Option<(String, String)>| {
@@ -51,7 +51,7 @@ pub(super) fn change(tree: &Tree, text: &str) {
     finish(&mut file);
 }
 
-/// What a sample tells, a line for each figure.
+/// The content of a sample, one line per figure.
 fn told(sample: &Sample) -> Vec<String> {
     let (now, total) = (sample.at, sample.total_power());
     let slept = if now.unix > 0 { format!(", {} s later on the wall", now.unix) } else { String::new() };
@@ -62,10 +62,10 @@ fn told(sample: &Sample) -> Vec<String> {
     std::iter::once(head).chain(powers).chain(processes).collect()
 }
 
-/// What was metered in a sample's tick, joules.
+/// The energy metered in a sample's tick, in joules.
 fn metered(sample: &Sample) -> f64 {
     let seconds = sample.elapsed.as_secs_f64();
-    // A meter of power has no energy yet at its first reading; its power stands for the tick.
+    // A power meter has no energy at its first reading, so its power is used for the whole tick.
     let energy = |power: &Power| {
         let watts = power.watts.value().filter(|_| power.adds && seconds > 0.0)?;
         Some(power.energy.map_or(watts.0 * seconds, |joules| joules.0))
@@ -73,7 +73,7 @@ fn metered(sample: &Sample) -> f64 {
     sample.power.iter().filter_map(energy).sum()
 }
 
-/// Play a case; what was told at each reading, and by whom at the last.
+/// Play a case; returns the figures of each reading and the sources of the last one.
 fn play(text: &str) -> String {
     let tree = Tree::default();
     tree.process(std::process::id(), 50, 90_000);
@@ -89,7 +89,7 @@ fn play(text: &str) -> String {
         let now = at(numbers.next().unwrap());
         let now = Moment { unix: numbers.next().unwrap_or(0).cast_signed(), ..now };
         change(&tree, changes);
-        // It looks at the processor once, when it is made.
+        // The processor is inspected once, when the sampler is created.
         let sampler = sampler.get_or_insert_with(|| with(&tree, Fake::default(), events.clone()));
         let sample = sampler.sample(now, &[WORKER]);
         no_zero_watts(&sample);
@@ -98,7 +98,7 @@ fn play(text: &str) -> String {
         let names = sample.sources.iter().map(|row| &*row.name).filter(|name| !OF_THIS_MACHINE.contains(name));
         rows = names.map(|name| format!("  {name}: {}", row(&sample, name))).collect();
         state.update(now, Event::Sample(Box::new(sample)));
-        // What was metered went somewhere, once.
+        // All metered energy was attributed, exactly once.
         let booked = state.attribution.total.measured();
         assert!((booked - joules).abs() < 1e-6, "{booked} J of {joules} J were booked after reading {index}");
     }

@@ -1,4 +1,4 @@
-//! Other programs' processes: a recorded `/proc`, and real ones that this test starts and ends.
+//! Other programs' processes: a recorded `/proc`, and real ones that this test starts and terminates.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use crate::telemetry::{EndSignal, Root, signal};
 use domain::machine::other_processes::OtherProcess;
 use domain::units::Bytes;
 
-/// A process of so many MiB in memory and address space, its name, and its arguments. The shape of `stat` is that of
+/// A process with this many MiB resident and in address space, a name, and arguments. The format of `stat` is that of
 /// `proc_pid_stat(5)`.
 fn start(tree: &Tree, pid: u32, name: &str, line: &str, mebibytes: u64) {
     let (size, pages) = (mebibytes << 20, mebibytes << 8);
@@ -40,7 +40,7 @@ fn engines_are_rows_until_they_end() {
     start(&tree, 701, "python3", "/usr/bin/python3 -c pass", 30);
     maps(&tree, 701, "/m/a.gguf");
     start(&tree, 702, "bash", "/bin/bash", 4);
-    // A worker of ours, one that is about to be, and a thread of the kernel.
+    // A worker of ours, a process about to become one, and a kernel thread.
     start(&tree, 703, "llama-server", "/x/llama-server -m /m/a.gguf", 100);
     start(&tree, 704, "llama-server", "/x/llama-server -m /m/a.gguf", 100);
     let own = std::process::id();
@@ -65,16 +65,16 @@ fn engines_are_rows_until_they_end() {
     assert!(python.process.cpu_share.is_none());
     assert!(sampler.sample(at(2000), &[703]).foreign[1].process.cpu_share.is_some());
 
-    // It dies between two rounds: its row goes with the next tick.
+    // It exits between two scans: its row disappears at the next tick.
     tree.remove("proc/701/");
     assert_eq!(told(&sampler.sample(at(2500), &[703]).foreign), both[..1]);
-    // One that dies in the middle of a reading, when its line is there and the rest is not.
+    // A process that exits during a reading, after its command line was read.
     start(&tree, 705, "llama-cli", "/x/llama-cli -m /m/b.gguf", 100);
     tree.remove("proc/705/maps");
     tree.remove("proc/705/status");
     sampler.sample(at(6000), &[703]);
     assert_eq!(told(&sampler.sample(at(7000), &[703]).foreign), both[..1]);
-    // Another program gets its id.
+    // Its id is reused by another program.
     tree.remove("proc/700/");
     start(&tree, 700, "vim", "/usr/bin/vim", 20);
     sampler.sample(at(10_000), &[703]);
@@ -141,7 +141,7 @@ fn what_may_not_be_seen_is_said() {
     assert_eq!(told(&sample.foreign), ["700 llama-server /m/a.gguf"]);
     assert!(sample.foreign[0].closed);
     assert_eq!(row(&sample, "foreign"), "1 found · 1 of another user");
-    // Nothing at all may be seen.
+    // Nothing is readable.
     tree.fail("proc", ErrorKind::PermissionDenied);
     let sample = sampler.sample(at(5000), &[]);
     assert!(row(&sample, "foreign").starts_with("— the system does not list its processes → "));
@@ -160,8 +160,8 @@ fn a_python_that_holds_a_gpu_is_one() {
     assert_eq!(sample.foreign[0].gpu_memory, Some(Bytes(5 << 30)));
 }
 
-/// A process that is not our child, so that it counts as foreign: a shell starts it and waits. `ready` is a line that it
-/// or the shell writes. Ended when dropped, by its own id.
+/// A process that is not our child, so that it counts as foreign: a shell starts it and waits. `ready` is a line that
+/// the process or the shell prints. It is killed by its own id on drop.
 struct Orphan(Child, u32);
 
 impl Orphan {
@@ -170,16 +170,16 @@ impl Orphan {
         command.arg("-c").arg(script).arg("sh").args(arguments);
         let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
-        // Which of the two writes first is not said.
+        // Either of the two may print first.
         let told = [(); 2].map(|()| lines.next().unwrap().unwrap());
         assert!(told.iter().any(|line| line == "ready"), "{told:?}");
         let pid = told.iter().find_map(|line| line.parse().ok()).unwrap();
-        // What it still writes must not end it.
+        // Further output must not kill it with a broken pipe.
         std::mem::forget(lines);
         Self(shell, pid)
     }
 
-    /// When it started, in clock ticks.
+    /// Its start time, in clock ticks.
     fn started(&self) -> Option<u64> {
         let text = Root("/".into()).text(&format!("proc/{}/stat", self.1)).ok()?;
         let fields: Vec<_> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -196,7 +196,7 @@ impl Drop for Orphan {
     }
 }
 
-/// What a sampler of this machine says of a process, once it has found it.
+/// The sampler's entry for a process, once it is found.
 fn found(sampler: &mut Sampler, pid: u32) -> OtherProcess {
     for second in 0..120 {
         let sample = sampler.sample(at(second * 3000), &[]);
@@ -214,7 +214,7 @@ fn real_processes_are_found_and_ended() {
     let model = folder.path().join("tiny.gguf");
     std::fs::File::create(&model).unwrap().write_all(&vec![7; 3 << 20]).unwrap();
     let server = folder.path().join("llama-server");
-    // A copy of another program under the name of an engine: the shell lets options it does not know stand.
+    // A copy of another program under the name of an engine: the shell ignores options that it does not know.
     let shell = Command::new("sh").arg("-c").arg("command -v sh").output().unwrap().stdout;
     std::fs::copy(String::from_utf8(shell).unwrap().trim(), &server).unwrap();
     let (model, server) = (model.to_str().unwrap(), server.to_str().unwrap());

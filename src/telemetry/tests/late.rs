@@ -13,7 +13,7 @@ use domain::units::{Joules, Watts};
 /// Longer than any test takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Lets through who waits at it while it is open. Clones share it.
+/// Blocks threads until it is opened. Clones share it.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -29,7 +29,7 @@ impl Gate {
     }
 }
 
-/// Meters a joule per reading, once it gets through.
+/// Meters a joule per reading, once the gate is open.
 struct Meter(Gate);
 
 impl Source for Meter {
@@ -47,7 +47,7 @@ fn tick(files: &Tree, second: u64) -> Tick<'_> {
     Tick { files, at, interval, is_virtual: false, pids: &[], foreign: &[], tenants: &[] }
 }
 
-/// What both sources give in this second; the second of them is waited for.
+/// The sample of both sources in this second; the second source is awaited.
 fn sample(sources: &mut [BackgroundSource; 2], second: u64, patience: Duration) -> Sample {
     let (files, mut sample) = (Tree::default(), Sample::default());
     let tick = tick(&files, second);
@@ -81,7 +81,7 @@ fn a_source_that_hangs_is_late_and_holds_up_no_other() {
         assert_eq!(sample.sources[0].is_late(), second > 4, "the screen shows the age of what is three periods late");
     }
 
-    // What it read in the second second is taken once it is there, and the next reading is fresh.
+    // The result of the second second is used once it arrives, and the next reading is fresh.
     slow.set(true);
     let mut booked = Vec::new();
     let fresh = (7..1_000_000).find(|second| {
@@ -137,7 +137,7 @@ fn a_source_that_fails_leaves_the_others() {
     }
 }
 
-/// A driver that never gets to an end.
+/// A driver that never returns.
 struct Hung(Gate);
 
 impl Driver for Hung {

@@ -1,4 +1,4 @@
-//! The processor, the processes, and the sampler on this machine as it is.
+//! The processor, the processes, and the sampler on the real machine.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -59,7 +59,7 @@ fn time_that_makes_no_sense_is_unknown() {
         assert_eq!(sample.cpu, None, "{name}");
         assert!(sample.cores.iter().all(|core| core.usage.is_none()), "{name}");
     }
-    // The time that a core waits for a disk may go backwards.
+    // I/O wait time of a core may go backwards.
     let tree = Tree::workstation();
     let mut sampler = sampler(&tree);
     sampler.sample(at(0), &[]);
@@ -75,7 +75,7 @@ fn memory_that_is_shared_is_told_of_one_process_at_a_time() {
         let process = sample.processes[0];
         (process.shared.map(|bytes| bytes.0 / 1024), process.proportional.map(|bytes| bytes.0 / 1024))
     };
-    // Where the parts are kept from this user, what files hold is the most that can be shared.
+    // If the breakdown is not readable by this user, all file-backed memory may be shared.
     tree.fail("proc/4242/smaps_rollup", ErrorKind::PermissionDenied);
     assert_eq!(told(&sampler.sample(at(0), &[4242])), (Some(500_000), None));
     let rollup = |shared: u32, pss: u32| {
@@ -85,7 +85,7 @@ fn memory_that_is_shared_is_told_of_one_process_at_a_time() {
     };
     tree.set("proc/4242/smaps_rollup", rollup(200_000, 450_000));
     assert_eq!(told(&sampler.sample(at(1000), &[4242])), (Some(200_000), Some(450_000)));
-    // The kernel walks all pages for it, so it is not asked at each tick.
+    // The kernel walks all pages for it, so it is not read at each tick.
     tree.set("proc/4242/smaps_rollup", rollup(100_000, 500_000));
     for second in 2..11 {
         assert_eq!(told(&sampler.sample(at(second * 1000), &[4242])).1, Some(450_000), "second {second}");
@@ -98,7 +98,7 @@ fn processes_have_their_part_of_the_busy_time() {
     let tree = Tree::workstation();
     let mut sampler = sampler(&tree);
     let first = sampler.sample(at(0), &[4242, 4343]);
-    // It started 400 s after the machine, which runs for 1000 s: 6 s of 600.
+    // The machine has been up for 1000 s, and the process started after 400 s: 6 s of 600 s.
     let expected = Process {
         pid: 4242,
         cores: 0.01,
@@ -107,7 +107,7 @@ fn processes_have_their_part_of_the_busy_time() {
         resident: Bytes(614_400_000),
         anonymous: Bytes(102_400_000),
         swapped: Bytes(2_048_000),
-        // What it has of files, at most.
+        // At most its file-backed memory.
         shared: Some(Bytes(512_000_000)),
         ..Process::default()
     };
@@ -120,11 +120,12 @@ fn processes_have_their_part_of_the_busy_time() {
     let second = sampler.sample(at(1000), &[4242]);
     let process = second.processes[0];
     assert!((process.cores - 0.5).abs() < 1e-9, "{}", process.cores);
-    // 50 of the 125 ticks that all were busy.
+    // 50 of the 125 busy ticks.
     assert_eq!(percent(process.cpu_share), Some(40));
     assert_eq!(row(&second, "processes"), "taffrail and 1 worker");
 
-    // A new process under an old number starts anew; one that ended is absent, be it reaped or not.
+    // A new process with a reused id starts from scratch; a process that has ended is absent, whether it was reaped or
+    // not.
     tree.set("proc/4242/stat", stat.replace(" 40000 ", " 100010 "));
     assert_eq!(sampler.sample(at(2000), &[4242]).processes[0].cpu_share, None);
     tree.set("proc/4242/stat", stat.replace(") S 1", ") Z 1"));
@@ -203,7 +204,7 @@ fn a_process_that_ends_is_absent_from_then_on() {
     assert!(own.resident > Bytes(1_000_000));
 }
 
-/// The thread samples at once and goes on until it is dropped.
+/// The thread samples at once and continues until it is dropped.
 #[test]
 fn the_thread_follows_its_owner() {
     let patience = Duration::from_secs(20);
@@ -217,13 +218,13 @@ fn the_thread_follows_its_owner() {
 
     let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
     thread.watch(vec![child.id()]);
-    // One sample may have been on its way; a few are enough.
+    // One sample may have been in flight; a few are enough.
     let watched = samples.iter().take(5).find_map(|sample| sample.processes.first().map(|process| process.pid));
     child.kill().unwrap();
     assert_eq!(watched, Some(child.id()));
     child.wait().unwrap();
     let next = samples.recv_timeout(patience).unwrap();
-    // No matter what was asked for, it is not read more than four times a second.
+    // Whatever interval is requested, it is not read more than four times a second.
     assert!(next.elapsed >= Duration::from_millis(100), "{:?}", next.elapsed);
 
     drop(thread);

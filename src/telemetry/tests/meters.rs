@@ -10,7 +10,7 @@ fn energy(zone: &str) -> String {
     format!("{ZONES}{zone}/energy_uj")
 }
 
-/// One second of the workstation: 40 W in the package, 30 of them in its cores, 5 W in its memory, 90 W in all.
+/// One second of the workstation: 40 W in the package, including 30 W in its cores; 5 W in its memory; 90 W in total.
 fn second(tree: &Tree) {
     for (zone, joules) in [(":0", 40), (":0:0", 30), (":0:2", 5), (":1", 90), ("-mmio:0", 40)] {
         tree.add(&energy(zone), joules * 1_000_000);
@@ -46,7 +46,7 @@ fn zones_that_overlap_are_told_apart() {
     assert_eq!(sample.power[0].energy.map(|energy| energy.0.round()), Some(40.0));
     let text = "package-0, package-0 core, package-0 dram, psys · stuck at 0: package-0 uncore";
     assert_eq!(row(&sample, "powercap"), text);
-    // None of them moves: what was found is no meter.
+    // None of them advances: the zones that were found are not meters.
     let text = row(&ticks(|_| (), |_| ()), "powercap");
     assert!(text.starts_with("— found, standing still: nothing counts in it"), "{text}");
 }
@@ -113,12 +113,12 @@ fn after_a_dropped_reading_the_next_counts_again() {
     assert_eq!(power(0, 100_000_000), "package-0 — first reading; power needs two +");
     assert_eq!(power(1000, 900_000_000), "package-0 — dropped a jump of 800 W: more than 458 W can't be +");
     assert_eq!(power(2000, 940_000_000), "package-0 40.0 W +");
-    // Time that is too short, or that runs backwards.
+    // Intervals that are too short, or negative.
     assert_eq!(power(2010, 940_400_000), "package-0 — two readings too close to each other +");
     assert_eq!(power(3000, 980_000_000), "package-0 40.0 W +");
     assert_eq!(power(1500, 981_000_000), "package-0 — the clock went backwards +");
     assert_eq!(power(2500, 991_000_000), "package-0 10.0 W +");
-    // What a resting counter holds back is booked once it moves.
+    // Energy that a stalled counter withholds is counted once it advances.
     assert_eq!(power(3500, 991_000_000), "package-0 — the counter does not advance +");
     assert_eq!(power(4500, 1_011_000_000), "package-0 10.0 W +");
 }
@@ -138,7 +138,7 @@ fn no_permission_says_how_to_get_it() {
     assert!(text.contains("/sys/class/powercap/intel-rapl:*/energy_uj`"), "{text}");
     assert!(text.contains("CVE-2020-8694"), "{text}");
 
-    // Some of them only: the rest is read, and the row says so.
+    // Only some of them: the rest is read, and the row reports it.
     let sample = ticks(|tree| refuse(tree, &[":0:2"]), |tree| tree.add(&energy(":0"), 40_000_000));
     assert_eq!(powers(&sample)[3], "package-0 dram — the energy counters may be read by root only +");
     assert!(row(&sample, "powercap").ends_with(" · others can't be read"));
@@ -185,7 +185,7 @@ fn what_is_missing_says_why() {
 
 #[test]
 fn counters_that_repeat_are_read_once() {
-    // First generations of Ryzen Threadripper and EPYC: each die shows the counter of the package.
+    // First generations of Ryzen Threadripper and EPYC: each die repeats the counter of the package.
     let dies = |tree: &Tree, names: [&str; 2], counters: [u64; 2]| {
         tree.remove("sys/class/powercap");
         for (number, (name, counter)) in names.into_iter().zip(counters).enumerate() {
@@ -207,7 +207,7 @@ fn counters_that_repeat_are_read_once() {
     }
 }
 
-/// Two dies that begin at 0, as after a start of the machine, and are two.
+/// Two independent dies that both start at 0, as after a boot.
 #[test]
 fn dies_that_are_equal_once_are_two() {
     let tree = Tree::workstation();
@@ -228,12 +228,12 @@ fn dies_that_are_equal_once_are_two() {
         let sample = sampler.sample(at(second * 1000), &[]);
         totals.push(sample.total_power().map(|watts| watts.0.round()));
     }
-    // As long as they are alike nobody can tell; then both count, also where they go on alike.
+    // While they are equal they can't be distinguished; afterwards both count, even if they advance equally.
     assert_eq!(totals, [Some(40.0), Some(95.0), Some(100.0)]);
 }
 
-/// A counter that goes on every four and a half seconds: what it tells is the machine's power, over all that it covers,
-/// also where it goes on for the first time within the first tick.
+/// A counter that is updated every four and a half seconds reports the machine's power over the time it covers, even if
+/// its first update is within the first tick.
 #[test]
 fn a_counter_that_tells_late_tells_no_more_than_there_was() {
     for since_step in [2.0, 4.0] {
@@ -254,7 +254,7 @@ fn a_counter_that_tells_late_tells_no_more_than_there_was() {
         assert!(told.len() >= 11, "{told:?}");
         assert!(told.iter().skip(1).all(|watts| (watts - 40.0).abs() < 5.0), "{told:?}");
         assert!(told.iter().all(|watts| *watts < 46.0), "{since_step}: {told:?}");
-        // What it counted before it was first read is not told.
+        // Energy counted before its first reading is not reported.
         assert!(joules <= 60.0 * 40.0, "{joules}");
     }
 }
@@ -293,7 +293,7 @@ fn a_battery_meters_what_it_gives() {
         sampler.sample(at(0), &[]);
         let sample = sampler.sample(at(2000), &[]);
         assert!(row(&sample, "battery").starts_with(expected), "{fields:?}: {}", row(&sample, "battery"));
-        // It holds the processor and all else: it never adds.
+        // It includes the processor and everything else, so it is never added.
         assert_eq!(sample.total_power(), None);
         assert_eq!(sample.power.len(), usize::from(!expected.starts_with('—')));
         no_zero_watts(&sample);
@@ -317,7 +317,7 @@ fn two_batteries_give_together() {
 }
 
 proptest! {
-    /// Whatever zones there are: the total is the packages' and the memory's, once each.
+    /// Whatever zones exist, the total adds the packages and the memory once each.
     #[test]
     fn the_total_adds_no_two_zones_that_overlap(
         packages in prop::collection::vec((1u64..200, 1u64..200, prop::option::of(1u64..50), prop::option::of(1u64..50)), 1..4),

@@ -1,4 +1,4 @@
-//! A recorded machine, replayed: what its files say is changed between ticks, and time is what the test says.
+//! A replayed recording of a machine: the content of its files is changed between ticks, and the test sets the time.
 
 mod allowed;
 mod apple;
@@ -27,11 +27,11 @@ use domain::figure::Figure;
 use domain::machine::Sample;
 use domain::moment::Moment;
 
-/// Files by path; a path that ends in `/` is an empty folder. Beside them, what was read. Clones share both.
+/// Files by path, where a path that ends in `/` is an empty folder; and the paths that were read. Clones share both.
 #[derive(Clone, Default)]
 struct Tree(Arc<Mutex<BTreeMap<String, Content>>>, Arc<Mutex<BTreeSet<String>>>);
 
-/// What a file holds, or how reading it fails.
+/// The content of a file, or the error of reading it.
 type Content = Result<Vec<u8>, ErrorKind>;
 
 impl Tree {
@@ -65,19 +65,19 @@ impl Tree {
         self.0.lock().unwrap().insert(path.to_owned(), Err(kind));
     }
 
-    /// Remove everything whose path begins like this.
+    /// Remove everything whose path has this prefix.
     fn remove(&self, prefix: &str) {
         self.0.lock().unwrap().retain(|path, _| !path.starts_with(prefix));
     }
 
-    /// A process, with its time and its start in clock ticks.
+    /// Add a process, with its processor time and its start time in clock ticks.
     fn process(&self, pid: u32, ticks: u64, started: u64) {
         let fields = format!("S 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 {started} 0 0");
         self.set(&format!("proc/{pid}/stat"), format!("{pid} (test) {fields}"));
         self.set(&format!("proc/{pid}/status"), "VmRSS:\t  2000 kB\nRssAnon:\t  1000 kB\nVmSwap:\t  0 kB\n");
     }
 
-    /// What was read below this prefix, and with it left away.
+    /// The paths read below this prefix, without the prefix.
     fn asked(&self, prefix: &str) -> Vec<String> {
         let asked = self.1.lock().unwrap();
         asked.iter().filter_map(|path| path.strip_prefix(prefix)).map(str::to_owned).collect()
@@ -91,7 +91,7 @@ impl Tree {
 }
 
 impl Files for Tree {
-    /// A file of this name beside it makes a counter a slow one.
+    /// A file of this name next to the counter makes it a slow one.
     fn goes_on(&self, path: &str, _value: u64) -> bool {
         !self.0.lock().unwrap().contains_key(&format!("{path}.slow"))
     }
@@ -127,7 +127,7 @@ impl Files for Tree {
     }
 }
 
-/// A driver that answers what the test says, and counts what it is asked. Clones share it.
+/// A driver whose answers are set by the test, and which counts the calls. Clones share it.
 #[derive(Clone, Default)]
 struct Fake(Arc<Mutex<Answers>>);
 
@@ -162,11 +162,11 @@ impl Driver for Fake {
     }
 }
 
-/// Events that count what the test says, by their configuration and processor. Clones share them.
+/// Events whose counts are set by the test, by configuration and processor. Clones share them.
 #[derive(Clone, Default)]
 struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Count>>>);
 
-/// What an event counts, or how opening and reading it fails.
+/// The count of an event, or the error of opening and reading it.
 type Count = Result<u64, ErrorKind>;
 
 impl Events for Counted {
@@ -194,7 +194,7 @@ fn sampler(tree: &Tree) -> Sampler {
     with(tree, Fake::default(), Counted::default())
 }
 
-/// A sampler that waits for each source, whatever the load of the machine that tests.
+/// A sampler that waits for each source, whatever the load of the test machine.
 fn with(tree: &Tree, driver: Fake, events: Counted) -> Sampler {
     let access = Access {
         files: Arc::new(tree.clone()),
@@ -205,7 +205,7 @@ fn with(tree: &Tree, driver: Fake, events: Counted) -> Sampler {
     Sampler::with(access, Duration::from_secs(1), Duration::from_mins(1))
 }
 
-/// What changes on a machine.
+/// A change to the machine.
 type Change<'a> = &'a dyn Fn(&Tree);
 
 /// So many milliseconds after the start.
@@ -213,7 +213,7 @@ fn at(milliseconds: u64) -> Moment {
     Moment { uptime: Duration::from_millis(milliseconds), unix: 0 }
 }
 
-/// All power as text; what adds up is marked.
+/// All power as text; figures that are added to the total are marked.
 fn powers(sample: &Sample) -> Vec<String> {
     let text = |power: &domain::machine::Power| {
         let adds = if power.adds { " +" } else { "" };
@@ -225,7 +225,7 @@ fn powers(sample: &Sample) -> Vec<String> {
     sample.power.iter().map(text).collect()
 }
 
-/// What a source's row says.
+/// The text of a source's row.
 fn row(sample: &Sample, name: &str) -> String {
     let row = sample.sources.iter().find(|row| row.name == name).expect("each source has a row");
     match &row.reading {
@@ -235,7 +235,7 @@ fn row(sample: &Sample, name: &str) -> String {
     }
 }
 
-/// No figure of power is ever zero: a meter that says so is not believed.
+/// No power figure is ever zero: a meter that reports zero is not trusted.
 fn no_zero_watts(sample: &Sample) {
     for power in &sample.power {
         assert!(power.watts.value().is_none_or(|watts| watts.0 > 0.0), "{power:?}");

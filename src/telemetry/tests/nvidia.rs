@@ -1,10 +1,9 @@
-//! NVIDIA's GPUs, on a driver that answers as its documentation says (NVML API reference: units, and what is not
-//! supported where).
+//! NVIDIA's GPUs, with a driver that behaves as documented (NVML API reference: units, and which cards support what).
 
 use super::*;
 use domain::units::{Bytes, Celsius, Ratio};
 
-/// What changes in a card's answers.
+/// A change to a card's answers.
 type Change<'a> = &'a dyn Fn(&mut Reading);
 
 const AWAKE: &str = "0000:01:00.0";
@@ -28,7 +27,7 @@ pub(super) fn card() -> Reading {
     }
 }
 
-/// The workstation without other meters, a driver with one card, and a sampler over both, past its first sample.
+/// The workstation without other meters, a driver with one card, and a sampler of both after its first sample.
 pub(super) fn machine(card: Reading) -> (Tree, Fake, Sampler) {
     let (tree, fake) = (Tree::workstation(), Fake::default());
     tree.remove("sys/class/power");
@@ -53,11 +52,11 @@ fn a_card_tells_everything() {
     sampler.sample(at(0), &[]);
     change(&fake, |card| card.energy = Some(1_150_000));
     let sample = sampler.sample(at(1000), &[]);
-    // The counter goes before the power meter.
+    // The counter takes precedence over the power meter.
     assert_eq!(powers(&sample), ["gpu-0 150 W +"]);
     assert_eq!(sample.power[0].energy.map(|energy| energy.0.round()), Some(150.0));
     let gpu = &sample.gpus[0];
-    // What could steer a terminal is gone from the name.
+    // Terminal control sequences are removed from the name.
     assert_eq!(gpu.name, "NVIDIA GeForce RTX 3090[31m");
     assert_eq!(gpu.usage.value().map(ToString::to_string).as_deref(), Some("88%"));
     assert_eq!(gpu.memory(), Some((Bytes(19_100_000_000), Bytes(24_000_000_000))));
@@ -173,7 +172,7 @@ fn a_driver_that_is_missing_is_no_trouble() {
     tree.remove("sys/bus/pci");
     assert_eq!(row(&sampler.sample(at(1000), &[]), "nvml"), "— no NVIDIA driver library found");
 
-    // It is looked for again after a minute, not at each tick.
+    // It is retried after a minute, not at each tick.
     assert_eq!(fake.0.lock().unwrap().n_opened, 1);
     fake.0.lock().unwrap().open = Err(Closed::Broken("driver/library version mismatch".to_owned()));
     let text = row(&sampler.sample(at(60_000), &[]), "nvml");

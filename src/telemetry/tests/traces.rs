@@ -1,8 +1,8 @@
-//! Attribution against the truth: a simulated machine whose every joule is known is read as any machine is, and what
-//! answers are charged is held against what they used.
+//! Attribution compared with the truth: a simulated machine whose energy is known is read like a real one, and the
+//! energy charged to answers is compared with what they used.
 //!
-//! The machine has eight cores of 8 W each above an idle power of 12 W, 3 W more while a model is loaded; and a card of
-//! 20 W, 10 W more while loaded, and 100 W above that while it computes. Strangers' cores need a seventh more.
+//! The machine has eight cores of 8 W each above an idle power of 12 W, plus 3 W while a model is loaded; and a card of
+//! 20 W, plus 10 W while loaded and 100 W more while it computes. Other processes' cores use a seventh more.
 
 mod cases;
 
@@ -39,7 +39,7 @@ const COUNTER: &str = "sys/class/powercap/intel-rapl:0/energy_uj";
 const RANGE: &str = "sys/class/powercap/intel-rapl:0/max_energy_range_uj";
 const ADDRESS: &str = "0000:01:00.0";
 
-/// An answer: of which session, when, on how many cores.
+/// An answer: its session, time and number of cores.
 #[derive(Clone, Copy)]
 struct Answer {
     session: usize,
@@ -50,10 +50,10 @@ struct Answer {
     cores: f64,
 }
 
-/// Strangers' work: from, to in milliseconds, cores, share of the card.
+/// Other processes' work: start and end in milliseconds, cores, share of the card.
 type Foreign = (u64, u64, f64, f64);
 
-/// What goes wrong, before the tick at this second is read.
+/// A fault, injected before the tick at this second is read.
 type Fault = (u64, fn(&mut Machine));
 
 struct Case {
@@ -76,13 +76,13 @@ struct Machine {
     fake: Fake,
     sampler: Sampler,
     state: StateMachine,
-    /// Milliseconds that passed.
+    /// Elapsed milliseconds.
     now: u64,
-    /// What the clock says beyond that.
+    /// The deviation of the clock.
     skew: i64,
     joules: f64,
     card_joules: f64,
-    /// Microjoules that the counter shows less than was used.
+    /// Microjoules that the counter lags behind the energy used.
     offset: u64,
     frozen: bool,
     range: u64,
@@ -168,7 +168,7 @@ impl Machine {
         self.happens(Event::Worker(worker, WorkerEvent::Message(said)));
     }
 
-    /// Read the machine as it is.
+    /// Read the machine in its current state.
     fn tick(&mut self) {
         if !self.frozen {
             let shown = (self.joules * 1e6) as u64 - self.offset;
@@ -229,7 +229,7 @@ impl Machine {
 /// A token in 20 ms.
 const TOKEN: u64 = 20;
 
-/// Let a case happen: 35 s empty, 35 s loaded, then its own time, which counts from there.
+/// Play a case: 35 s empty, 35 s loaded, then the case itself, whose time starts there.
 fn play(case: &Case) -> (Machine, Vec<Truth>, Vec<u64>) {
     let mut machine = Machine::new(case.has_card);
     let begin = 75_000;
@@ -274,7 +274,7 @@ fn play(case: &Case) -> (Machine, Vec<Truth>, Vec<u64>) {
     (machine, truths, generations)
 }
 
-/// What the workers say at this time of the case.
+/// The workers' messages at this time of the case.
 fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64]) {
     for (index, answer) in case.answers.iter().enumerate() {
         let (first, end) = (answer.from + answer.prompt, answer.from + answer.prompt + answer.decode);
@@ -314,10 +314,10 @@ fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64])
     }
 }
 
-/// What is used in a step, and by whom.
+/// The energy used in a step, and by which process.
 fn work(machine: &mut Machine, case: &Case, is_loaded: bool, since: Option<u64>, truths: &mut [Truth]) {
     let within = |from: u64, to: u64| since.is_some_and(|since| (from..to).contains(&since));
-    // What is used in this step.
+    // The energy used in this step.
     let dt = STEP as f64 / 1000.0;
     let works = |answer: &Answer| {
         within(answer.from, answer.from + answer.prompt + answer.decode) && !machine.dead.contains(&pid(answer.session))
@@ -384,7 +384,7 @@ fn conserved(name: &str, machine: &Machine) {
     assert!([sessions, foreign, standby, idle].iter().all(|joules| *joules >= 0.0), "{name}");
 }
 
-/// Errors below 2 % where measured, below 10 % where apportioned.
+/// Errors below 2 % if measured, below 10 % if apportioned.
 #[test]
 fn answers_are_charged_what_they_used() {
     let mut errors = Vec::new();
@@ -427,7 +427,7 @@ fn answers_shorter_than_ten_updates_are_pooled() {
     let Figure::Unknown { reason, remedy } = short.per_token else { panic!("it is known") };
     assert_eq!(reason, "too short to be metered: 400 ms, where the sensor needs 1.0 s");
     assert!(remedy.unwrap().contains("longer answer"));
-    // The prompts alone are too short, and together as well.
+    // The prompts are too short individually, and also together.
     assert_eq!(short.per_prompt_token.value(), None);
     let session = &machine.state.sessions[0];
     let pooled = session.per_token(&Energy::default());
@@ -438,7 +438,8 @@ fn answers_shorter_than_ten_updates_are_pooled() {
     assert_eq!(per_session(session, &Energy::default()).per_token.plain().value(), Some(&value.value));
 }
 
-/// What a loaded model draws above an empty machine, while nothing decodes, and nothing of it in joules per token.
+/// The power of a loaded model above that of an empty machine while nothing decodes; it is not part of joules per
+/// token.
 #[test]
 fn standby_is_what_loaded_idle_needs_above_empty_idle() {
     for (has_card, watts) in [(false, LOADED), (true, CARD_LOADED)] {
@@ -446,7 +447,8 @@ fn standby_is_what_loaded_idle_needs_above_empty_idle() {
             Case { name: "", has_card, answers: alone(), foreign: vec![], faults: vec![], grade: Grade::Measured };
         let (machine, ..) = play(&case);
         let attribution = &machine.state.attribution;
-        // Loaded idle is known from 65 s on: 30 s after the model was. The answer runs from 77.3 s to 98.8 s of 103.8 s.
+        // Loaded idle power is known from 65 s on, 30 s after loading. The answer runs from 77.3 s to 98.8 s of 103.8
+        // s.
         let expected = watts * (103.0 - 65.0 - 21.5);
         let standby = attribution.total.standby;
         assert!((standby / expected - 1.0).abs() < 0.1, "{standby} J, not {expected}");
@@ -455,7 +457,7 @@ fn standby_is_what_loaded_idle_needs_above_empty_idle() {
     }
 }
 
-/// Strangers' energy by process, so that each can have a row.
+/// Other processes' energy is reported per process, so that each can have a row.
 #[test]
 fn strangers_have_shares() {
     let foreign = vec![(0, 60_000, 2.0, 0.5)];
@@ -463,7 +465,7 @@ fn strangers_have_shares() {
     let (machine, ..) = play(&case);
     let process = domain::machine::Process { pid: 900, ..Default::default() };
     let power = machine.state.attribution.foreign_power(&process);
-    // Half of the card for itself, with the idle power left to the machine.
+    // Half of the card's power, while its idle power is attributed to the machine.
     assert!((power.value().expect("known").0 - 50.0).abs() < 1.0, "{power:?}");
     assert_eq!(power.grade(), Some(Grade::Apportioned));
 }

@@ -1,4 +1,4 @@
-//! The machines and answers that the traces are made of.
+//! The machines and answers of the simulated traces.
 
 use super::*;
 
