@@ -39,7 +39,7 @@ impl App {
                     Event::Library(LibraryEvent::Rated { generation, cards })
                 };
                 let none = openness::Cards::default();
-                self.beside(judge, |_| Event::Library(LibraryEvent::Rated { generation, cards: none }));
+                self.in_background(judge, |_| Event::Library(LibraryEvent::Rated { generation, cards: none }));
             }
             Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
             Effect::Pause(id) => self.hub.command(id, library::hub::TransferCommand::Pause),
@@ -56,7 +56,7 @@ impl App {
             Effect::MeasureBandwidth { threads, available } => {
                 let unix = self.clock.now().unix;
                 let measure = move || Event::Bandwidth(background::measure(threads, available, unix));
-                self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
+                self.in_background(measure, |reason| Event::Bandwidth(Err(reason)));
             }
             Effect::SaveRecord { ask, record, draft } => {
                 self.history_writer.ask(HistoryCommand::Keep { ask, record, draft });
@@ -74,13 +74,13 @@ impl App {
             Effect::RemoveTempDir => self.remove_scratch(),
             Effect::LoadAnswers { run, order } => {
                 let recall = move || suites::recall(run, &order, suites::folder().as_deref());
-                self.beside(recall, move |reason| Event::SuiteLoaded { run, result: Err(reason) });
+                self.in_background(recall, move |reason| Event::SuiteLoaded { run, result: Err(reason) });
             }
             Effect::SaveAnswer { run, name, answer } => {
                 let keep = move || suites::keep(run, suites::folder().as_deref(), &name, &answer);
-                self.beside(keep, move |reason| Event::SuiteSaved { run, error: Some(reason) });
+                self.in_background(keep, move |reason| Event::SuiteSaved { run, error: Some(reason) });
             }
-            // The state has told the screen.
+            // The screen has it from the state.
             Effect::Notify(_) => {}
             Effect::EndQuery { id, result } => self.end_query(id, result),
         }
@@ -100,11 +100,11 @@ impl App {
             Effect::Residency { model, files } => {
                 let id = model.clone();
                 let look = move || ui::Event::Residency { model: id, share: background::residency(&files) };
-                self.beside(look, |reason| ui::Event::Residency { model, share: Err(reason) });
+                self.in_background(look, |reason| ui::Event::Residency { model, share: Err(reason) });
             }
             Effect::ListSuites => {
                 let list = || ui::Event::Suites(suites::list(suites::own_folder().as_deref()));
-                self.beside(list, |_| ui::Event::Suites(suites::list(None)));
+                self.in_background(list, |_| ui::Event::Suites(suites::list(None)));
             }
             Effect::GetRecord(id) => self.history_writer.ask(HistoryCommand::Get(id)),
             Effect::ListHistory { generation, filter, page } => {
@@ -128,7 +128,7 @@ impl App {
     }
 
     /// Do something that blocks on a thread of its own, and hear its event; another one where there is no thread.
-    pub(super) fn beside<E: Into<ui::Event>>(
+    pub(super) fn in_background<E: Into<ui::Event>>(
         &mut self,
         work: impl FnOnce() -> E + Send + 'static,
         otherwise: impl FnOnce(String) -> E,

@@ -16,7 +16,7 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use http_body::{Frame, SizeHint};
 
-/// The most that is read of what nobody wants, in bytes.
+/// The most that is read and dropped, in bytes.
 const MAX_UNREAD: usize = 16 << 20;
 
 /// How long this may take.
@@ -43,8 +43,9 @@ impl HttpBody for Rest {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.is_coming = true;
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.is_coming = !matches!(frame, Poll::Ready(None | Some(Err(_))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

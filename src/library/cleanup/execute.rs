@@ -244,7 +244,7 @@ fn act(operation: &JournalEntry) -> io::Result<()> {
         && let Some(folder) = to.parent()
     {
         fs::create_dir_all(folder)?;
-        // `folder` is the operation's own folder in the trash; probes are written next to the trash.
+        // `folder` is the operation's own folder in the trash. The trash itself is where probes were written.
         if let JournalEntry::Share { .. } = operation
             && let Some(folder) = folder.ancestors().nth(2)
         {

@@ -37,11 +37,11 @@ pub(crate) fn divergence(canvas: &mut Canvas<'_>, area: Rect, race: &Race, diver
     let rest = below(rest, said + 1);
     // As many columns as there is room for, in as many bands as that takes.
     let count = divergence.columns.len().max(1);
-    let beside = usize::from(rest.width / 30).clamp(1, count);
+    let per_band = usize::from(rest.width / 30).clamp(1, count);
     let height = 8;
     for (place, step) in divergence.columns.iter().enumerate() {
-        let (band, index) = ((place / beside) as u16, (place % beside) as u16);
-        let width = rest.width / beside as u16;
+        let (band, index) = ((place / per_band) as u16, (place % per_band) as u16);
+        let width = rest.width / per_band as u16;
         let cell = below(rest, band * height);
         let cell =
             Rect { x: rest.x + index * width, width: width.saturating_sub(2), height: cell.height.min(height), ..cell };

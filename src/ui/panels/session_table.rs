@@ -276,7 +276,7 @@ pub(crate) fn state_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a
             ("◌", session.word().to_owned(), Meaning::Muted)
         }
         (Phase::Loading { .. }, None) => ("◐", "loading".to_owned(), Meaning::Accent),
-        (Phase::Ready, None) if session.is_measuring => ("●", session.word().to_owned(), Meaning::Good),
+        (Phase::Ready, None) if session.is_measuring => ("●", "measure".to_owned(), Meaning::Good),
         (Phase::Ready, None) => ("○", "ready".to_owned(), Meaning::Muted),
         (Phase::Stopping, None) => ("◌", "stopping".to_owned(), Meaning::Warn),
         (Phase::Failed { .. }, None) => ("✕", "failed".to_owned(), Meaning::Bad),

@@ -127,7 +127,8 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
     let n_layers: Vec<Option<u32>> = n_layers.collect();
     for (index, gpu_layers) in n_layers.into_iter().enumerate() {
         let entry = &mut domain.bench.entries[index];
-        if entry.group != group {
+        // What can't be measured is not loaded.
+        if entry.group != group || entry.phase != EntryPhase::Waiting {
             continue;
         }
         entry.phase = EntryPhase::Loading(0.0);
@@ -145,7 +146,7 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
     effects
 }
 
-/// Look where the sessions are. The next sample begins the first repetition of those that are loaded.
+/// Follow the sessions. The next sample starts the first repetition of those that are loaded.
 pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     let mut effects = Vec::new();
     for index in 0..domain.bench.entries.len() {
@@ -162,7 +163,7 @@ pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     effects
 }
 
-/// Take over where an entry's session is, or why nothing more comes of it.
+/// Update an entry from its session, or return why it can't be measured any more.
 fn follow(domain: &mut Domain, index: usize) -> Result<(), String> {
     let Domain { bench, sessions, .. } = domain;
     let Some(entry) = bench.entries.get_mut(index).filter(|entry| entry.is_open()) else { return Ok(()) };
@@ -178,6 +179,7 @@ fn follow(domain: &mut Domain, index: usize) -> Result<(), String> {
             entry.phase = EntryPhase::Loading(*fraction);
         }
         SessionPhase::Loading { .. } => return Err(job::RESTARTED.to_owned()),
+        SessionPhase::Ready if entry.phase == EntryPhase::Ready => {}
         SessionPhase::Ready => {
             entry.phase = EntryPhase::Ready;
             entry.engine.clone_from(&session.engine);
@@ -187,7 +189,7 @@ fn follow(domain: &mut Domain, index: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// A worker on a cluster is to begin anew: what was measured so far is of another node.
+/// A worker on a cluster lost its node and starts over on another one, so that earlier figures are not comparable.
 pub(super) fn requeued(domain: &mut Domain, session: SessionId, reason: &str) -> Vec<Effect> {
     let is_its = |entry: &BenchEntry| entry.session.id == Some(session) && entry.is_open();
     let index = domain.bench.entries.iter().position(is_its);
@@ -449,7 +451,7 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     domain.bench.phase = Phase::Cancelled;
     domain.bench.trial = None;
     let effects = close_group(domain);
-    // A worker that is told to stop leaves its decode call at once.
+    // A worker leaves its decode call at once when it is stopped.
     domain.bench.entries.iter_mut().for_each(|entry| entry.phase = EntryPhase::Done);
     effects
 }

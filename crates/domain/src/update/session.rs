@@ -119,11 +119,22 @@ pub(super) fn join(domain: &mut Domain, id: &str) -> Outcome {
     Ok((Value::Session(id), spawn(domain, id)))
 }
 
+/// The model's name, with the lowest number that no session has where there are several.
+fn free_name(domain: &Domain, model: &str) -> String {
+    let is_taken = |name: &str| domain.sessions.iter().any(|session| session.name == name);
+    let mut name = model.to_owned();
+    let mut number = 1;
+    while is_taken(&name) {
+        number += 1;
+        name = format!("{model} #{number}");
+    }
+    name
+}
+
 /// Put a session on the list. It has no worker yet.
 pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSettings) -> SessionId {
     let id = SessionId(next_id(domain));
-    let n_same = domain.sessions.iter().filter(|session| session.model.id == model.id).count();
-    let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
+    let name = free_name(domain, &model.name);
     let mut session = Session::new(id, WorkerId(0), model, name, settings, domain.history());
     session.chat = domain.settings.chat.clone();
     session.planned = admission::planned(domain, &session.model, &session.settings);

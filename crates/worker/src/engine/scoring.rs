@@ -30,7 +30,7 @@ impl Engine {
         let n_tokens = tokens.len();
         let mut position = 0;
         while position < n_tokens {
-            // What is not weighed goes in one piece.
+            // What is not scored goes in one piece.
             let size = if position < first { first - position } else { N_SCORED };
             let size = size.min(n_tokens - position).min(self.load.n_ubatch.max(1) as usize);
             let wanted = position >= first;

@@ -13,6 +13,7 @@ use domain::event::{HistoryEvent, WorkerEvent};
 use domain::lab::bench::{Disturbance, EntryPhase, Phase, Plan, document};
 use domain::lab::statistics::Change;
 use domain::machine::{Core, Process, Sample, Temperature};
+use domain::model::{Model, Status};
 use domain::record::Measured;
 use domain::session::WorkerId;
 use domain::settings::WaitPolicy;
@@ -295,6 +296,21 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free.saturating_sub(needed));
     program.act(Action::Back);
     assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free);
+}
+
+#[test]
+fn a_model_that_can_not_be_measured_is_not_loaded() {
+    let mut program = Program::new();
+    let models = &mut program.state.domain.library.models;
+    let beta = models.iter_mut().find(|model| model.name == "beta").unwrap();
+    *beta = std::sync::Arc::new(Model { status: Status::Damaged("no weights".to_owned()), ..Model::clone(beta) });
+    let workers = start(&mut program, plan(&["alpha", "beta"], 1));
+    assert_eq!(workers.len(), 1);
+    measure(&mut program, |_| 1000, |_| 0.0);
+    let bench = &program.state.domain.bench;
+    assert!(bench.rows[1].failed.as_ref().is_some_and(|reason| reason.contains("no weights")), "{:?}", bench.rows[1]);
+    assert!(matches!(bench.entries[1].phase, EntryPhase::Failed(_)));
+    assert_eq!(bench.rows[0].repetitions.len(), 1);
 }
 
 #[test]

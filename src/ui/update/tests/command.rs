@@ -6,6 +6,7 @@ use domain::Event;
 use domain::command::{Cause, Command, CommandId, Force, Refused, Value, What};
 use domain::download::DownloadId;
 use domain::effect::Effect;
+use domain::event::WorkerEvent;
 use domain::lab::race::{Entry, Order, RaceOrder};
 use domain::session::{Phase, SessionId};
 use domain::settings::SessionSettings;
@@ -100,6 +101,25 @@ fn a_client_acts_on_what_it_names_and_moves_nobodys_screen() {
     assert_eq!(command(&mut program, What::StopSession(second)), Ok(Value::Accepted));
     let phases = [first, second].map(|id| program.state.domain.session(id).unwrap().phase.clone());
     assert!(matches!(phases, [Phase::Loading { .. }, Phase::Stopping]), "{phases:?}");
+}
+
+#[test]
+fn sessions_of_one_model_have_different_names() {
+    let mut program = Program::sampled(4, 10_000_000_000);
+    let begin = |program: &mut Program| match command(program, start("alpha")) {
+        Ok(Value::Session(id)) => id,
+        other => panic!("no session: {other:?}"),
+    };
+    let first = begin(&mut program);
+    begin(&mut program);
+    command(&mut program, What::StopSession(first)).unwrap();
+    let worker = program.state.domain.session(first).unwrap().worker;
+    let exited = WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None };
+    program.happens(Event::Worker(worker, exited));
+    begin(&mut program);
+    begin(&mut program);
+    let names: Vec<_> = program.state.domain.sessions.iter().map(|session| session.name.as_str()).collect();
+    assert_eq!(names, ["alpha #2", "alpha", "alpha #3"]);
 }
 
 #[test]
